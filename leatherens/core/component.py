@@ -1,0 +1,104 @@
+"""What every replaceable part shares: an id, options, learned things, and a state without pickle.
+
+The constructor stores options and nothing else. What is learned lives in attributes whose names
+end in `_`: tensors, JSON values, or torch modules that `_build` can make again from the options and
+the JSON values. From that convention follow "fitted", `state`, `from_state`, `to` and `repr`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from leatherens.core.errors import ArtifactError, NotFittedError
+from leatherens.core.params import Params, parse_params
+
+JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+State: TypeAlias = Mapping[str, "Tensor | JsonValue"]
+
+
+class Component(ABC):
+    """Base of detectors, fusion blocks, heads, score fusions, calibrators and thresholds."""
+
+    id: ClassVar[str]
+
+    class Params(Params):
+        """No options."""
+
+    def __init__(self, params: Any = None) -> None:
+        self.params: Any = self.Params() if params is None else params
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """Made from plain options, as a recipe holds them; a wrong one is a `ConfigError`."""
+        return cls(parse_params(cls.Params, options, owner=cls.id))
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.params)
+        return f"{type(self).__name__}({options})"
+
+    @property
+    def fitted(self) -> bool:
+        """Whether anything was learned."""
+        return bool(self._learned())
+
+    def require_fitted(self, call: str) -> None:
+        """Raise unless fitted, naming the call."""
+        if not self.fitted:
+            raise NotFittedError(f"{self.id}: {call} was called before fit; call fit first or load a fitted run")
+
+    def forget(self) -> None:
+        """Drop everything learned."""
+        for name in self._learned():
+            delattr(self, name)
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move what was learned to a device."""
+        for name, value in self._learned().items():
+            if isinstance(value, Tensor | nn.Module):
+                setattr(self, name, value.to(device))
+        return self
+
+    def state(self) -> State:
+        """What was learned, flat: tensors and JSON values, a module's tensors under `name.key`."""
+        self.require_fitted("state")
+        flat: dict[str, Any] = {}
+        for name, value in self._learned().items():
+            if isinstance(value, nn.Module):
+                flat |= {f"{name}.{key}": t.detach().cpu() for key, t in value.state_dict().items()}
+            else:
+                flat[name] = value.detach().cpu() if isinstance(value, Tensor) else value
+        return flat
+
+    @classmethod
+    def from_state(cls, params: Any, state: State) -> Self:
+        """The fitted component that gave this state."""
+        component = cls(params)
+        for name, value in state.items():
+            if "." not in name:
+                setattr(component, name, value)
+        component._build()
+        component._load_modules(state)
+        return component
+
+    def _build(self) -> None:
+        """Make the modules (attributes ending in `_`) that `state` will be loaded into."""
+
+    def _learned(self) -> dict[str, Any]:
+        return {n: v for n, v in vars(self).items() if n.endswith("_") and not n.startswith("_")}
+
+    def _load_modules(self, state: State) -> None:
+        for name, module in self._learned().items():
+            if isinstance(module, nn.Module):
+                prefix = f"{name}."
+                tensors = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+                try:
+                    module.load_state_dict(tensors)  # type: ignore[arg-type]
+                except RuntimeError as error:
+                    raise ArtifactError(f"{self.id}: the stored state does not fit {name}: {error}") from None
+                module.eval()

@@ -1,0 +1,173 @@
+"""The contract of a detector: learn from good images, then show feature maps and scores of any image.
+
+Authors fill `_fit` and `_observe`; the public methods check shapes, types, finiteness and fittedness
+once for everybody. A detector that learns by gradient steps hands a task to `core.training`; one that
+fills a bank or gathers statistics walks the images. Neither pretends to be the other.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import torch
+from typing_extensions import Self
+
+from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids
+from leatherens.core.capabilities import Capabilities
+from leatherens.core.component import Component
+from leatherens.core.errors import ConfigError, InputError, did_you_mean
+from leatherens.core.geometry import silence
+from leatherens.core.progress import Progress, Silent
+from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap, batches
+
+
+class Effort(str, Enum):
+    """How much work fitting may be: `full` is the published schedule, `quick` fits two CPU cores."""
+
+    quick = "quick"
+    full = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """One feature map a fitted detector delivers: its name (`stfpm/difference2`), channels and stride."""
+
+    name: str
+    channels: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class FitContext:
+    """What a fit may use besides images.
+
+    seed: the run's; derive a generator per purpose with `randomness`.
+    checkpoint: file for the last checkpoint while training; `None` keeps none.
+    """
+
+    pool: BackbonePool
+    seed: int = 0
+    device: str = "cpu"
+    progress: Progress = field(default_factory=Silent)
+    checkpoint: Path | None = None
+
+    def pyramids(self, batch: ImageBatch, requests: Sequence[BackboneRequest]) -> Pyramids:
+        """The frozen pyramids of training images, remembered from epoch to epoch and across members."""
+        return self.pool.pyramids(batch, requests, keep=True)
+
+
+class Detector(Component):
+    """A published technique: learns from good images only, exposes feature maps and score maps."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    default_cut: ClassVar[tuple[str, ...]] = ("*",)
+    """Patterns of the feature maps that fusion takes unless a recipe says otherwise."""
+
+    @classmethod
+    def params_for(cls, effort: Effort) -> Any:
+        """The options for an effort: the paper's at `full`, a declared smaller set at `quick`."""
+        return cls.Params()
+
+    def backbones(self) -> Sequence[BackboneRequest]:
+        """The frozen pyramids this detector wants computed for it; none by default."""
+        return ()
+
+    @final
+    def fit(self, images: ImageSource, *, validation: ImageSource, context: FitContext) -> Self:
+        """Learn from good images, forgetting earlier fits.
+
+        validation: other good images, to choose an epoch or a scale by; never scored for a result.
+        """
+        self._check_size(images.size)
+        needed = self.capabilities.min_images
+        if len(images.ids) < needed or not len(validation.ids):
+            found = f"{len(images.ids)} to learn from and {len(validation.ids)} to validate on"
+            raise InputError(f"{self.id}: needs at least {needed} good images and one to validate, got {found}")
+        self.forget()
+        self._fit(images, validation, context)
+        return self.to(context.device)
+
+    @final
+    def observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
+        """The feature maps and scores of a batch. Changes nothing; each image is scored on its own."""
+        self.require_fitted("observe")
+        self._check_size(batch.size)
+        with torch.inference_mode():
+            seen = self._observe(batch, pyramids)
+        self._check_observation(seen, batch)
+        return Observation(seen.features, ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image))
+
+    @abstractmethod
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """What a fitted detector delivers, in the order it delivers it."""
+
+    @abstractmethod
+    def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        """Learn; put what is learned into attributes ending in `_`."""
+
+    @abstractmethod
+    def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
+        """Score a batch on the device it is on; `batch.valid` marks what may count for the image score."""
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        height, width = size
+        flags = self.capabilities
+        if min(size) < flags.min_size or height % flags.multiple_of or width % flags.multiple_of:
+            near = " x ".join(str(_nearest(side, flags)) for side in size)
+            raise InputError(
+                f"{self.id}: expected images of height and width divisible by {flags.multiple_of} "
+                f"and at least {flags.min_size}, got {height} x {width}; the nearest size is {near}"
+            )
+
+    def _check_observation(self, seen: Observation, batch: ImageBatch) -> None:
+        shapes = tuple(seen.scores.pixels.shape), tuple(seen.scores.image.shape)
+        expected = (len(batch), *batch.size), (len(batch),)
+        if shapes != expected:
+            raise InputError(f"{self.id}: delivered scores of shapes {shapes}, expected {expected}")
+        for name, value in [
+            ("score map", seen.scores.pixels),
+            ("image score", seen.scores.image),
+            *zip(seen.features.names, seen.features.maps, strict=True),
+        ]:
+            if value.dtype != torch.float32:
+                raise InputError(f"{self.id}: {name} is {value.dtype}, expected float32")
+            finite = value.flatten(1).isfinite().all(dim=1) if value.ndim > 1 else value.isfinite()
+            if not bool(finite.all()):
+                bad = batch.ids[int((~finite).nonzero()[0])]
+                raise InputError(f"{self.id}: {name} of {bad} holds NaN or infinite values")
+
+
+def _nearest(side: int, flags: Capabilities) -> int:
+    step = flags.multiple_of
+    smallest = -(-flags.min_size // step) * step
+    return max(smallest, round(side / step) * step)
+
+
+def cut(features: FeatureMaps, patterns: Sequence[str]) -> FeatureMaps:
+    """The maps whose name, with or without the member's prefix, matches one of the patterns.
+
+    >>> import torch
+    >>> maps = FeatureMaps((torch.zeros(1), torch.ones(1)), ("stfpm/teacher1", "stfpm/difference1"))
+    >>> cut(maps, ["difference*"]).names
+    ('stfpm/difference1',)
+    """
+    kept = [n for n in features.names if any(fnmatch(n, p) or fnmatch(n.split("/", 1)[-1], p) for p in patterns)]
+    if not kept:
+        hint = did_you_mean(patterns[0], features.names) if patterns else ""
+        raise ConfigError(f"no feature map matches {list(patterns)}{hint} (there are: {', '.join(features.names)})")
+    return features.select(kept)
+
+
+def observe_all(detector: Detector, images: ImageSource, pool: BackbonePool, *, batch_size: int = 8) -> ScoreMap:
+    """One detector's scores of a whole source, in memory: for tests, examples and small sets."""
+    seen = [
+        detector.observe(batch, pool.pyramids(batch, detector.backbones())).scores
+        for batch in batches(images, batch_size)
+    ]
+    return ScoreMap(torch.cat([s.pixels for s in seen]), torch.cat([s.image for s in seen]))

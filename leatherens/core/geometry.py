@@ -1,0 +1,74 @@
+"""The only place that interpolates, pools or smooths maps.
+
+Maps are (B, C, H, W) or, where said, (B, H, W). Bilinear interpolation never aligns corners unless
+a method's paper does, and keeps constant maps constant.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Size = tuple[int, int]
+
+
+def resize(maps: Tensor, size: Size, *, align_corners: bool = False) -> Tensor:
+    """(B, C, h, w) to (B, C, H, W), bilinear; the same tensor when the size already fits."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=align_corners)
+
+
+def resize_scores(pixels: Tensor, size: Size) -> Tensor:
+    """(B, h, w) to (B, H, W), bilinear."""
+    return resize(pixels[:, None], size)[:, 0]
+
+
+def smooth(pixels: Tensor, sigma: float) -> Tensor:
+    """Gaussian smoothing of (B, H, W) as `scipy.ndimage.gaussian_filter(sigma, truncate=4, mode="reflect")`."""
+    if sigma <= 0:
+        return pixels
+    radius = int(4 * sigma + 0.5)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).to(pixels)
+    padded = _mirror(_mirror(pixels, radius, dim=-1), radius, dim=-2)[:, None]  # (B, 1, H+2r, W+2r)
+    rows = F.conv2d(padded, kernel.view(1, 1, 1, -1))
+    return F.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]
+
+
+def _mirror(pixels: Tensor, radius: int, *, dim: int) -> Tensor:
+    """Pad one axis by mirroring with the edge repeated, as often as the radius needs."""
+    length = pixels.shape[dim]
+    positions = torch.arange(-radius, length + radius, device=pixels.device) % (2 * length)
+    positions = torch.where(positions < length, positions, 2 * length - 1 - positions)
+    return pixels.index_select(dim, positions)
+
+
+def mean_filter(pixels: Tensor, width: int) -> Tensor:
+    """(B, H, W) averaged over `width` x `width` windows, zeros counted beyond the border."""
+    return F.avg_pool2d(pixels[:, None], width, stride=1, padding=width // 2)[:, 0]
+
+
+def image_maximum(pixels: Tensor, valid: Tensor | None = None) -> Tensor:
+    """(B, H, W) to (B,): the largest score among valid pixels."""
+    if valid is not None:
+        pixels = pixels.masked_fill(~valid, -math.inf)
+    return pixels.flatten(1).amax(dim=1)
+
+
+def silence(pixels: Tensor, valid: Tensor | None) -> Tensor:
+    """Give invalid pixels their image's lowest valid score: nothing to see there."""
+    if valid is None:
+        return pixels
+    lowest = pixels.masked_fill(~valid, math.inf).flatten(1).amin(dim=1)  # (B,)
+    return torch.where(valid, pixels, lowest[:, None, None])
+
+
+def largest_grid(maps: list[Tensor]) -> Size:
+    """The finest (H, W) among maps of one image size."""
+    heights, widths = zip(*(m.shape[-2:] for m in maps), strict=True)
+    return max(heights), max(widths)

@@ -1,0 +1,45 @@
+"""Options as immutable values: validated once, at the door, with the nearest key suggested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from leatherens.core.errors import ConfigError, did_you_mean
+
+
+class Params(BaseModel):
+    """Base of every `Params`: frozen, unknown keys refused, defaults validated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+P = TypeVar("P", bound=BaseModel)
+
+
+def parse_params(schema: type[P], options: Mapping[str, Any], *, owner: str) -> P:
+    """`options` as a `schema`; a `ConfigError` that names `owner` and every wrong key otherwise."""
+    try:
+        return schema.model_validate(dict(options))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentences(error, schema, owner))) from None
+
+
+def _sentences(error: ValidationError, schema: type[BaseModel], owner: str) -> list[str]:
+    """One sentence per wrong key."""
+    sentences = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            known = sorted(schema.model_fields)
+            hint = did_you_mean(key, known)
+            sentences.append(f"{owner}: unknown option '{key}'{hint or ';'} (options: {', '.join(known)})")
+        else:
+            sentences.append(f"{owner}: option '{key}': {_lowered(fault['msg'])}, got {fault['input']!r}")
+    return sentences
+
+
+def _lowered(message: str) -> str:
+    return message[:1].lower() + message[1:]

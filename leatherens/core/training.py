@@ -1,0 +1,290 @@
+"""The one gradient loop: early stopping, checkpoints, resume to the same result, progress, AMP.
+
+A detector hands over a `Task` (what learns and how it is judged) and a `Schedule`. Every step takes
+its randomness from (seed, step), every epoch its order from (seed, epoch); a resumed training
+therefore repeats the uninterrupted one exactly, without generator states on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leatherens.core.artifact import read_tensors, write_tensors
+from leatherens.core.detector import FitContext
+from leatherens.core.errors import TrainingError
+from leatherens.core.params import Params
+from leatherens.core.randomness import derive, numpy_generator, torch_generator
+from leatherens.core.types import ImageBatch, ImageSource, batches
+
+CHECKPOINT_SECONDS = 20.0
+"""At most this much training is lost to a power cut; Ctrl-C loses none."""
+
+
+class Schedule(Params):
+    """How long to train and when to stop.
+
+    steps: gradient steps in all. patience: validations without a better value before stopping.
+    validate_every: steps between two validations; the best validated state is kept.
+    """
+
+    steps: int
+    batch_size: int
+    validate_every: int
+    patience: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What learns: a module in whose tensors everything learned lives, a loss and a judgement.
+
+    loss: batch and generator of this step (for augmentation) to a scalar.
+    judge: batch of validation images to (B,) values, smaller is better; the module is in eval mode.
+        `None` keeps the last state.
+    scheduler: stepped after every gradient step.
+    """
+
+    name: str
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    loss: Callable[[ImageBatch, torch.Generator], Tensor]
+    judge: Callable[[ImageBatch, torch.Generator], Tensor] | None = None
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
+
+
+@dataclass(slots=True)
+class TrainingLog:
+    """What happened: one loss per step, one (step, value) per validation, and the step that was kept."""
+
+    losses: list[float] = field(default_factory=list)
+    validations: list[tuple[int, float]] = field(default_factory=list)
+    best_step: int = 0
+
+    @property
+    def best(self) -> float:
+        """The smallest validation value so far."""
+        return min((value for _, value in self.validations), default=float("inf"))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for the artifact."""
+        return {"losses": self.losses, "validations": [list(v) for v in self.validations], "best_step": self.best_step}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> TrainingLog:
+        """What `as_json` wrote."""
+        pairs = [(int(step), float(judged)) for step, judged in value["validations"]]
+        return cls(list(value["losses"]), pairs, int(value["best_step"]))
+
+
+@contextmanager
+def interrupts_between_steps() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C back until the returned function is called, so that no step is left half done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    pending: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: pending.append(number))
+
+    def check() -> None:
+        if pending:
+            raise KeyboardInterrupt
+
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def train(
+    task: Task,
+    images: ImageSource,
+    validation: ImageSource,
+    schedule: Schedule,
+    context: FitContext,
+) -> TrainingLog:
+    """Train a task; its module ends in eval mode, holding the best validated state."""
+    return _Trainer(task, images, validation, schedule, context).run()
+
+
+class _Trainer:
+    """One training: the loop and what it must remember to go on after an interruption."""
+
+    def __init__(
+        self, task: Task, images: ImageSource, validation: ImageSource, schedule: Schedule, context: FitContext
+    ) -> None:
+        self.task = task
+        self.images = images
+        self.validation = validation
+        self.schedule = schedule
+        self.context = context
+        self.log = TrainingLog()
+        self.best: dict[str, Tensor] = {}
+        self.saved_at = time.monotonic()
+
+    def run(self) -> TrainingLog:
+        self._resume()
+        with self.context.progress.step(f"{self.task.name}: learning", self.schedule.steps) as advance:
+            advance(self._done)
+            try:
+                self._loop(advance)
+            except KeyboardInterrupt:
+                self._save()
+                raise
+        self._finish()
+        return self.log
+
+    @property
+    def _done(self) -> int:
+        return len(self.log.losses)
+
+    def _loop(self, advance: Callable[[int], None]) -> None:
+        with interrupts_between_steps() as check:
+            while self._done < self.schedule.steps and not self._out_of_patience():
+                self._step(self._done)
+                if self._done % self.schedule.validate_every == 0 or self._done == self.schedule.steps:
+                    self._validate()
+                if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+                    self._save()
+                advance(1)
+                check()
+
+    def _step(self, step: int) -> None:
+        self.task.module.train()
+        batch = self.images.batch(self._order(step)).to(self.context.device)
+        generator = torch_generator(self.context.seed, self.task.name, "step", step)
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.context.device.startswith("cuda")):
+            loss = self.task.loss(batch, generator)
+        value = float(loss.detach())
+        if value - value != 0:
+            raise self._diverged(step)
+        self.task.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.task.optimizer.step()
+        if self.task.scheduler is not None:
+            self.task.scheduler.step()
+        self.log.losses.append(value)
+
+    def _order(self, step: int) -> Sequence[int]:
+        """The images of one step: epochs are shuffled walks, a short last batch is filled from the next."""
+        count = len(self.images.ids)
+        wanted = range(step * self.schedule.batch_size, (step + 1) * self.schedule.batch_size)
+        return [int(self._epoch(position // count)[position % count]) for position in wanted]
+
+    def _epoch(self, epoch: int) -> Any:
+        generator = numpy_generator(self.context.seed, self.task.name, "epoch", epoch)
+        return generator.permutation(len(self.images.ids))
+
+    def _validate(self) -> None:
+        if self.task.judge is None:
+            return
+        self.task.module.eval()
+        values = []
+        with torch.inference_mode():
+            for start, batch in enumerate(batches(self.validation, self.schedule.batch_size)):
+                generator = torch_generator(self.context.seed, self.task.name, "validation", start)
+                values.append(self.task.judge(batch.to(self.context.device), generator).float().cpu())
+        value = float(torch.cat(values).mean())
+        if value - value != 0:
+            raise self._diverged(self._done)
+        if value < self.log.best:
+            self.log.best_step = self._done
+            self.best = {name: t.detach().clone() for name, t in self.task.module.state_dict().items()}
+        self.log.validations.append((self._done, value))
+
+    def _out_of_patience(self) -> bool:
+        if self.schedule.patience is None:
+            return False
+        since = sum(1 for step, _ in self.log.validations if step > self.log.best_step)
+        return since >= self.schedule.patience
+
+    def _finish(self) -> None:
+        if self.best:
+            self.task.module.load_state_dict(self.best)
+        else:
+            self.log.best_step = self._done
+        self.task.module.eval()
+
+    def _diverged(self, step: int) -> TrainingError:
+        self._finish()
+        rate = self.task.optimizer.param_groups[0]["lr"]
+        good = f"the last good state is of step {self.log.best_step}" if self.best else "no good state was reached"
+        return TrainingError(
+            f"{self.task.name}: the loss became NaN or infinite at step {step} (learning rate {rate:g}); "
+            f"{good}. Try a smaller learning rate.",
+            member=self.task.name,
+            step=step,
+        )
+
+    def _save(self) -> None:
+        if self.context.checkpoint is None:
+            return
+        tensors = {f"module.{k}": v for k, v in self.task.module.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        moments, plain = _flat_optimizer(self.task.optimizer)
+        schedule = self.task.scheduler.state_dict() if self.task.scheduler else {}
+        note = {"log": self.log.as_json(), "optimizer": plain, "scheduler": _jsonable(schedule), "key": self._key()}
+        write_tensors(self.context.checkpoint, tensors | moments, {"note": json.dumps(note)})
+        self.saved_at = time.monotonic()
+
+    def _resume(self) -> None:
+        path = self.context.checkpoint
+        if path is None or not path.exists():
+            return
+        tensors, metadata = read_tensors(path)
+        note = json.loads(metadata["note"])
+        if note["key"] != self._key():
+            self.context.progress.say(f"{self.task.name}: the checkpoint is of other options or images; starting anew")
+            return
+        self.task.module.load_state_dict(_under("module.", tensors))
+        self.best = _under("best.", tensors)
+        _load_optimizer(self.task.optimizer, tensors, note["optimizer"])
+        if self.task.scheduler is not None:
+            self.task.scheduler.load_state_dict(note["scheduler"])
+        self.log = TrainingLog.from_json(note["log"])
+        self.context.progress.say(f"{self.task.name}: going on from step {self._done} of {self.schedule.steps}")
+
+    def _key(self) -> str:
+        """Changes with anything that would make this another training."""
+        shapes = [(name, tuple(t.shape)) for name, t in self.task.module.state_dict().items()]
+        groups = [{k: v for k, v in g.items() if k not in ("params", "lr")} for g in self.task.optimizer.param_groups]
+        return str(derive(self.context.seed, str(self.schedule), str(shapes), str(groups), *self.images.ids))
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _jsonable(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if not callable(value) and not name.startswith("lr_lambdas")}
+
+
+def _flat_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimiser's state as named tensors and plain values."""
+    state = optimizer.state_dict()
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, Any] = {"param_groups": state["param_groups"], "state": {}}
+    for index, slots in state["state"].items():
+        for name, value in slots.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{index}.{name}"] = value
+            else:
+                plain["state"].setdefault(str(index), {})[name] = value
+    return tensors, plain
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
+    slots: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in plain["state"].items()}
+    for path, tensor in _under("optimizer.", tensors).items():
+        index, name = path.split(".", 1)
+        slots.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"param_groups": plain["param_groups"], "state": slots})

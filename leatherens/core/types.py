@@ -1,0 +1,194 @@
+"""What flows through the pipeline: images in, feature maps and score maps out.
+
+Everything is float32, channels first, and a batch is always the first axis. Scores: higher means
+more anomalous, in any unit, and never depend on which other images share the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from leatherens.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBatch:
+    """Photographs ready for a detector.
+
+    pixels: (B, 3, H, W) float32 RGB in 0..1, not normalised (mean and std belong to the weights).
+    ids: B names, for messages and reports.
+    valid: (B, H, W) bool, False where there is nothing to inspect; `None` means everywhere.
+        Pixels outside are replaced by the image's own mean colour, so that nobody can read them.
+    """
+
+    pixels: Tensor
+    ids: tuple[str, ...]
+    valid: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        _check_pixels(self.pixels)
+        if len(self.ids) != len(self.pixels):
+            raise InputError(f"a batch of {len(self.pixels)} images needs as many ids, got {len(self.ids)}")
+        if self.valid is not None:
+            _check_valid(self.valid, self.pixels)
+            object.__setattr__(self, "pixels", _filled(self.pixels, self.valid))
+        _check_values(self.pixels, self.ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.pixels.shape[-2:]
+        return height, width
+
+    def to(self, device: torch.device | str) -> ImageBatch:
+        """The same batch on another device."""
+        valid = None if self.valid is None else self.valid.to(device)
+        return replace(self, pixels=self.pixels.to(device), valid=valid)
+
+
+def _check_pixels(pixels: Tensor) -> None:
+    if pixels.ndim != 4 or pixels.shape[1] != 3:
+        raise InputError(f"expected images of shape (B, 3, H, W), got {tuple(pixels.shape)}")
+    if pixels.dtype != torch.float32:
+        raise InputError(f"expected float32 images in 0..1, got {pixels.dtype}")
+
+
+def _check_values(pixels: Tensor, ids: Sequence[str]) -> None:
+    lowest, highest = pixels.aminmax() if pixels.numel() else (torch.zeros(()), torch.zeros(()))
+    if bool(lowest >= 0) and bool(highest <= 1):  # both are false for NaN
+        return
+    for name, image in zip(ids, pixels, strict=True):
+        if not bool(image.isfinite().all()):
+            raise InputError(f"{name}: the image holds NaN or infinite values")
+        if bool(image.min() < 0) or bool(image.max() > 1):
+            found = f"{float(image.min()):.3g}..{float(image.max()):.3g}"
+            raise InputError(f"{name}: expected values in 0..1, got {found}; divide 8-bit images by 255")
+
+
+def _check_valid(valid: Tensor, pixels: Tensor) -> None:
+    batch, _, height, width = pixels.shape
+    if valid.dtype != torch.bool or valid.shape != (batch, height, width):
+        expected = (batch, height, width)
+        raise InputError(f"expected a bool valid mask of shape {expected}, got {valid.dtype} {tuple(valid.shape)}")
+    if batch and not bool(valid.flatten(1).any(dim=1).all()):
+        raise InputError("a valid mask leaves nothing of an image to inspect")
+
+
+def _filled(pixels: Tensor, valid: Tensor) -> Tensor:
+    inside = valid[:, None]  # (B, 1, H, W)
+    kept = torch.where(inside, pixels, 0.0)
+    mean = kept.sum(dim=(2, 3), keepdim=True) / inside.sum(dim=(2, 3), keepdim=True)  # (B, 3, 1, 1)
+    return torch.where(inside, pixels, mean)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMaps:
+    """Named maps of one member or backbone, fine to coarse: each (B, C_i, H_i, W_i) float32."""
+
+    maps: tuple[Tensor, ...]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.maps) != len(self.names):
+            raise InputError(f"{len(self.maps)} feature maps need as many names, got {self.names}")
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.maps[self.names.index(name)]
+
+    def select(self, names: Sequence[str]) -> FeatureMaps:
+        """Only these maps, in the order they stand here."""
+        kept = [i for i, name in enumerate(self.names) if name in names]
+        return FeatureMaps(tuple(self.maps[i] for i in kept), tuple(self.names[i] for i in kept))
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreMap:
+    """How anomalous each pixel and each image is; higher is more anomalous, any unit.
+
+    pixels: (B, H, W) float32 at the batch's size.
+    image: (B,) float32, the method's own image score (the map's maximum unless its paper says otherwise).
+    """
+
+    pixels: Tensor
+    image: Tensor
+
+    def to(self, device: torch.device | str) -> ScoreMap:
+        """The same scores on another device."""
+        return ScoreMap(self.pixels.to(device), self.image.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one member sees in a batch."""
+
+    features: FeatureMaps
+    scores: ScoreMap
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedScores:
+    """Scores with a promise: 1 - (1 + held-out good images scoring as high) / (n + 1), in 0..1.
+
+    A type of its own, so that no threshold on a rate can be handed a raw score. `normals` is n:
+    no false-alarm rate under 1 / (n + 1) can be promised.
+    """
+
+    image: Tensor
+    normals: int
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """Images that can be walked again and again, and picked at random."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """One name per image, in order."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every image, in pixels."""
+        ...
+
+    def batch(self, indices: Sequence[int]) -> ImageBatch:
+        """The images at these positions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesInMemory:
+    """An `ImageSource` over one batch."""
+
+    images: ImageBatch
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """One name per image."""
+        return self.images.ids
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.images.size
+
+    def batch(self, indices: Sequence[int]) -> ImageBatch:
+        """The images at these positions."""
+        rows = list(indices)
+        valid = None if self.images.valid is None else self.images.valid[rows]
+        return ImageBatch(self.images.pixels[rows], tuple(self.images.ids[i] for i in rows), valid)
+
+
+def batches(source: ImageSource, size: int, order: Sequence[int] | None = None) -> Iterator[ImageBatch]:
+    """Walk a source in batches of `size`, in its own order or the one given."""
+    order = range(len(source.ids)) if order is None else order
+    for start in range(0, len(order), size):
+        yield source.batch(order[start : start + size])
