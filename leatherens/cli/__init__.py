@@ -1,0 +1,116 @@
+"""The command `leatherens`: its options, its commands by name, and how it ends when something is wrong.
+
+A command's module is imported when the command is called; `--help` reads the table below and imports none.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from leatherens.core.errors import LeatherensError, did_you_mean
+
+if TYPE_CHECKING:
+    from leatherens.core.host import PluginHost
+
+INTERRUPTED = 130
+"""128 + SIGINT: what a shell expects of a program that Ctrl-C ended."""
+
+COMMANDS = {
+    "run": ("leatherens.cli.run:run", "Learn from good images, calibrate, test and write a report."),
+    "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
+    "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
+    "data": ("leatherens.cli.data:data", "Look at a folder of images, or make artificial ones."),
+    "plugins": ("leatherens.cli.plugins:plugins", "Show what is installed and what is broken."),
+}
+
+
+@dataclass
+class Session:
+    """What the options before the command say; commands take it with `@click.pass_obj`."""
+
+    strict_plugins: bool = False
+    plugin_files: tuple[Path, ...] = ()
+    installed_plugins: bool = True
+
+    @cached_property
+    def host(self) -> PluginHost:
+        """The plugins, looked for when first asked."""
+        from leatherens.core.host import PluginHost
+
+        return PluginHost(
+            installed=self.installed_plugins, files=self.plugin_files, strict=self.strict_plugins
+        )
+
+
+class Group(click.Group):
+    """A group that suggests the nearest command for an unknown one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command `args` begins with."""
+        known = self.list_commands(ctx)
+        if not ctx.resilient_parsing and not args[0].startswith("-") and args[0] not in known:
+            hint = did_you_mean(args[0], known) or f" (commands: {', '.join(known)})"
+            ctx.fail(f"no command '{args[0]}'{hint}")
+        return super().resolve_command(ctx, args)
+
+
+class _Top(Group):
+    """The top group: commands from a table, and every user's mistake a sentence instead of a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LeatherensError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=_Top, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="leatherens", message="%(prog)s %(version)s")
+@click.option("--strict-plugins", is_flag=True, help="Refuse to work while any plugin is broken.")
+@click.option(
+    "--plugin",
+    "plugin_files",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Load a .py file as a plugin (may be repeated).",
+)
+@click.option("--no-plugins", is_flag=True, help="Leave out the plugins of installed packages.")
+@click.pass_context
+def cli(
+    ctx: click.Context, *, strict_plugins: bool, plugin_files: tuple[Path, ...], no_plugins: bool
+) -> None:
+    """Find defects in photographs of leather with models that learned from good images only."""
+    ctx.obj = Session(strict_plugins, plugin_files, installed_plugins=not no_plugins)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; leaves with 0, 2 (a mistake to mend), 130 (Ctrl-C) or 1 (output closed)."""
+    cli.main(args=None if arguments is None else list(arguments), prog_name="leatherens")

@@ -28,7 +28,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield beside
         os.replace(beside, path)
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be written ({error.strerror or error}); free some space or choose another --out") from error
+        raise ArtifactError(
+            f"{path}: cannot be written ({error.strerror or error}); free some space or choose another --out"
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
 
@@ -60,12 +62,16 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: missing; the run is incomplete, finish it with leatherens run --resume") from None
+        raise ArtifactError(
+            f"{path}: missing; the run is incomplete, finish it with leatherens run --resume"
+        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: damaged, not JSON ({error})") from None
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write named tensors whole, with a string to string note."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -86,7 +92,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: missing; the run is incomplete, finish it with leatherens run --resume") from None
+        raise ArtifactError(
+            f"{path}: missing; the run is incomplete, finish it with leatherens run --resume"
+        ) from None
     except SafetensorError as error:
         raise ArtifactError(f"{path}: damaged, not safetensors ({error})") from None
 

@@ -35,6 +35,12 @@ class BackboneRequest:
     layers: tuple[int, ...] = (1, 2, 3)
     weights: str = "pretrained"
 
+    def __post_init__(self) -> None:
+        rising = tuple(sorted({layer for layer in self.layers if layer >= 0}))
+        if not self.layers or self.layers != rising:
+            wanted = "expected rising level numbers such as (1, 2, 3)"
+            raise ConfigError(f"{self.model}: {wanted}, got {self.layers}")
+
 
 @dataclass(frozen=True, slots=True)
 class PyramidSpec:
@@ -66,16 +72,26 @@ def untrained_pyramid(model: str, layers: Sequence[int]) -> nn.Module:
     """
     import timm
 
-    if model not in timm.list_models():
-        near = did_you_mean(model, timm.list_models())
+    known = [*timm.list_models(), *timm.list_models(pretrained=True)]  # without and with the weights' tag
+    if model not in known:
+        near = did_you_mean(model, known)
         raise ConfigError(f"timm has no model '{model}'{near or '; see timm.list_models()'}")
     try:
-        pyramid: Any = timm.create_model(model, pretrained=False, features_only=True, out_indices=tuple(layers))
+        pyramid: Any = timm.create_model(
+            model, pretrained=False, features_only=True, out_indices=tuple(layers)
+        )
     except (RuntimeError, AssertionError, AttributeError, IndexError, ValueError) as error:
         levels = _levels(model)
         raise ConfigError(f"{model}: cannot give levels {tuple(layers)} of {levels} ({error})") from None
     _drop_unused_blocks(pyramid)
+    if str(getattr(pyramid, "output_fmt", "NCHW")).endswith("NHWC"):
+        pyramid.register_forward_hook(_channels_first)
     return pyramid  # type: ignore[no-any-return]
+
+
+def _channels_first(module: nn.Module, images: Any, maps: Sequence[Tensor]) -> list[Tensor]:
+    """(B, H, W, C) to (B, C, H, W), for the models (Swin, MambaOut) that keep channels last."""
+    return [m.permute(0, 3, 1, 2).contiguous() for m in maps]
 
 
 def _levels(model: str) -> str:
@@ -85,7 +101,7 @@ def _levels(model: str) -> str:
         whole: Any = timm.create_model(model, pretrained=False, features_only=True)
     except (RuntimeError, AttributeError):
         return "none: it has no feature pyramid"
-    return f"0..{len(whole.feature_info.channels()) - 1}"
+    return f"0..{len(whole.feature_info.info) - 1}"
 
 
 def _drop_unused_blocks(pyramid: Any) -> None:
@@ -127,9 +143,11 @@ class BackbonePool:
     members learn, so that k members and many epochs pay for one pass.
     """
 
-    def __init__(self, finder: WeightFinder, *, device: str = "cpu", cache: FeatureCache | None = None) -> None:
+    def __init__(
+        self, finder: WeightFinder, *, device: str = "cpu", cache: FeatureCache | None = None
+    ) -> None:
         self._finder = finder
-        self._device = device
+        self.device = device
         self._cache = cache
         self._loaded: dict[tuple[str, str], _Loaded] = {}
 
@@ -143,6 +161,13 @@ class BackbonePool:
             if have is None or not layers <= set(have.layers):
                 union = tuple(sorted(layers | set(have.layers if have else ())))
                 self._loaded[model, weights] = self._load(model, weights, union)
+
+    def loaded(self) -> dict[str, dict[str, str]]:
+        """Where each model's weights came from, and their fingerprint, for the record."""
+        return {
+            model: {"weights": weights, "origin": loaded.spec.origin, "fingerprint": loaded.spec.fingerprint}
+            for (model, weights), loaded in sorted(self._loaded.items())
+        }
 
     def spec(self, request: BackboneRequest) -> PyramidSpec:
         """Channels, strides and preprocessing of a request, levels in its order."""
@@ -158,7 +183,9 @@ class BackbonePool:
             fingerprint=whole.fingerprint,
         )
 
-    def pyramids(self, batch: ImageBatch, requests: Iterable[BackboneRequest], *, keep: bool = False) -> Pyramids:
+    def pyramids(
+        self, batch: ImageBatch, requests: Iterable[BackboneRequest], *, keep: bool = False
+    ) -> Pyramids:
         """The pyramids of a batch, one forward pass per distinct (model, weights).
 
         keep: remember each image's pyramid by its content (only worth it while learning).
@@ -186,8 +213,8 @@ class BackbonePool:
         return dict(zip(loaded.layers, maps, strict=True))
 
     def _forward(self, loaded: _Loaded, pixels: Tensor) -> tuple[Tensor, ...]:
-        with torch.inference_mode():
-            maps = loaded.module(loaded.spec.normalise(pixels.to(self._device)))
+        with torch.no_grad():  # not inference_mode: its tensors could not stand in a loss
+            maps = loaded.module(loaded.spec.normalise(pixels.to(self.device)))
         return tuple(m.float() for m in maps)
 
     def _load(self, model: str, weights: str, layers: tuple[int, ...]) -> _Loaded:
@@ -198,7 +225,7 @@ class BackbonePool:
             found = self._finder.find(model, weights)
             load_tensors(module, found, model)
             origin = found.origin
-        module = module.eval().requires_grad_(False).to(self._device)
+        module = module.eval().requires_grad_(False).to(self.device)
         config = module.pretrained_cfg if hasattr(module, "pretrained_cfg") else module.default_cfg
         spec = PyramidSpec(
             channels=tuple(module.feature_info.channels()),
@@ -237,7 +264,10 @@ class FeatureCache:
 
     def pyramid(self, pixels: Tensor, name: str, compute: Any) -> tuple[Tensor, ...]:
         """(B, 3, H, W) to its maps; images not seen before go through `compute` in one batch."""
-        keys = [(hashlib.blake2b(image.cpu().contiguous().numpy().tobytes(), digest_size=16).digest(), name) for image in pixels]
+        keys = [
+            (hashlib.blake2b(image.cpu().contiguous().numpy().tobytes(), digest_size=16).digest(), name)
+            for image in pixels
+        ]
         rows = {key: self._kept[key] for key in keys if key in self._kept}
         new = [i for i, key in enumerate(keys) if key not in rows]
         if new:
@@ -249,6 +279,8 @@ class FeatureCache:
         return tuple(torch.stack(level) for level in levels)
 
     def _remember(self, key: tuple[bytes, str], maps: tuple[Tensor, ...]) -> None:
+        if key in self._kept:  # the same image twice in one batch
+            return
         self._kept[key] = maps
         self._used += sum(m.nbytes for m in maps)
         while self._used > self._limit and self._kept:

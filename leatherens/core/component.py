@@ -50,7 +50,9 @@ class Component(ABC):
     def require_fitted(self, call: str) -> None:
         """Raise unless fitted, naming the call."""
         if not self.fitted:
-            raise NotFittedError(f"{self.id}: {call} was called before fit; call fit first or load a fitted run")
+            raise NotFittedError(
+                f"{self.id}: {call} was called before fit; call fit first or load a fitted run"
+            )
 
     def forget(self) -> None:
         """Drop everything learned."""

@@ -84,11 +84,13 @@ class Detector(Component):
 
         validation: other good images, to choose an epoch or a scale by; never scored for a result.
         """
-        self._check_size(images.size)
+        self.check_size(images.size)
         needed = self.capabilities.min_images
         if len(images.ids) < needed or not len(validation.ids):
             found = f"{len(images.ids)} to learn from and {len(validation.ids)} to validate on"
-            raise InputError(f"{self.id}: needs at least {needed} good images and one to validate, got {found}")
+            raise InputError(
+                f"{self.id}: needs at least {needed} good images and one to validate, got {found}"
+            )
         self.forget()
         self._fit(images, validation, context)
         return self.to(context.device)
@@ -97,11 +99,13 @@ class Detector(Component):
     def observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         """The feature maps and scores of a batch. Changes nothing; each image is scored on its own."""
         self.require_fitted("observe")
-        self._check_size(batch.size)
+        self.check_size(batch.size)
         with torch.inference_mode():
             seen = self._observe(batch, pyramids)
         self._check_observation(seen, batch)
-        return Observation(seen.features, ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image))
+        return Observation(
+            seen.features, ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image)
+        )
 
     @abstractmethod
     def features(self) -> tuple[FeatureSpec, ...]:
@@ -115,7 +119,7 @@ class Detector(Component):
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         """Score a batch on the device it is on; `batch.valid` marks what may count for the image score."""
 
-    def _check_size(self, size: tuple[int, int]) -> None:
+    def check_size(self, size: tuple[int, int]) -> None:
         height, width = size
         flags = self.capabilities
         if min(size) < flags.min_size or height % flags.multiple_of or width % flags.multiple_of:
@@ -157,14 +161,20 @@ def cut(features: FeatureMaps, patterns: Sequence[str]) -> FeatureMaps:
     >>> cut(maps, ["difference*"]).names
     ('stfpm/difference1',)
     """
-    kept = [n for n in features.names if any(fnmatch(n, p) or fnmatch(n.split("/", 1)[-1], p) for p in patterns)]
+    kept = [
+        n for n in features.names if any(fnmatch(n, p) or fnmatch(n.split("/", 1)[-1], p) for p in patterns)
+    ]
     if not kept:
         hint = did_you_mean(patterns[0], features.names) if patterns else ""
-        raise ConfigError(f"no feature map matches {list(patterns)}{hint} (there are: {', '.join(features.names)})")
+        raise ConfigError(
+            f"no feature map matches {list(patterns)}{hint} (there are: {', '.join(features.names)})"
+        )
     return features.select(kept)
 
 
-def observe_all(detector: Detector, images: ImageSource, pool: BackbonePool, *, batch_size: int = 8) -> ScoreMap:
+def observe_all(
+    detector: Detector, images: ImageSource, pool: BackbonePool, *, batch_size: int = 8
+) -> ScoreMap:
     """One detector's scores of a whole source, in memory: for tests, examples and small sets."""
     seen = [
         detector.observe(batch, pool.pyramids(batch, detector.backbones())).scores

@@ -15,11 +15,14 @@ from torch import Tensor
 Size = tuple[int, int]
 
 
-def resize(maps: Tensor, size: Size, *, align_corners: bool = False) -> Tensor:
-    """(B, C, h, w) to (B, C, H, W), bilinear; the same tensor when the size already fits."""
+def resize(maps: Tensor, size: Size, *, align_corners: bool = False, antialias: bool = False) -> Tensor:
+    """(B, C, h, w) to (B, C, H, W), bilinear; the same tensor when the size already fits.
+
+    antialias: widen the filter where maps shrink, so that every value counts and not only each fourth.
+    """
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=align_corners)
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=align_corners, antialias=antialias)
 
 
 def resize_scores(pixels: Tensor, size: Size) -> Tensor:
@@ -53,6 +56,11 @@ def mean_filter(pixels: Tensor, width: int) -> Tensor:
     return F.avg_pool2d(pixels[:, None], width, stride=1, padding=width // 2)[:, 0]
 
 
+def block_mean(maps: Tensor, factor: int) -> Tensor:
+    """(B, C, H, W) averaged over blocks without overlap, to (B, C, H / factor, W / factor)."""
+    return F.avg_pool2d(maps, factor)
+
+
 def image_maximum(pixels: Tensor, valid: Tensor | None = None) -> Tensor:
     """(B, H, W) to (B,): the largest score among valid pixels."""
     if valid is not None:
@@ -66,6 +74,15 @@ def silence(pixels: Tensor, valid: Tensor | None) -> Tensor:
         return pixels
     lowest = pixels.masked_fill(~valid, math.inf).flatten(1).amin(dim=1)  # (B,)
     return torch.where(valid, pixels, lowest[:, None, None])
+
+
+def valid_positions(valid: Tensor, size: Size) -> Tensor:
+    """(B, H, W) bool to (B, h, w): positions of a coarser grid of which at least half is valid.
+
+    Where an image has no such position, those with its largest valid share stand in.
+    """
+    share = F.adaptive_avg_pool2d(valid[:, None].float(), size)[:, 0]
+    return share >= share.flatten(1).amax(dim=1).clamp_max(0.5)[:, None, None]
 
 
 def largest_grid(maps: list[Tensor]) -> Size:

@@ -40,6 +40,14 @@ def torch_generator(seed: int, *path: str | int, device: str = "cpu") -> torch.G
     return torch.Generator(device=device).manual_seed(derive(seed, *path))
 
 
+def numpy_generators(generator: torch.Generator, count: int) -> list[np.random.Generator]:
+    """Independent numpy generators, one for each image of a step, from the step's torch generator."""
+    import torch
+
+    seeds = torch.randint(2**62, (count,), generator=generator, device=generator.device)
+    return [np.random.default_rng(seed) for seed in seeds.tolist()]
+
+
 @contextmanager
 def seeded_construction(seed: int, *path: str | int) -> Iterator[None]:
     """Build torch modules from a seed.

@@ -77,7 +77,11 @@ class TrainingLog:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for the artifact."""
-        return {"losses": self.losses, "validations": [list(v) for v in self.validations], "best_step": self.best_step}
+        return {
+            "losses": self.losses,
+            "validations": [list(v) for v in self.validations],
+            "best_step": self.best_step,
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> TrainingLog:
@@ -120,7 +124,12 @@ class _Trainer:
     """One training: the loop and what it must remember to go on after an interruption."""
 
     def __init__(
-        self, task: Task, images: ImageSource, validation: ImageSource, schedule: Schedule, context: FitContext
+        self,
+        task: Task,
+        images: ImageSource,
+        validation: ImageSource,
+        schedule: Schedule,
+        context: FitContext,
     ) -> None:
         self.task = task
         self.images = images
@@ -217,7 +226,11 @@ class _Trainer:
     def _diverged(self, step: int) -> TrainingError:
         self._finish()
         rate = self.task.optimizer.param_groups[0]["lr"]
-        good = f"the last good state is of step {self.log.best_step}" if self.best else "no good state was reached"
+        good = (
+            f"the last good state is of step {self.log.best_step}"
+            if self.best
+            else "no good state was reached"
+        )
         return TrainingError(
             f"{self.task.name}: the loss became NaN or infinite at step {step} (learning rate {rate:g}); "
             f"{good}. Try a smaller learning rate.",
@@ -232,7 +245,12 @@ class _Trainer:
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
         moments, plain = _flat_optimizer(self.task.optimizer)
         schedule = self.task.scheduler.state_dict() if self.task.scheduler else {}
-        note = {"log": self.log.as_json(), "optimizer": plain, "scheduler": _jsonable(schedule), "key": self._key()}
+        note = {
+            "log": self.log.as_json(),
+            "optimizer": plain,
+            "scheduler": _jsonable(schedule),
+            "key": self._key(),
+        }
         write_tensors(self.context.checkpoint, tensors | moments, {"note": json.dumps(note)})
         self.saved_at = time.monotonic()
 
@@ -243,20 +261,28 @@ class _Trainer:
         tensors, metadata = read_tensors(path)
         note = json.loads(metadata["note"])
         if note["key"] != self._key():
-            self.context.progress.say(f"{self.task.name}: the checkpoint is of other options or images; starting anew")
+            self.context.progress.say(
+                f"{self.task.name}: the checkpoint is of other options or images; starting anew"
+            )
             return
         self.task.module.load_state_dict(_under("module.", tensors))
         self.best = _under("best.", tensors)
         _load_optimizer(self.task.optimizer, tensors, note["optimizer"])
         if self.task.scheduler is not None:
-            self.task.scheduler.load_state_dict(note["scheduler"])
+            # The rest, such as milestones, is as it was made; JSON would turn its integer keys into strings.
+            self.task.scheduler.load_state_dict(self.task.scheduler.state_dict() | note["scheduler"])
         self.log = TrainingLog.from_json(note["log"])
-        self.context.progress.say(f"{self.task.name}: going on from step {self._done} of {self.schedule.steps}")
+        self.context.progress.say(
+            f"{self.task.name}: going on from step {self._done} of {self.schedule.steps}"
+        )
 
     def _key(self) -> str:
         """Changes with anything that would make this another training."""
         shapes = [(name, tuple(t.shape)) for name, t in self.task.module.state_dict().items()]
-        groups = [{k: v for k, v in g.items() if k not in ("params", "lr")} for g in self.task.optimizer.param_groups]
+        groups = [
+            {k: v for k, v in g.items() if k not in ("params", "lr")}
+            for g in self.task.optimizer.param_groups
+        ]
         return str(derive(self.context.seed, str(self.schedule), str(shapes), str(groups), *self.images.ids))
 
 
@@ -265,7 +291,12 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _jsonable(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if not callable(value) and not name.startswith("lr_lambdas")}
+    """What moves while a scheduler runs: its numbers and lists of numbers."""
+    return {
+        name: value
+        for name, value in state.items()
+        if all(isinstance(part, int | float) for part in (value if isinstance(value, list) else [value]))
+    }
 
 
 def _flat_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -282,7 +313,9 @@ def _flat_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor]
     return tensors, plain
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], plain: dict[str, Any]
+) -> None:
     slots: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in plain["state"].items()}
     for path, tensor in _under("optimizer.", tensors).items():
         index, name = path.split(".", 1)

@@ -77,7 +77,9 @@ def _check_valid(valid: Tensor, pixels: Tensor) -> None:
     batch, _, height, width = pixels.shape
     if valid.dtype != torch.bool or valid.shape != (batch, height, width):
         expected = (batch, height, width)
-        raise InputError(f"expected a bool valid mask of shape {expected}, got {valid.dtype} {tuple(valid.shape)}")
+        raise InputError(
+            f"expected a bool valid mask of shape {expected}, got {valid.dtype} {tuple(valid.shape)}"
+        )
     if batch and not bool(valid.flatten(1).any(dim=1).all()):
         raise InputError("a valid mask leaves nothing of an image to inspect")
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -62,13 +62,15 @@ class WeightFinder:
         """The weights of a timm model, or a `WeightsError` that lists where it looked."""
         given = self._paths if weights == "pretrained" else (Path(weights),)
         looked: list[str] = []
+        if weights != "pretrained" and Path(weights).is_file():  # meant for this model, whatever its name
+            return read_weights(Path(weights))
         for path in given:
             file = _file_for(path, model)
             looked.append(f"{path}: {'found' if file else 'nothing for this model'}")
             if file:
                 return read_weights(file)
         if weights != "pretrained":
-            raise WeightsError(f"no weights for {model} at {weights}")
+            raise WeightsError(f"no weights for {model} in {weights}")
         return self._installed(model, looked)
 
     def _installed(self, model: str, looked: list[str]) -> Weights:
@@ -82,7 +84,7 @@ class WeightFinder:
             return read_weights(cached)
         looked.append(f"local hub cache: {hub or 'this model has no hub entry'} is not there")
         if self._allow_download and hub:
-            return _download(hub, looked)
+            return _download(model, hub, looked)
         raise WeightsError(_no_weights(model, looked))
 
 
@@ -98,7 +100,13 @@ def _no_weights(model: str, looked: Sequence[str]) -> str:
 def _file_for(path: Path, model: str) -> Path | None:
     """The weights of `model` at a path: the folder's file of that name, or the file itself."""
     if path.is_dir():
-        patterns = [f"{model}.safetensors", f"{model}.pth", f"{model}.pt", f"{model}[._-]*.safetensors", f"{model}[._-]*.pth"]
+        patterns = [
+            f"{model}.safetensors",
+            f"{model}.pth",
+            f"{model}.pt",
+            f"{model}[._-]*.safetensors",
+            f"{model}[._-]*.pth",
+        ]
         return next((file for pattern in patterns for file in sorted(path.glob(pattern))), None)
     if not path.exists():
         raise WeightsError(f"{path}: no such weights file or folder")
@@ -111,12 +119,22 @@ def read_weights(file: Path) -> Weights:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            tensors: Mapping[str, Tensor] = load_file(file)
+            loaded: Any = load_file(file)
         else:
-            tensors = torch.load(file, map_location="cpu", weights_only=True)
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # every loader has its own; the file is named whatever it was
         raise WeightsError(f"{file}: cannot be read as weights ({type(error).__name__}: {error})") from None
+    tensors = (
+        {n: t for n, t in loaded.items() if isinstance(t, Tensor)} if isinstance(loaded, Mapping) else {}
+    )
+    if not tensors:
+        raise WeightsError(f"{file}: expected named tensors (a state_dict), got {_contents(loaded)}")
     return Weights(tensors, str(file))
+
+
+def _contents(loaded: Any) -> str:
+    keys = ", ".join(str(key) for key in loaded) if isinstance(loaded, Mapping) else ""
+    return f"a {type(loaded).__name__}" + (f" of {keys}" if keys else "")
 
 
 def _hub_id(model: str) -> str:
@@ -135,7 +153,7 @@ def _cached(hub: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _download(hub: str, looked: list[str]) -> Weights:
+def _download(model: str, hub: str, looked: list[str]) -> Weights:
     from huggingface_hub import hf_hub_download
 
     try:
@@ -144,16 +162,19 @@ def _download(hub: str, looked: list[str]) -> Weights:
         raise
     except Exception as error:  # the hub client raises a dozen kinds; each means "not to be had now"
         looked.append(f"the hub: {hub} could not be fetched ({type(error).__name__}); is there a network?")
-        raise WeightsError(_no_weights(hub, looked)) from None
+        raise WeightsError(_no_weights(model, looked)) from None
 
 
 def load_tensors(module: nn.Module, found: Weights, model: str) -> None:
     """Fill a pyramid; the classifier may be missing or extra, everything else must fit."""
     wanted = module.state_dict()
-    flat = {name.replace("stages.", "stages_"): t for name, t in found.tensors.items()} | dict(found.tensors)
+    given_by_name = {_flat(name): tensor for name, tensor in found.tensors.items()}
+    flat = {name: given_by_name[_flat(name)] for name in wanted if _flat(name) in given_by_name}
     missing = [n for n in wanted if n not in flat and not n.endswith("num_batches_tracked")]
     if missing:
-        raise WeightsError(f"{found.origin}: no weights for {model}: '{missing[0]}' and {len(missing) - 1} more are missing")
+        raise WeightsError(
+            f"{found.origin}: no weights for {model}: '{missing[0]}' and {len(missing) - 1} more are missing"
+        )
     for name, tensor in wanted.items():
         given = flat.get(name, tensor)
         if given.shape != tensor.shape:
@@ -162,3 +183,12 @@ def load_tensors(module: nn.Module, found: Weights, model: str) -> None:
         if given.is_floating_point() and not bool(given.isfinite().all()):
             raise WeightsError(f"{found.origin}: '{name}' holds NaN or infinite values; the file is damaged")
     module.load_state_dict({name: flat.get(name, tensor) for name, tensor in wanted.items()})
+
+
+def _flat(name: str) -> str:
+    """A tensor's name as it is in the whole model and in timm's `features_only` wrappers alike.
+
+    >>> _flat("stages.0.conv.weight") == _flat("stages_0.conv.weight") == _flat("model.stages.0.conv.weight")
+    True
+    """
+    return name.removeprefix("model.").replace(".", "_")

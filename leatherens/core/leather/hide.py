@@ -23,6 +23,7 @@ class Hide:
 
     @property
     def shape(self) -> Shape:
+        """(height, width) in pixels."""
         rows, columns = self.height.shape
         return rows, columns
 
@@ -33,6 +34,7 @@ class Hide:
 
     @property
     def unit(self) -> float:
+        """Pixels per unit of fine structure."""
         return unit_of(self.shape)
 
     def photograph(self) -> Photograph:
@@ -56,7 +58,9 @@ def raw_hide(rng: np.random.Generator, shape: Shape, leather: Leather) -> Hide:
     pores = _pores(rng, shape, grain, unit)
     height = height - 0.5 * unit * pores + _undulation(rng, shape)
     dye = _dye(rng, leather, height, tone) * (1 - 0.35 * pores[..., None])
-    gloss = leather.gloss * rng.uniform(0.6, 1.4) * np.clip(1 + 0.2 * smooth_noise(rng, shape, 60 * unit), 0, 2)
+    gloss = (
+        leather.gloss * rng.uniform(0.6, 1.4) * np.clip(1 + 0.2 * smooth_noise(rng, shape, 60 * unit), 0, 2)
+    )
     dusty = _with_dust(rng, dye, unit)
     return Hide(height.astype(np.float32), dusty, gloss.astype(np.float32), draw_lamp(rng, shape))
 
@@ -64,7 +68,7 @@ def raw_hide(rng: np.random.Generator, shape: Shape, leather: Leather) -> Hide:
 def _undulation(rng: np.random.Generator, shape: Shape) -> Field:
     """Soft folds: how the hide lies. The slope, not the height, is what the eye sees."""
     wide, narrow = (float(rng.uniform(low, high)) * min(shape) for low, high in ((0.5, 0.9), (0.18, 0.3)))
-    slope = rng.uniform(0.02, 0.11)
+    slope = rng.uniform(0.02, 0.09)
     folds = slope * wide * smooth_noise(rng, shape, wide)
     return np.asarray(0.3 * (folds + 0.4 * slope * narrow * smooth_noise(rng, shape, narrow)), np.float32)
 
@@ -72,13 +76,15 @@ def _undulation(rng: np.random.Generator, shape: Shape) -> Field:
 def _pores(rng: np.random.Generator, shape: Shape, grain: Grain, unit: float) -> Field:
     """Hair follicles, in clusters; 1 at the bottom of a pore."""
     clusters = ramp(smooth_noise(rng, shape, 2.5 * grain.cell), -0.2, 1.8)
-    return specks(rng, np.asarray(rng.uniform(0.004, 0.02) / unit**2 * clusters, np.float32), 0.75 * unit**0.5)
+    return specks(
+        rng, np.asarray(rng.uniform(0.004, 0.02) / unit**2 * clusters, np.float32), 0.75 * unit**0.5
+    )
 
 
 def _dye(rng: np.random.Generator, leather: Leather, height: Field, tone: Field) -> Field:
     """The dye takes unevenly: cloudy over the hide, a little different on each cell, darker in creases."""
     shape = (height.shape[0], height.shape[1])
-    base = np.asarray(leather.dye) * (1 + rng.normal(0, 0.06)) * (1 + rng.normal(0, 0.025, 3))
+    base = np.asarray(leather.dye) * (1 + rng.normal(0, 0.06)) * (1 + rng.normal(0, 0.014, 3))
     cloud = 0.035 * fractal_noise(rng, shape, 0.22 * min(shape)) + 0.018 * smooth_noise(rng, shape, 3.0)
     amount = 1 + cloud + rng.uniform(0.01, 0.035) * tone
     return np.asarray(base * amount[..., None], np.float32)

@@ -46,10 +46,10 @@ def draw_lamp(rng: np.random.Generator, shape: Shape) -> Lamp:
 
 def photograph(height: Field, dye: Field, gloss: Field, lamp: Lamp) -> Photograph:
     """The picture of a height field (pixels), a dye (H, W, 3) in 0..1 and a gloss in 0..1."""
-    down, right = np.gradient(height)
+    down, right = (np.asarray(slope, np.float32) for slope in np.gradient(height))
     length = np.sqrt(1 + down**2 + right**2)
     diffuse = np.maximum(_facing(down, right, lamp.direction) / length, 0) / lamp.direction[2]
-    halfway = np.asarray(lamp.direction) + (0.0, 0.0, 1.0)
+    halfway = np.add(lamp.direction, (0.0, 0.0, 1.0))
     shine = np.maximum(_facing(down, right, halfway / np.linalg.norm(halfway)) / length, 0) ** SHININESS
     light = (AMBIENT * _openness(height) + (1 - AMBIENT) * diffuse)[..., None] * dye
     picture = (light + (gloss * shine)[..., None]) * lamp.exposure
@@ -60,13 +60,13 @@ def photograph(height: Field, dye: Field, gloss: Field, lamp: Lamp) -> Photograp
 def _facing(down: Field, right: Field, towards: npt.ArrayLike) -> Field:
     """Dot product of the unnormalised surface normal with a direction."""
     x, y, z = np.asarray(towards, np.float32)
-    return z - x * right - y * down
+    return np.asarray(z - x * right - y * down, np.float32)
 
 
 def _openness(height: Field) -> Field:
     """How much of the surrounding light reaches a point: less in creases, a little more on ridges."""
     relief = height - blur(height, max(2.5, min(height.shape) / 90))
-    return np.clip(1 + 0.55 * relief, 0.25, 1.15)
+    return np.asarray(np.clip(1 + 0.55 * relief, 0.25, 1.15), np.float32)
 
 
 def _exposure(rng: np.random.Generator, shape: Shape) -> Field:
@@ -74,7 +74,7 @@ def _exposure(rng: np.random.Generator, shape: Shape) -> Field:
     y, x = rows / shape[0] - 0.5, columns / shape[1] - 0.5
     slope = rng.uniform(0, 0.45) * np.exp(1j * rng.uniform(0, 2 * np.pi))
     fall_off = 1 + slope.real * x + slope.imag * y - rng.uniform(0, 0.25) * (x**2 + y**2)
-    cast = 1 + rng.normal(0, 0.015, 3)
-    drift = 1 + 0.012 * np.stack([smooth_noise(rng, shape, 0.7 * min(shape)) for _ in range(3)], axis=-1)
+    cast = 1 + rng.normal(0, 0.01, 3)
+    drift = 1 + 0.008 * np.stack([smooth_noise(rng, shape, 0.7 * min(shape)) for _ in range(3)], axis=-1)
     level = rng.uniform(0.72, 1.12)
     return np.asarray(level * fall_off[..., None] * cast * drift, np.float32)

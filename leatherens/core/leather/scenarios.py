@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ class Leather:
     gloss: float
 
 
-SCENARIOS: dict[str, tuple[Leather, ...]] = {
+SCENARIOS: Mapping[str, tuple[Leather, ...]] = {
     "one-colour": (Leather((0.53, 0.345, 0.275), CREASED, 0.14),),
     "multi-colour": (
         Leather((0.13, 0.13, 0.14), PEBBLED, 0.22),  # black
@@ -55,10 +56,17 @@ SCENARIOS: dict[str, tuple[Leather, ...]] = {
 }
 
 
-def pick_leather(rng: np.random.Generator, scenario: str) -> Leather:
-    """One of the scenario's leathers, each as likely as the other."""
+def leathers_of(scenario: str) -> tuple[Leather, ...]:
+    """The scenario's leathers; an unknown name is refused with the nearest one."""
     if scenario not in SCENARIOS:
         known = ", ".join(SCENARIOS)
-        raise InputError(f"unknown scenario {scenario!r}{did_you_mean(scenario, SCENARIOS)} (scenarios: {known})")
-    leathers = SCENARIOS[scenario]
+        raise InputError(
+            f"unknown scenario {scenario!r}{did_you_mean(scenario, SCENARIOS)} (scenarios: {known})"
+        )
+    return SCENARIOS[scenario]
+
+
+def pick_leather(rng: np.random.Generator, scenario: str) -> Leather:
+    """One of the scenario's leathers, each as likely as the other."""
+    leathers = leathers_of(scenario)
     return leathers[int(rng.integers(len(leathers)))]

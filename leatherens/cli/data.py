@@ -1,0 +1,54 @@
+"""`leatherens data`: make artificial leather."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from leatherens.cli import Group
+
+if TYPE_CHECKING:
+    from leatherens.core.progress import Progress
+
+
+@click.group(cls=Group)
+def data() -> None:
+    """Look at a folder of images, or make artificial ones."""
+
+
+@data.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder to make; MVTec AD layout."
+)
+@click.option("--scenario", default="one-colour", show_default=True, help="one-colour or multi-colour.")
+@click.option("--size", type=int, default=256, show_default=True, help="Height and width in pixels.")
+@click.option("--train", type=int, default=60, show_default=True, help="Good images to learn from.")
+@click.option("--test", type=int, default=40, show_default=True, help="Test images, half of them defective.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def synth(*, out: Path, scenario: str, size: int, train: int, test: int, seed: int) -> None:
+    """Make leather with pixel-exact defects: cut, hole, line, wrinkle, stain, glue, poke."""
+    from leatherens.cli.progress import terminal_progress
+
+    make_leather(out, terminal_progress(), scenario=scenario, size=size, train=train, test=test, seed=seed)
+    click.echo(f"{train} good images to learn from and {test} test images in {out}")
+
+
+def make_leather(
+    out: Path,
+    progress: Progress,
+    *,
+    scenario: str = "one-colour",
+    size: int = 256,
+    train: int = 60,
+    test: int = 40,
+    seed: int = 0,
+) -> None:
+    """Write leather into a folder that must not exist yet; an interrupted one leaves nothing there."""
+    from leatherens.core.leather import write_demo
+
+    with progress.step(f"making {scenario} leather", train + test) as advance:
+        write_demo(
+            out, scenario=scenario, size=size, train=train, test=test, seed=seed, advance=lambda: advance(1)
+        )

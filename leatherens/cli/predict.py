@@ -1,0 +1,103 @@
+"""`leatherens predict`: judge new images with a finished run."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from leatherens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from leatherens.cli import Session
+    from leatherens.ensembles.opening import Judgement
+
+GOOD, DEFECTIVE, FAILED = 0, 1, 2
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for score maps (TIFF) and masks (PNG).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.pass_context
+def predict(
+    ctx: click.Context, *, run: Path, paths: Sequence[str], out: Path | None, as_json: bool, device: str
+) -> None:
+    """Judge images, folders or globs with the finished run RUN.
+
+    Exit code 0: all good, 1: something is defective, 2: a file could not be judged.
+    """
+    from leatherens.core.reading import unlabelled
+    from leatherens.ensembles.opening import open_run
+
+    session: Session = ctx.obj
+    samples = unlabelled(_expanded(paths))
+    opened = open_run(run, session.host, device=device)
+    codes = {GOOD}
+    for judgement in opened.judge(samples):
+        written = _write(judgement, out) if out and judgement.problem is None else {"map": None, "mask": None}
+        codes.add(_say(judgement, written, as_json))
+    ctx.exit(max(codes))
+
+
+def _expanded(paths: Sequence[str]) -> list[Path]:
+    """Paths, with globs that the shell left alone resolved."""
+    found: list[Path] = []
+    for path in paths:
+        if Path(path).exists() or not glob.has_magic(path):
+            found.append(Path(path))
+            continue
+        matches = sorted(glob.glob(path, recursive=True))
+        if not matches:
+            raise InputError(f"{path}: no file matches")
+        found += [Path(match) for match in matches]
+    return found
+
+
+def _write(judgement: Judgement, out: Path) -> dict[str, str]:
+    """Write map and mask, named like the image; returns where they are."""
+    from PIL import Image
+
+    from leatherens.core.artifact import written_whole
+    from leatherens.ensembles.evaluation import write_map
+
+    assert judgement.map is not None and judgement.mask is not None
+    at = {"map": out / f"{judgement.id}.map.tiff", "mask": out / f"{judgement.id}.mask.png"}
+    write_map(at["map"], judgement.map)
+    with written_whole(at["mask"]) as beside:
+        Image.fromarray(judgement.mask).save(beside, format="PNG")
+    return {kind: str(path) for kind, path in at.items()}
+
+
+def _say(judgement: Judgement, written: dict[str, Any], as_json: bool) -> int:
+    """One line about one image; a problem goes to stderr too, so that nobody overlooks it."""
+    if judgement.problem is not None:
+        click.echo(f"skipped: {judgement.problem}", err=True)
+        if as_json:
+            click.echo(
+                json.dumps({"path": str(judgement.path), "verdict": None, "problem": judgement.problem})
+            )
+        return FAILED
+    verdict = "defective" if judgement.defective else "good"
+    if as_json:
+        click.echo(json.dumps(_as_json(judgement, verdict, written)))
+    else:
+        click.echo(f"{judgement.path}  {judgement.score:.4g}  {judgement.threshold:.4g}  {verdict}")
+    return DEFECTIVE if judgement.defective else GOOD
+
+
+def _as_json(judgement: Judgement, verdict: str, written: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "path": str(judgement.path),
+        "score": judgement.score,
+        "threshold": judgement.threshold,
+        "verdict": verdict,
+        "calibrated": judgement.calibrated,
+        **written,
+    }

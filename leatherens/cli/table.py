@@ -1,0 +1,58 @@
+"""Results as a table on the terminal, plain enough for a log file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from leatherens.core.reporting import RunView
+
+COLUMNS = (
+    ("image_auroc", "image AUROC"),
+    ("pixel_auroc", "pixel AUROC"),
+    ("pixel_ap", "pixel AP"),
+    ("au_pro", "AU-PRO"),
+    ("image_f1", "F1"),
+    ("false_alarm_rate", "false alarms"),
+    ("ms_per_image", "ms/image"),
+)
+
+
+def print_results(view: RunView) -> None:
+    """The metrics of each member and of the ensemble, and what is promised."""
+    rows = {**view.metrics["members"], "ensemble": view.metrics["ensemble"]}
+    header = ["", *(title for _, title in COLUMNS)]
+    lines = [header, *([name, *_cells(row)] for name, row in rows.items())]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    for line in lines:
+        click.echo(
+            "  ".join(
+                cell.ljust(w) if i == 0 else cell.rjust(w)
+                for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+            )
+        )
+    decision = view.decisions["ensemble"]
+    promise = (
+        ""
+        if decision.promise is None
+        else f", at most {decision.promise:.3g} of fresh good images are flagged"
+    )
+    click.echo(
+        f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out good images{promise}"
+    )
+    for remark in view.remarks:
+        click.echo(f"note: {remark}")
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    return [_cell(key, row[key]) for key, _ in COLUMNS]
+
+
+def _cell(key: str, value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.0f}" if key == "ms_per_image" else f"{value:.3f}"

@@ -1,0 +1,91 @@
+"""A recipe: everything that decides what a run does, as one validated value and one YAML file.
+
+A recipe as a user writes it names what differs from the defaults; the resolved one, which each run
+stores, writes every default out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from leatherens.core.artifact import write_text
+from leatherens.core.errors import ArtifactError, ConfigError
+from leatherens.core.params import Params, parse_params
+
+SIDE = 256
+"""Images are brought to this height and width unless a recipe says otherwise."""
+
+
+class Mode(str, Enum):
+    """What is fused: calibrated scores, feature maps, or both (the head is then one more voter)."""
+
+    score = "score"
+    feature = "feature"
+    hybrid = "hybrid"
+
+
+class Choice(Params):
+    """One plugin by id, with its options."""
+
+    id: str
+    options: dict[str, Any] = {}
+
+
+class MemberChoice(Params):
+    """A member's options, and the feature maps fusion takes from it (`None`: its default cut)."""
+
+    options: dict[str, Any] = {}
+    features: tuple[str, ...] | None = None
+
+
+class Recipe(Params):
+    """What a run does. Ids name plugins."""
+
+    members: Annotated[dict[str, MemberChoice], Field(min_length=1)]
+    effort: str = "auto"
+    mode: Mode | None = None
+    block: Choice = Choice(id="independent")
+    head: Choice = Choice(id="memory-bank")
+    score_fusion: Choice = Choice(id="mean")
+    calibrator: Choice = Choice(id="conformal")
+    threshold: Choice = Choice(id="conformal")
+    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    seed: int = 0
+    device: str = "auto"
+    weights: tuple[str, ...] = ()
+    allow_download: bool = False
+
+    @property
+    def fusion_mode(self) -> Mode:
+        """The mode asked for; alone, a member is the technique itself, several are fused both ways."""
+        if self.mode is not None:
+            return self.mode
+        return Mode.score if len(self.members) == 1 else Mode.hybrid
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe from a YAML file; a `ConfigError` names the file and every wrong key."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: missing; is this a run folder of leatherens?") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
+    return parse_params(Recipe, content, owner=str(path))
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write a recipe as YAML, whole."""
+    import yaml
+
+    write_text(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True))

@@ -1,0 +1,86 @@
+"""The promise: what share of fresh good images will be called defective.
+
+Conformal prediction (Vovk et al., 2005): if a fresh good image is exchangeable with n held-out good
+ones, it scores above the k-th largest of them with probability k / (n + 1), whatever the detector.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import final
+
+import torch
+from torch import Tensor
+from typing_extensions import Self
+
+from leatherens.core.component import Component
+from leatherens.core.errors import InputError
+from leatherens.core.types import CalibratedScores
+
+
+def conformal_scores(scores: Tensor, normals: Tensor) -> Tensor:
+    """(B,) raw scores to 1 - (1 + held-out good images scoring as high) / (n + 1).
+
+    >>> conformal_scores(torch.tensor([0.5, 9.0]), torch.tensor([1.0, 2.0, 3.0])).tolist()
+    [0.0, 0.75]
+    """
+    ordered = normals.sort().values
+    as_high = len(ordered) - torch.searchsorted(ordered, scores)  # number of normals >= score
+    return 1 - (1 + as_high).float() / (len(ordered) + 1)
+
+
+def allowed_exceedances(rate: float, normals: int) -> int:
+    """How many of n held-out good images may score above a threshold that keeps `rate`; at least one.
+
+    >>> allowed_exceedances(0.01, 500), allowed_exceedances(0.01, 30)
+    (5, 1)
+    """
+    if not 0 < rate < 1:
+        raise InputError(f"a false-alarm rate must lie between 0 and 1, got {rate:g}; 0.01 asks for 1 in 100")
+    return max(1, math.floor(rate * (normals + 1) + 1e-9))
+
+
+def promised_rate(rate: float, normals: int) -> float:
+    """The false-alarm rate that n held-out good images can promise, nearest to the one asked.
+
+    >>> round(promised_rate(0.01, 500), 4), round(promised_rate(0.01, 30), 4)
+    (0.01, 0.0323)
+    """
+    return allowed_exceedances(rate, normals) / (normals + 1)
+
+
+def normals_needed(rate: float) -> int:
+    """How many held-out good images a rate needs.
+
+    >>> normals_needed(0.01)
+    99
+    """
+    return math.ceil(1 / rate - 1 - 1e-9)
+
+
+class Calibrator(Component):
+    """Plugin kind `calibrators`: raw image scores to scores with a promise."""
+
+    @final
+    def fit(self, normals: Tensor) -> Self:
+        """Learn from the (n,) image scores of held-out good images."""
+        if normals.ndim != 1 or not len(normals) or not bool(normals.isfinite().all()):
+            raise InputError(
+                f"{self.id}: expected finite scores of held-out good images, shape (n,), got {tuple(normals.shape)}"
+            )
+        self.forget()
+        self._fit(normals.float().cpu())
+        return self
+
+    @final
+    def calibrate(self, scores: Tensor) -> CalibratedScores:
+        """(B,) raw image scores to calibrated ones."""
+        self.require_fitted("calibrate")
+        return self._calibrate(scores)
+
+    @abstractmethod
+    def _fit(self, normals: Tensor) -> None: ...
+
+    @abstractmethod
+    def _calibrate(self, scores: Tensor) -> CalibratedScores: ...

@@ -1,0 +1,86 @@
+"""Core-set selection: few rows such that every row has one of them nearby (greedy k-centre).
+
+Gonzalez (1985): take the row farthest from all taken so far, again and again. The covering radius is
+at most twice the best possible. Used for memory banks by Roth et al. (PatchCore, CVPR 2022).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+CANDIDATES = 2048
+"""Rows the greedy step looks at between two passes over all rows; they fit into a CPU's cache."""
+
+BLOCK = 1 << 22
+"""Distances held at a time, 16 MB, so that a pass stays in cache instead of streaming through memory."""
+
+COVERED = 1e-6
+"""Share of the largest squared norm below which a squared distance is rounding: the row is covered."""
+
+
+def greedy_core_set(points: Tensor, count: int, *, start: int = 0) -> Tensor:
+    """Indices (M,) of at most `count` rows of points (N, d) in the order they are taken, from row `start`.
+
+    The exact greedy order, lazily: only the `CANDIDATES` farthest rows are followed step by step. Distances
+    to what is taken only shrink, so a candidate farther than every row outside was before is the farthest of
+    all. When none is, all rows are brought up to date by one matrix product, and new candidates are drawn.
+
+    Ends early when every row coincides with a taken one: duplicates cover nothing new.
+
+    >>> greedy_core_set(torch.tensor([[0.0], [1.0], [2.0], [10.0]]), 3).tolist()
+    [0, 3, 2]
+    """
+    points = (points - points.mean(dim=0)).float()  # centred: smaller norms, fewer digits lost in a² + b² - 2ab
+    norms = points.square().sum(dim=1)
+    covered = float(norms.max()) * COVERED
+    taken = torch.tensor([start], device=points.device)
+    nearest = torch.full_like(norms, torch.inf)  # squared distance of each row to the taken ones
+    pending = taken
+    while len(taken) < count:
+        _bring_up_to_date(nearest, points, norms, pending)
+        pending = _next_picks(points, nearest, count - len(taken), covered)
+        if not len(pending):
+            break
+        taken = torch.cat([taken, pending])
+    return taken
+
+
+def _bring_up_to_date(nearest: Tensor, points: Tensor, norms: Tensor, picks: Tensor) -> None:
+    """Lower `nearest` (N,) to the squared distance to any of `picks`, in place."""
+    height = max(1, BLOCK // len(picks))
+    columns, offsets = points[picks].T * -2, norms[picks]
+    for start in range(0, len(points), height):
+        rows = slice(start, start + height)
+        squared = torch.addmm(offsets, points[rows], columns).amin(dim=1) + norms[rows]
+        torch.minimum(nearest[rows], squared, out=nearest[rows])
+    nearest[picks] = 0.0
+
+
+def _next_picks(points: Tensor, nearest: Tensor, wanted: int, covered: float) -> Tensor:
+    """The next rows of the greedy order, as many as can be told from the farthest candidates alone."""
+    farthest = nearest.topk(min(CANDIDATES + 1, len(nearest)))
+    outside = float(farthest.values[-1]) if len(nearest) > CANDIDATES else 0.0
+    rows = farthest.indices[:CANDIDATES]
+    left, here = farthest.values[:CANDIDATES].clone(), points[rows]
+    picks: list[int] = []
+    while len(picks) < wanted:
+        best = int(left.argmax())
+        value = float(left[best])
+        if value <= covered or (picks and value < outside):
+            break
+        picks.append(best)
+        left = torch.minimum(left, (here - here[best]).square().sum(dim=1))
+    return rows[picks]
+
+
+def projected(points: Tensor, dimensions: int, generator: torch.Generator) -> Tensor:
+    """(N, C) to (N, dimensions) by a Gaussian matrix, which nearly keeps distances (Johnson and Lindenstrauss, 1984).
+
+    The same rows when they have no more channels than that.
+    """
+    channels = points.shape[1]
+    if channels <= dimensions:
+        return points
+    matrix = torch.randn(channels, dimensions, generator=generator) / dimensions**0.5
+    return points @ matrix.to(points)

@@ -1,0 +1,46 @@
+"""The discriminator of SimpleNet (Liu et al., CVPR 2023): tells features from noisy features, row by row.
+
+Its output is unbounded and positive for normal rows; the anomaly score is its negative.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+HINGE = 0.5
+"""Truncation of the loss: rows beyond +0.5 (true) or -0.5 (fake) no longer pull."""
+
+
+class Discriminator(nn.Module):
+    """Linear, batch norm, leaky ReLU, Linear without bias; (M, C) to (M,).
+
+    Build it under `randomness.seeded_construction`: torch draws from the global generator.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(channels, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2))
+        self.tail = nn.Linear(hidden, 1, bias=False)
+        for layer in (self.body[0], self.tail):
+            nn.init.xavier_normal_(layer.weight)  # type: ignore[arg-type]
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(M, C) to (M,), positive for normal."""
+        return self.tail(self.body(rows))[:, 0]  # type: ignore[no-any-return]
+
+
+def truncated_hinge(true: Tensor, fake: Tensor, margin: float = HINGE) -> Tensor:
+    """Mean of max(0, margin - true) plus mean of max(0, margin + fake), a scalar (Liu et al., eq. 6).
+
+    >>> round(float(truncated_hinge(torch.tensor([0.2]), torch.tensor([0.1]))), 6)
+    0.9
+    """
+    return (margin - true).clamp_min(0).mean() + (margin + fake).clamp_min(0).mean()
+
+
+def with_noise(rows: Tensor, spread: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
+    """Rows (M, C) plus Gaussian noise whose deviation is `spread` (C,) times one of `scales` (K,), drawn per row."""
+    chosen = scales[torch.randint(len(scales), (len(rows), 1), generator=generator, device=rows.device)]  # (M, 1)
+    noise = torch.randn(rows.shape, generator=generator, device=rows.device, dtype=rows.dtype)
+    return rows + noise * spread * chosen

@@ -1,0 +1,115 @@
+"""The contract of a fusion block: feature maps of several members in, one stack of maps on one grid out.
+
+A block learns from good images in one pass. The public methods check members, maps, shapes and
+finiteness and put the members in the order of their ids, so that no block can depend on the order
+in which a recipe names them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias, final
+
+import torch
+from torch import Tensor
+from typing_extensions import Self
+
+from leatherens.core.component import Component
+from leatherens.core.errors import InputError
+from leatherens.core.geometry import Size, largest_grid
+from leatherens.core.types import FeatureMaps
+
+MemberFeatures: TypeAlias = Mapping[str, FeatureMaps]
+"""Member id to the maps fusion takes from it, already cut, of one batch of images."""
+
+GoodFeatures: TypeAlias = tuple[MemberFeatures, "Tensor | None"]
+"""Features of good images and their valid mask (B, H, W), `None` where every pixel may teach."""
+
+Layout: TypeAlias = dict[str, list[list["str | int"]]]
+"""Member id to its maps as [name, channels], as the artifact stores it."""
+
+
+class FusionBlock(Component):
+    """Brings the feature maps of several members to one grid and few channels."""
+
+    layout_: Layout
+    """Members and maps seen while learning; the same must come to be transformed."""
+
+    @final
+    def fit(self, batches: Iterable[GoodFeatures]) -> Self:
+        """Learn from good images in one pass, forgetting earlier fits.
+
+        Positions that lie mostly on invalid pixels teach nothing.
+        """
+        self.forget()
+        try:
+            self._fit(self._checked(batches))
+        except BaseException:
+            self.forget()  # half a fit must not pass for one
+            raise
+        return self
+
+    @final
+    def transform(self, features: MemberFeatures) -> Tensor:
+        """The fused maps (B, N, h, w) float32 of a batch. Changes nothing; each image on its own."""
+        self.require_fitted("transform")
+        members = self._ordered(features)
+        with torch.inference_mode():
+            fused = self._transform(members)
+        if fused.ndim != 4 or fused.dtype != torch.float32:
+            raise InputError(f"{self.id}: fused maps should be (B, N, h, w) float32, got {fused.dtype} {tuple(fused.shape)}")
+        return fused
+
+    @abstractmethod
+    def _fit(self, batches: Iterator[GoodFeatures]) -> None:
+        """Learn; members come sorted and checked. Put what is learned into attributes ending in `_`."""
+
+    @abstractmethod
+    def _transform(self, members: MemberFeatures) -> Tensor:
+        """The fused maps of checked, sorted members."""
+
+    def _checked(self, batches: Iterable[GoodFeatures]) -> Iterator[GoodFeatures]:
+        for features, valid in batches:
+            if "layout_" not in vars(self):
+                self.layout_ = layout_of(features)
+            yield self._ordered(features), valid
+        if "layout_" not in vars(self):
+            raise InputError(f"{self.id}: no features to learn from; fit needs at least one batch of good images")
+
+    def _ordered(self, features: MemberFeatures) -> MemberFeatures:
+        found = layout_of(features)
+        if found != self.layout_:
+            raise InputError(f"{self.id}: expected the maps it learned from, {said(self.layout_)}; got {said(found)}")
+        for member in found:
+            for name, maps in zip(features[member].names, features[member].maps, strict=True):
+                if not bool(maps.isfinite().all()):
+                    raise InputError(f"{self.id}: map '{name}' of member '{member}' holds NaN or infinite values")
+        return {member: features[member] for member in found}
+
+
+def layout_of(features: MemberFeatures) -> Layout:
+    """What the features consist of, members sorted by id."""
+    return {
+        member: [[name, m.shape[1]] for name, m in zip(features[member].names, features[member].maps, strict=True)]
+        for member in sorted(features)
+    }
+
+
+def said(layout: Layout) -> str:
+    """A layout in words, for messages.
+
+    >>> said({"draem": [["draem/score", 1]], "stfpm": [["stfpm/difference1", 64]]})
+    'draem/score (1), stfpm/difference1 (64)'
+    """
+    maps = [f"{name} ({channels})" for entries in layout.values() for name, channels in entries]
+    return ", ".join(maps) or "nothing"
+
+
+def common_grid(maps: Sequence[Tensor], most: int) -> Size:
+    """The finest grid among maps, shrunk in proportion where a side is longer than `most`."""
+    height, width = largest_grid(list(maps))
+    longest = max(height, width)
+    if longest <= most:
+        return height, width
+    return max(1, round(height * most / longest)), max(1, round(width * most / longest))

@@ -1,0 +1,106 @@
+"""The contract of a head: fused maps of good images in, one score map of any image out.
+
+A head scores positions of the fused grid; the base brings them to pixels as the patch-based methods
+do (Roth et al., CVPR 2022; Liu et al., CVPR 2023): bilinear to the image's size, then Gaussian
+smoothing, while the image score is the largest raw position score, before any smoothing.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Annotated, TypeAlias, final
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from typing_extensions import Self
+
+from leatherens.core.component import Component
+from leatherens.core.detector import FitContext
+from leatherens.core.errors import InputError
+from leatherens.core.geometry import Size, image_maximum, resize_scores, silence, smooth, valid_positions
+from leatherens.core.params import Params
+from leatherens.core.rows import RowReservoir, rows_of
+from leatherens.core.types import ScoreMap
+
+GoodMaps: TypeAlias = tuple[Tensor, "Tensor | None"]
+"""Fused maps (B, C, h, w) of good images and their valid mask (B, H, W), `None` where all may teach."""
+
+SMOOTHING_SIDE = 256
+"""Images of this shorter side are smoothed by `smoothing` pixels, others in proportion."""
+
+
+class HeadParams(Params):
+    """Options of every head."""
+
+    smoothing: Annotated[float, Field(ge=0)] = 4.0
+    """Gaussian sigma of the score map, in pixels of an image of shorter side 256; larger images in proportion."""
+
+
+class Head(Component):
+    """Scores positions of fused maps."""
+
+    class Params(HeadParams):
+        """Only those of every head."""
+
+    channels_: int
+    """Channels of the maps it learned from."""
+
+    @final
+    def fit(self, maps: Iterable[GoodMaps], *, validation: Iterable[GoodMaps], context: FitContext) -> Self:
+        """Learn from the fused maps of good images, forgetting earlier fits.
+
+        validation: of other good images, to choose a state by; never scored for a result.
+        """
+        self.forget()
+        try:
+            self._fit(maps, validation, context)
+        except BaseException:
+            self.forget()  # half a fit must not pass for one
+            raise
+        return self.to(context.device)
+
+    @final
+    def score(self, maps: Tensor, size: Size, valid: Tensor | None = None) -> ScoreMap:
+        """Scores of images of this size from their fused maps. Changes nothing; each image on its own."""
+        self.require_fitted("score")
+        self._check(maps)
+        with torch.inference_mode():
+            patches = self._score(maps)  # (B, h, w)
+            height, width = patches.shape[-2:]
+            positions = None if valid is None else valid_positions(valid, (height, width))
+            image = self._image_score(patches, maps, positions)
+            pixels = resize_scores(silence(patches, positions), size)
+            pixels = smooth(pixels, self.params.smoothing * min(size) / SMOOTHING_SIDE)
+        return ScoreMap(silence(pixels, valid), image)
+
+    @abstractmethod
+    def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
+        """Learn; put what is learned into attributes ending in `_`. `gather` makes rows of maps."""
+
+    @abstractmethod
+    def _score(self, maps: Tensor) -> Tensor:
+        """Maps (B, C, h, w) to raw position scores (B, h, w), higher is more anomalous."""
+
+    def _image_score(self, patches: Tensor, maps: Tensor, positions: Tensor | None) -> Tensor:
+        """Raw position scores (B, h, w) to (B,); `positions` (B, h, w) may count, all if `None`."""
+        return image_maximum(patches, positions)
+
+    def gather(self, maps: Iterable[GoodMaps], reservoir: RowReservoir) -> Tensor:
+        """A sample (M, C) of all positions that may teach, checked."""
+        for fused, valid in maps:
+            if "channels_" not in vars(self):
+                self.channels_ = fused.shape[1]
+            self._check(fused)
+            reservoir.add(rows_of(fused, valid))
+        if not reservoir.seen:
+            raise InputError(f"{self.id}: no positions to learn from; fit needs the fused maps of good images")
+        return reservoir.rows().float().clone()
+
+    def _check(self, maps: Tensor) -> None:
+        if maps.ndim != 4 or maps.shape[1] != self.channels_ or maps.dtype != torch.float32:
+            found = f"{maps.dtype} {tuple(maps.shape)}"
+            raise InputError(f"{self.id}: expected fused maps (B, {self.channels_}, h, w) float32, got {found}")
+        if not bool(maps.isfinite().all()):
+            raise InputError(f"{self.id}: the fused maps hold NaN or infinite values")

@@ -1,0 +1,104 @@
+"""Principal components of a stream of rows: float64 moments, eigenvectors with fixed signs, how many to keep.
+
+Rows are observations, channels are variables. Only C x C numbers are held, whatever the number of
+rows, and the result does not depend on how the stream was cut into batches beyond rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from leatherens.core.errors import ConfigError, InputError
+
+CHUNK = 8192
+"""Rows turned into float64 at a time: 64 MB for a thousand channels."""
+
+SIGN_TIE = 1e-6
+"""Loadings this near to the largest count as equally large, so that rounding cannot flip a sign."""
+
+
+class Moments:
+    """Count, mean and scatter of rows seen so far, merged as in Chan, Golub and LeVeque (1983).
+
+    Each batch is centred before it is squared: a channel of mean 1e4 and variance 1 keeps its digits.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.count = 0
+        self.mean = torch.zeros(channels, dtype=torch.float64)
+        self.scatter = torch.zeros(channels, channels, dtype=torch.float64)
+
+    def add(self, rows: Tensor) -> None:
+        """Take in rows (M, C) of any float type; the sums are kept in float64 on the CPU."""
+        for chunk in rows.detach().split(CHUNK):
+            if len(chunk):
+                self._merge(chunk.to("cpu", torch.float64))
+
+    def _merge(self, rows: Tensor) -> None:
+        mean = rows.mean(dim=0)
+        centred = rows - mean
+        shift = mean - self.mean
+        total = self.count + len(rows)
+        self.scatter += centred.T @ centred
+        self.scatter += torch.outer(shift, shift) * (self.count * len(rows) / total)
+        self.mean += shift * (len(rows) / total)
+        self.count = total
+
+    def covariance(self) -> Tensor:
+        """(C, C) float64, the sum of squares divided by count - 1."""
+        if self.count < 2:
+            raise InputError(f"principal components need at least two positions to learn from, got {self.count}")
+        return self.scatter / (self.count - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """All principal components: variances (C,) in falling order, loadings (C, C) float64, one per column."""
+
+    variances: Tensor
+    loadings: Tensor
+
+
+def principal_components(covariance: Tensor) -> Components:
+    """Eigenvalues and eigenvectors of a covariance (C, C); the largest loading of each is positive."""
+    variances, loadings = torch.linalg.eigh(covariance)
+    variances = variances.flip(0).clamp_min(0.0)
+    return Components(variances, signed(loadings.flip(1)))
+
+
+def signed(loadings: Tensor) -> Tensor:
+    """Columns turned so that the first of their largest entries is positive.
+
+    >>> signed(torch.tensor([[0.6, -0.8], [-0.8, -0.6]]))
+    tensor([[-0.6000,  0.8000],
+            [ 0.8000,  0.6000]])
+    """
+    sizes = loadings.abs()
+    largest = sizes >= sizes.amax(dim=0) * (1 - SIGN_TIE)
+    first = largest.to(torch.uint8).argmax(dim=0, keepdim=True)  # argmax takes the first of equals
+    signs = loadings.gather(0, first).sign()
+    return loadings * torch.where(signs == 0, 1.0, signs)
+
+
+def kept_components(variances: Tensor, wanted: int | float, *, limit: int | None = None, owner: str = "pca") -> int:
+    """How many leading components to keep: a count, or the fewest that explain a fraction of the variance.
+
+    `limit` caps what a fraction may ask for; a count is taken at its word.
+
+    >>> kept_components(torch.tensor([90.0, 6.0, 4.0]), 0.95)
+    2
+    """
+    channels = len(variances)
+    if isinstance(wanted, int):
+        if wanted > channels:
+            raise ConfigError(f"{owner}: components: {wanted} asked of {channels} channels; at most {channels} exist")
+        return wanted
+    total = float(variances.sum())
+    if total == 0:
+        return 1
+    explained = variances.cumsum(0) / total
+    needed = int((explained < wanted - 1e-12).sum()) + 1  # 1e-12: a fraction met exactly is met
+    return min(needed, channels, limit or channels)

@@ -1,0 +1,217 @@
+"""One file to one array: photographs as 8-bit RGB, masks as booleans, every bad file as one sentence.
+
+Grey is repeated over the channels, palettes and CMYK are turned into RGB, EXIF orientation is
+applied, colour profiles are not. 16-bit files keep their upper byte: they are scaled by the whole
+16-bit range and never by what one image happens to hold, which would make a score depend on it.
+"""
+
+from __future__ import annotations
+
+import stat
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from leatherens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Photograph: TypeAlias = "NDArray[np.uint8]"
+"""(H, W, 3) RGB."""
+Mask: TypeAlias = "NDArray[np.bool_]"
+"""(H, W), True where there is a defect."""
+
+T = TypeVar("T", bound=np.generic)
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""Files with these suffixes, in either case, are taken for images."""
+
+MIN_SIDE = 8
+"""Pixels; a smaller picture shows no texture, and is a placeholder or a mistake."""
+
+_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")  # Pillow's others are not asked: EPS would start a program
+_ORIENTATION = 0x0112
+_TURNS: dict[int, Callable[[Any], Any]] = {  # EXIF 2.3, tag Orientation: what undoes each value
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: np.swapaxes(pixels, 0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
+    8: lambda pixels: np.rot90(pixels, 1),
+}
+_REFUSED = {
+    "F": "holds floating-point values, of which no file says what is black and what is white",
+    "I": "holds 32-bit or signed integers, of which no file says what is black and what is white",
+    "LAB": "holds L*a*b* colours",
+}
+
+
+def read_photograph(path: Path) -> Photograph:
+    """A photograph as (H, W, 3) 8-bit RGB, upright.
+
+    Transparent parts are shown on white, as a page shows them: the colours stored under them are
+    arbitrary and must not be scored.
+    """
+    return _decoded(path, _colours)
+
+
+def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
+    """The defect of a photograph of (height, width) `size`, as (H, W) booleans.
+
+    A pixel is marked from half the scale upwards (128 of 255), which cuts the soft edges of a drawn
+    mask in the middle. A mask that never reaches half the scale holds class numbers, and every
+    number above 0 is marked. Of colours the brightest channel counts; transparent is not marked.
+    """
+    mask = _decoded(path, _marked)
+    if size is not None and mask.shape != tuple(size):
+        found, expected = (f"{height} x {width}" for height, width in (mask.shape, size))
+        raise InputError(
+            f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
+            "give the mask of this photograph, at its size"
+        )
+    return mask
+
+
+def resize_photograph(pixels: Photograph, size: tuple[int, int]) -> Photograph:
+    """(h, w, 3) to (H, W, 3): area averages where a side shrinks, linear where it grows.
+
+    The aspect ratio is not kept, as in the published methods.
+    """
+    import cv2
+
+    height, width = size
+    shrunk = min(height, pixels.shape[0]), min(width, pixels.shape[1])
+    for step, method in ((shrunk, cv2.INTER_AREA), ((height, width), cv2.INTER_LINEAR)):
+        if pixels.shape[:2] != step:
+            pixels = cv2.resize(pixels, step[::-1], interpolation=method)
+    return pixels
+
+
+class _PillowSilent:
+    """Holds Pillow's warnings back while any thread decodes.
+
+    `warnings.catch_warnings` alone puts the filters back in the wrong order when threads overlap;
+    here the first to enter sets them and the last to leave restores them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._filters.__exit__(None, None, None)
+
+
+_PILLOW_SILENT = _PillowSilent()
+
+
+def _decoded(path: Path, convert: Callable[[Image.Image], NDArray[T]]) -> NDArray[T]:
+    """What `convert` makes of the picture in a file, turned upright."""
+    _require_content(path)
+    try:
+        with _PILLOW_SILENT, Image.open(path, formats=_FORMATS) as picture:
+            _require_plain(picture, path)
+            picture.load()
+            return _upright(convert(picture), _orientation(picture))
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything, even SyntaxError
+        raise InputError(f"{path}: {_fault(error)}") from None
+
+
+def _fault(error: Exception) -> str:
+    """What Pillow's exception means for the file."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image that can be read (PNG, JPEG, TIFF, BMP or WebP); convert it to PNG or remove it"
+    if isinstance(error, Image.DecompressionBombError):
+        limit = f"{2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels"
+        return f"more than {limit}, refused as a possible decompression bomb; cut it into tiles"
+    if isinstance(error, PermissionError):
+        return "may not be read; change its permissions or remove it"
+    if isinstance(error, MemoryError):
+        return "too large for the memory of this machine; cut it into tiles"
+    return f"damaged ({str(error) or type(error).__name__}); copy it again or remove it"
+
+
+def _require_content(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # ValueError: a zero byte in the name
+        raise InputError(f"{path}: no such file; check the name") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path}: a folder, not an image; give one of its files")
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path}: not a regular file; give an image file")
+    if not status.st_size:
+        raise InputError(f"{path}: an empty file (0 bytes); copy it again or remove it")
+
+
+def _require_plain(picture: Image.Image, path: Path) -> None:
+    """Refuse what has no single meaning as an 8-bit picture, from the header alone."""
+    width, height = picture.size
+    if min(width, height) < MIN_SIDE:
+        found = f"{height} x {width}"
+        raise InputError(f"{path}: {found} pixels, at least {MIN_SIDE} x {MIN_SIDE} are needed; remove it")
+    pictures = getattr(picture, "n_frames", 1)
+    if pictures > 1 and picture.format != "MPO":  # MPO: a phone's JPEG, its photograph comes first
+        raise InputError(f"{path}: holds {pictures} pictures; save each as a file of its own")
+    sixteen_bits = picture.mode == "I" and picture.format == "PNG"  # as older Pillow opens them
+    if picture.mode in _REFUSED and not sixteen_bits:
+        raise InputError(f"{path}: {_REFUSED[picture.mode]}; save it as 8-bit or 16-bit grey or RGB")
+
+
+def _colours(picture: Image.Image) -> Photograph:
+    if picture.mode.startswith("I"):  # one channel of 16 bits
+        grey = (np.asarray(picture) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.array(_on_paper(picture, 255).convert("RGB"))
+
+
+def _marked(picture: Image.Image) -> Mask:
+    if picture.mode.startswith("I"):
+        levels, half = np.asarray(picture), 1 << 15
+    else:
+        plain = _on_paper(picture, 0)
+        grey = plain.mode in ("1", "L")
+        levels = np.asarray(plain.convert("L")) if grey else np.asarray(plain.convert("RGB")).max(axis=2)
+        half = 1 << 7
+    marked: Mask = levels >= half if levels.max() >= half else levels > 0
+    return marked
+
+
+def _on_paper(picture: Image.Image, grey: int) -> Image.Image:
+    if not picture.has_transparency_data:
+        return picture
+    paper = Image.new("RGBA", picture.size, (grey, grey, grey, 255))
+    return Image.alpha_composite(paper, picture.convert("RGBA"))
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - damaged EXIF, in which Pillow raises anything, says nothing about the pixels
+        return 1
+
+
+def _upright(pixels: NDArray[T], orientation: int) -> NDArray[T]:
+    turn = _TURNS.get(orientation)
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))

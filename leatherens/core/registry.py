@@ -1,0 +1,166 @@
+"""What plugins offer, by kind and id: tables of strings whose targets are imported when first used."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Generic, Literal, NoReturn, TypeVar, cast
+
+from leatherens.core.errors import PluginConflict, PluginError, UnknownPlugin, did_you_mean
+
+T = TypeVar("T")
+
+
+def noun(kind: str) -> str:
+    """One thing of a kind, as messages name it.
+
+    >>> noun("score_fusions")
+    'score fusion'
+    """
+    return kind.removesuffix("s").replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One thing a plugin offers; `target` is "package.module:Class"."""
+
+    kind: str
+    id: str
+    plugin: str
+    target: str
+    summary: str = ""
+
+    @property
+    def qualified(self) -> str:
+        """`plugin:id`, which names one thing even where two plugins claim the id."""
+        return f"{self.plugin}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """One plugin as it was found.
+
+    reason: why it is broken, as a clause.
+    hooks: names of the hooks it implements, sorted.
+    claims: what it registered, sorted; of a broken plugin what it had registered before it broke, which
+        nobody can use but a message can name.
+    """
+
+    name: str
+    distribution: str = ""
+    version: str = ""
+    state: Literal["ok", "broken", "blocked"] = "ok"
+    reason: str = ""
+    hooks: tuple[str, ...] = ()
+    claims: tuple[Entry, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What can be used of it: everything it registered, or nothing."""
+        return self.claims if self.state == "ok" else ()
+
+    @property
+    def label(self) -> str:
+        """The plugin and what it came in, named once where the two are called alike.
+
+        >>> PluginInfo("grain", "leatherens-grain", "1.2").label, PluginInfo("grain", "grain", "1.2").label
+        ('grain (leatherens-grain 1.2)', 'grain 1.2')
+        """
+        origin = f"{self.distribution} {self.version}".strip()
+        if self.name == self.distribution:
+            return origin
+        return f"{self.name} ({origin})" if origin else self.name
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing of it can be used, as a clause; empty when all is well."""
+        return "" if self.state == "ok" else f"plugin {self.label} is {self._state_and_reason}"
+
+    @property
+    def _state_and_reason(self) -> str:
+        return f"{self.state}: {self.reason}" if self.reason else self.state
+
+
+class Registry(Generic[T]):
+    """What the plugins offer of one kind. Sorted by id; nothing depends on the order of loading."""
+
+    def __init__(self, kind: str, plugins: Sequence[PluginInfo]) -> None:
+        self.kind = kind
+        self._plugins = tuple(plugins)
+        self._labels = {plugin.name: plugin.label for plugin in plugins if plugin.state == "ok"}
+        self.entries: tuple[Entry, ...] = tuple(
+            sorted(entry for plugin in plugins for entry in plugin.entries if entry.kind == kind)
+        )
+        claimed = Counter(entry.id for entry in self.entries)
+        self.conflicts: frozenset[str] = frozenset(id for id, count in claimed.items() if count > 1)
+
+    def ids(self) -> tuple[str, ...]:
+        """Every id that `load` takes, sorted; `plugin:id` where two plugins claim one id."""
+        return tuple(sorted(e.qualified if e.id in self.conflicts else e.id for e in self.entries))
+
+    def entry(self, id: str) -> Entry:
+        """What is registered as `id` or `plugin:id`."""
+        found = [entry for entry in self.entries if id in (entry.id, entry.qualified)]
+        if not found:
+            raise self._unknown(id)
+        if len(found) > 1:
+            raise self._conflict(id, found)
+        return found[0]
+
+    def load(self, id: str) -> type[T]:
+        """The class registered as `id`, imported now if it was not before."""
+        entry = self.entry(id)
+        module, _, path = entry.target.partition(":")
+        try:
+            found: Any = reduce(getattr, path.split("."), importlib.import_module(module))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
+            self._fail(entry, reason(error), error)
+        if not isinstance(found, type):
+            self._fail(entry, f"expected a class, got {type(found).__name__}")
+        if getattr(found, "id", None) != entry.id:
+            self._fail(entry, f"the class says id = {getattr(found, 'id', None)!r}, expected {entry.id!r}")
+        return cast("type[T]", found)
+
+    def _fail(self, entry: Entry, why: str, cause: BaseException | None = None) -> NoReturn:
+        label = self._labels[entry.plugin]
+        message = f"{noun(self.kind)} '{entry.id}' of plugin {label} cannot be used: {entry.target}: {why}"
+        raise PluginError(message, plugin=entry.plugin) from cause
+
+    def _unknown(self, id: str) -> UnknownPlugin:
+        ids = self.ids()
+        hint = did_you_mean(id, ids)
+        known = f"({self.kind.replace('_', ' ')}: {', '.join(ids) or 'none'})"
+        message = f"no {noun(self.kind)} '{id}'{hint} {known}" + "".join(
+            f"; {clause}" for clause in self._suspects(id)
+        )
+        return UnknownPlugin(message, id=id, candidates=ids)
+
+    def _suspects(self, id: str) -> list[str]:
+        """The broken or blocked plugins that offer `id`, or that might where nobody is known to."""
+        absent = [plugin for plugin in self._plugins if plugin.trouble]
+        sure = [p for p in absent if any(c.kind == self.kind and id in (c.id, c.qualified) for c in p.claims)]
+        return [p.trouble.replace(" is ", " offers it but is ", 1) for p in sure] or [
+            p.trouble for p in absent
+        ]
+
+    def _conflict(self, id: str, found: Sequence[Entry]) -> PluginConflict:
+        names = [entry.plugin for entry in found]
+        labels = " and ".join(self._labels[name] for name in names)
+        choices = " or ".join(repr(entry.qualified) for entry in found)
+        message = (
+            f"{noun(self.kind)} '{id}' is claimed by the plugins {labels}; "
+            f"ask for {choices}, or block one: LEATHERENS_BLOCK_PLUGINS={names[-1]}"
+        )
+        return PluginConflict(message, id=id, plugins=names)
+
+
+def reason(error: BaseException) -> str:
+    """An exception on one line.
+
+    >>> reason(ImportError("no module\\n named 'x'"))
+    "ImportError: no module named 'x'"
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

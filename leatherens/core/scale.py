@@ -1,0 +1,130 @@
+"""A common scale for scores of any unit, learned from held-out good images and then frozen.
+
+Members speak in their own units; before scores are fused, every member's are put on the scale of
+how rare they are among good pixels. Both maps are strictly increasing, so that no member's own
+ranking changes.
+
+Pixels: -log of the share of good pixels that score higher. Inside the data it is the empirical
+share; beyond a high quantile a generalised Pareto tail (Pickands, 1975) goes on. Its shape is held
+at `LIGHTEST_TAIL` or heavier: a few held-out images cannot show that a tail is lighter, and with an
+exponential tail one member's certainty would drown the others.
+Images: asinh of the distance from the median good image in mean deviations; a handful of images
+carries no more than a place and a spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from leatherens.core.errors import InputError
+from leatherens.core.types import ScoreMap
+
+LIGHTEST_TAIL = 0.2
+TAIL_FROM = 0.98
+"""The tail begins at this quantile of good pixels."""
+KNOTS = 128
+MOST_PIXELS = 1_000_000
+"""More pooled good pixels than this are thinned evenly: the quantiles no longer move."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TailScale:
+    """Score to -log(share of good pixels above): knots inside the data, a Pareto tail beyond."""
+
+    knots: Floats
+    """(K,) strictly increasing scores, the last is where the tail begins."""
+    surprise: Floats
+    """(K,) -log exceedance at the knots, in nats."""
+    shape: float
+    spread: float
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """Any shape to the same shape, in nats."""
+        at = scores.to(torch.float64)
+        knots, surprise = (
+            torch.from_numpy(self.knots).to(at.device),
+            torch.from_numpy(self.surprise).to(at.device),
+        )
+        right = torch.searchsorted(knots, at).clamp(1, len(knots) - 1)
+        slope = (surprise[right] - surprise[right - 1]) / (knots[right] - knots[right - 1])
+        inside = surprise[right - 1] + slope * (
+            at - knots[right - 1]
+        )  # goes on linearly below the first knot
+        beyond = (at - knots[-1]).clamp(min=0) / self.spread
+        tail = surprise[-1] + torch.log1p(self.shape * beyond) / self.shape
+        return torch.where(at > knots[-1], tail, inside).to(torch.float32)
+
+
+def fit_tail(pixels: Floats) -> TailScale:
+    """The scale of pooled good pixel scores (M,)."""
+    ordered = np.sort(pixels)
+    levels = 1 - np.geomspace(1, 1 - TAIL_FROM, KNOTS)  # denser towards the tail
+    knots = np.quantile(ordered, levels)
+    smallest = max(float(np.ptp(ordered)), abs(float(ordered[-1])), 1e-12) * 1e-7
+    knots = np.maximum.accumulate(
+        knots + smallest * np.arange(KNOTS)
+    )  # strictly increasing even for constants
+    excess = ordered[ordered > knots[-1]] - knots[-1]
+    shape, spread = _pareto(excess) if len(excess) >= 10 else (LIGHTEST_TAIL, smallest * KNOTS)
+    return TailScale(knots, -np.log1p(-levels), shape, max(spread, smallest))
+
+
+def _pareto(excess: Floats) -> tuple[float, float]:
+    """Shape and spread of a generalised Pareto tail by probability-weighted moments (Hosking and Wallis, 1987)."""
+    rank = np.arange(len(excess))  # ascending
+    first = float(excess.mean())
+    second = float((excess * (len(excess) - 1 - rank) / (len(excess) - 1)).mean())
+    shape = 2 - first / max(first - 2 * second, 1e-12 * first)
+    shape = float(np.clip(shape, LIGHTEST_TAIL, 0.9))
+    return shape, first * (1 - shape)  # the spread that keeps the mean excess
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One voter's scale for pixels and for images; `fit_scale` learns it."""
+
+    tail: TailScale
+    median: float
+    deviation: float
+
+    def __call__(self, scores: ScoreMap) -> ScoreMap:
+        """Scores of any unit to the common scale."""
+        image = (scores.image.to(torch.float64) - self.median) / self.deviation
+        return ScoreMap(self.tail(scores.pixels), torch.asinh(image).to(torch.float32))
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors for the artifact."""
+        scalars = [self.tail.shape, self.tail.spread, self.median, self.deviation]
+        return {
+            "knots": torch.from_numpy(self.tail.knots),
+            "surprise": torch.from_numpy(self.tail.surprise),
+            "scalars": torch.tensor(scalars, dtype=torch.float64),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor]) -> Scale:
+        """What `state` gave."""
+        shape, spread, median, deviation = state["scalars"].tolist()
+        tail = TailScale(state["knots"].numpy(), state["surprise"].numpy(), shape, spread)
+        return cls(tail, median, deviation)
+
+
+def fit_scale(good: Sequence[ScoreMap]) -> Scale:
+    """Learn one voter's scale from batches of held-out good images."""
+    if not good:
+        raise InputError("a scale needs at least one held-out good image")
+    image = torch.cat([scores.image for scores in good]).double().numpy()
+    pixels = torch.cat([scores.pixels.flatten() for scores in good])
+    thinned = pixels[:: max(1, -(-len(pixels) // MOST_PIXELS))].double().numpy()
+    median = float(np.median(image))
+    deviation = float(np.abs(image - median).mean())
+    floor = max(abs(median) * 1e-3, 1e-12)  # one image, or equal ones, show no spread
+    return Scale(fit_tail(thinned), median, max(deviation, floor))

@@ -1,0 +1,6 @@
+"""Artificial anomalies for detectors that learn from good images only: one idea a file, numpy in and out.
+
+Images are (H, W, 3) RGB, float32 in 0..1 or, for textures, uint8; masks are (H, W) bool. Every draw takes its
+`numpy.random.Generator` as an argument. `perlin` says where, `textures` (`folder_textures`, `patterns`) with
+what, `augment` changes how a texture looks, `overlay` lays it over a good image.
+"""

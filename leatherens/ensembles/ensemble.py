@@ -1,0 +1,136 @@
+"""A fitted ensemble: a batch in, one score out, with every member's beside it.
+
+The backbones run once per batch; each member observes; feature maps go through block and head;
+scores go onto the common scale and are fused. An ensemble of one voter is that voter, unit included.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from leatherens.core.backbones import BackbonePool, Pyramids
+from leatherens.core.detector import Detector, cut
+from leatherens.core.fusion import FusionBlock, MemberFeatures
+from leatherens.core.heads import Head
+from leatherens.core.scale import Scale
+from leatherens.core.scorefusion import ScoreFusion
+from leatherens.core.types import ImageBatch, Observation, ScoreMap
+
+ENSEMBLE = "ensemble"
+"""The scorer that decides; the others are the members, by id."""
+
+FUSED_FEATURES = "fused-features"
+"""The voter that block and head make of the members' feature maps."""
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds by what they were spent on."""
+
+    device: str = "cpu"
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Add the time of a block of work, the GPU's included."""
+        start = time.perf_counter()
+        yield
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize()
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Fitted members and what fuses them. Scoring changes nothing.
+
+    votes: the members' scores count; block and head: their features do.
+    scales: by voter, where there are several.
+    """
+
+    pool: BackbonePool
+    members: Mapping[str, Detector]
+    cuts: Mapping[str, tuple[str, ...]]
+    score_fusion: ScoreFusion
+    votes: bool = True
+    block: FusionBlock | None = None
+    head: Head | None = None
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return self.pool.device
+
+    @property
+    def voter_names(self) -> tuple[str, ...]:
+        """Whose scores are fused."""
+        head = (FUSED_FEATURES,) if self.head is not None else ()
+        return (*(self.members if self.votes else ()), *head)
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is a single voter, so that nothing needs fusing."""
+        return len(self.voter_names) == 1
+
+    def score(self, batch: ImageBatch, stopwatch: Stopwatch | None = None) -> dict[str, ScoreMap]:
+        """Scores by scorer: the ensemble's, then each member's own."""
+        watch = stopwatch or Stopwatch()
+        seen = self.observe(batch, watch)
+        with watch.measure("fusion"):
+            fused = self._fuse(self.voters(seen, batch))
+        return {ENSEMBLE: fused, **{id: seen[id].scores for id in seen}}
+
+    def observe(
+        self, batch: ImageBatch, stopwatch: Stopwatch | None = None, *, keep: bool = False
+    ) -> dict[str, Observation]:
+        """What each member sees, by id; keep: remember the pyramids, while learning."""
+        watch = stopwatch or Stopwatch()
+        pyramids = self._pyramids(batch, watch, keep)
+        seen = {}
+        for id, member in self.members.items():
+            with watch.measure(f"member/{id}"):
+                seen[id] = member.observe(batch, pyramids)
+        return seen
+
+    def voters(self, seen: Mapping[str, Observation], batch: ImageBatch) -> dict[str, ScoreMap]:
+        """The raw scores that are fused: the members', the head's, or both."""
+        voters = {id: observation.scores for id, observation in seen.items()} if self.votes else {}
+        if self.block is not None and self.head is not None:
+            maps = self.block.transform(self.features(seen))
+            voters[FUSED_FEATURES] = self.head.score(maps, batch.size, batch.valid)
+        return voters
+
+    def features(self, seen: Mapping[str, Observation]) -> MemberFeatures:
+        """What fusion takes from each member."""
+        return {id: cut(observation.features, self.cuts[id]) for id, observation in seen.items()}
+
+    def milliseconds(self, watch: Stopwatch, images: int) -> dict[str, float]:
+        """Time per image by scorer: a member's includes the backbones it reads, the ensemble's everything once."""
+        spent = watch.seconds
+        own = {
+            id: spent.get(f"member/{id}", 0.0)
+            + sum(spent.get(f"backbone/{model}", 0.0) for model in {r.model for r in member.backbones()})
+            for id, member in self.members.items()
+        }
+        return {
+            name: 1000 * seconds / images for name, seconds in {ENSEMBLE: sum(spent.values()), **own}.items()
+        }
+
+    def _pyramids(self, batch: ImageBatch, watch: Stopwatch, keep: bool) -> Pyramids:
+        requests = sorted({request for member in self.members.values() for request in member.backbones()})
+        found = {}
+        for model in sorted({request.model for request in requests}):
+            with watch.measure(f"backbone/{model}"):
+                found.update(self.pool.pyramids(batch, [r for r in requests if r.model == model], keep=keep))
+        return Pyramids(found)
+
+    def _fuse(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
+        if self.alone:
+            return voters[self.voter_names[0]]
+        return self.score_fusion.fuse({name: self.scales[name](scores) for name, scores in voters.items()})

@@ -1,0 +1,156 @@
+"""Measuring scored test images: one row of metrics per scorer, nothing fitted, nothing rescaled."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leatherens.configs.recipe import Recipe
+from leatherens.core.artifact import write_json, write_text, written_whole
+from leatherens.core.host import PluginHost
+from leatherens.core.metrics import (
+    DEFINITIONS,
+    false_alarm_rate,
+    image_ap,
+    image_auroc,
+    image_f1,
+    pixel_metrics,
+)
+from leatherens.core.photographs import Mask
+from leatherens.core.progress import Progress
+from leatherens.core.reading import Sample
+from leatherens.core.reporting import RunView
+from leatherens.ensembles.deciding import Decider
+from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.scoring import FloatMap, ScorerScores, Scores, score_images
+from leatherens.ensembles.sources import FileSource
+from leatherens.ensembles.view import view_of
+
+Masks: TypeAlias = Sequence["Mask | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Measures a fitted ensemble on labelled images.
+
+    facts: the run's, as its folder holds them.
+    """
+
+    recipe: Recipe
+    host: PluginHost
+    ensemble: Ensemble
+    deciders: Mapping[str, Decider]
+    facts: Mapping[str, Any]
+    progress: Progress
+
+    def of(self, source: FileSource, *, into: RunFolder | None) -> RunView:
+        """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
+        with self.progress.step("scoring the test images", len(source.ids)) as advance:
+            scores = score_images(self.ensemble, source, self.recipe.batch_size, advance)
+        view = self._measured(source, scores)
+        if into is not None:
+            self._write(into, source, scores, view)
+        return view
+
+    def _measured(self, source: FileSource, scores: Scores) -> RunView:
+        masks = source.masks()
+        rows = {}
+        with self.progress.step("measuring", len(scores.by_scorer)) as advance:
+            for scorer, found in scores.by_scorer.items():
+                rows[scorer] = row(
+                    source.samples, found, masks, self.deciders[scorer], scores.milliseconds[scorer]
+                )
+                advance(1)
+        metrics = _content(rows, source.samples, masks)
+        return view_of(self.recipe, self.facts, source, scores, self.deciders, metrics)
+
+    def _write(self, folder: RunFolder, source: FileSource, scores: Scores, view: RunView) -> None:
+        write_maps(folder, scores)
+        write_scores(folder, source.samples, scores, self.deciders)
+        write_json(folder.metrics, view.metrics)
+        reporters = self.host.reporters()
+        with self.progress.step("writing the report", len(reporters.ids())) as advance:
+            for id in reporters.ids():
+                reporters.load(id)().write(view, folder.path)
+                advance(1)
+
+
+def _content(rows: Mapping[str, dict[str, float]], samples: Sequence[Sample], masks: Masks) -> dict[str, Any]:
+    """What metrics.json holds."""
+    return {
+        "ensemble": rows[ENSEMBLE],
+        "members": {scorer: found for scorer, found in rows.items() if scorer != ENSEMBLE},
+        "images": {
+            "good": sum(sample.defective is False for sample in samples),
+            "defective": sum(sample.defective is True for sample in samples),
+            "with_truth": sum(mask is not None for mask in masks),
+        },
+        "definitions": dict(DEFINITIONS),
+    }
+
+
+def row(
+    samples: Sequence[Sample], scores: ScorerScores, masks: Masks, decider: Decider, milliseconds: float
+) -> dict[str, float]:
+    """One scorer's metrics; NaN where undefined. Images without a label count nowhere."""
+    labelled = [i for i, sample in enumerate(samples) if sample.defective is not None]
+    labels = np.array([samples[i].defective for i in labelled], dtype=bool)
+    images, threshold = scores.images[labelled], decider.threshold.image_
+    return {
+        "image_auroc": image_auroc(images, labels) if labelled else float("nan"),
+        "image_ap": image_ap(images, labels) if labelled else float("nan"),
+        "image_f1": image_f1(images, labels, threshold) if labelled else float("nan"),
+        **_pixel_row(scores, masks),
+        "false_alarm_rate": false_alarm_rate(images, labels, threshold) if labelled else float("nan"),
+        "ms_per_image": milliseconds,
+    }
+
+
+def _pixel_row(scores: ScorerScores, masks: Masks) -> dict[str, float]:
+    """Pixel metrics over the images whose truth is known; NaN where no defect is marked at all."""
+    known = [i for i, mask in enumerate(masks) if mask is not None]
+    truth = [mask for mask in masks if mask is not None]
+    if not any(mask.any() for mask in truth):
+        return {"pixel_auroc": float("nan"), "pixel_ap": float("nan"), "au_pro": float("nan")}
+    found = pixel_metrics([scores.map(i) for i in known], truth)
+    return {"pixel_auroc": found.auroc, "pixel_ap": found.ap, "au_pro": found.au_pro}
+
+
+def write_scores(
+    folder: RunFolder, samples: Sequence[Sample], scores: Scores, deciders: Mapping[str, Decider]
+) -> None:
+    """Write scores.csv: a line per image with every scorer's score, the calibrated one and the verdict."""
+    decider = deciders[ENSEMBLE]
+    found = scores.by_scorer
+    calibrated, flagged = decider.calibrated(found[ENSEMBLE].images), decider.flags(found[ENSEMBLE].images)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "defect", "defective", *found, "calibrated", "flagged"])
+    for i, sample in enumerate(samples):
+        values = [f"{scores.images[i]:.9g}" for scores in found.values()]
+        label = "" if sample.defective is None else int(sample.defective)
+        writer.writerow([sample.id, sample.defect, label, *values, f"{calibrated[i]:.6g}", int(flagged[i])])
+    write_text(folder.scores, text.getvalue())
+
+
+def write_maps(folder: RunFolder, scores: Scores) -> None:
+    """Write the ensemble's map of every image as float32 TIFF at original size."""
+    found = scores.by_scorer[ENSEMBLE]
+    for i, id in enumerate(scores.ids):
+        write_map(folder.map(id), found.map(i))
+
+
+def write_map(path: Path, pixels: FloatMap) -> None:
+    """Write one (H, W) float32 map as TIFF."""
+    from PIL import Image
+
+    with written_whole(path) as beside:
+        Image.fromarray(pixels).save(beside, format="TIFF", compression="tiff_adobe_deflate")

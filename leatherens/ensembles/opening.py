@@ -1,0 +1,157 @@
+"""A finished run, opened to judge new images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leatherens.configs.recipe import Recipe, read_recipe
+from leatherens.core.artifact import read_tensors
+from leatherens.core.backbones import BackbonePool
+from leatherens.core.errors import ArtifactError, InputError
+from leatherens.core.host import PluginHost
+from leatherens.core.progress import Progress
+from leatherens.core.reading import Collection, Sample
+from leatherens.core.reporting import RunView
+from leatherens.core.scale import Scale
+from leatherens.core.types import ScoreMap
+from leatherens.ensembles.deciding import Decider, load_deciders
+from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.evaluation import Evaluation
+from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.parts import build, load_backbones, resolve
+from leatherens.ensembles.scoring import FloatMap, at_original_size
+from leatherens.ensembles.sources import FileSource, require_no_problems
+from leatherens.ensembles.splits import Splits
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One image judged. A failed one has only a `problem`, a sentence that names the file.
+
+    calibrated: share of held-out good images it scores above, in the conformal sense.
+    map: (H, W) scores at original size; mask: where they are above the pixel threshold.
+    """
+
+    path: Path
+    id: str
+    problem: str | None = None
+    score: float = float("nan")
+    threshold: float = float("nan")
+    calibrated: float = float("nan")
+    defective: bool = False
+    map: FloatMap | None = None
+    mask: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRun:
+    """A finished run with everything it learned, ready to score."""
+
+    folder: RunFolder
+    recipe: Recipe
+    ensemble: Ensemble
+    deciders: Mapping[str, Decider]
+
+    def judge(self, samples: Sequence[Sample]) -> Iterator[Judgement]:
+        """Judge images one batch at a time, in order; files that cannot be read are told, not raised."""
+        size = self.recipe.batch_size
+        for start in range(0, len(samples), size):
+            chunk = samples[start : start + size]
+            source = FileSource(chunk, size=self.recipe.size)
+            problems = {problem.id: problem.reason for problem in source.problems()}
+            good = source.only([sample.id for sample in chunk if sample.id not in problems])
+            judged = {judgement.id: judgement for judgement in self._batch(good)}
+            for sample in chunk:
+                yield judged.get(sample.id) or Judgement(sample.path, sample.id, problems.get(sample.id))
+
+    def evaluate(
+        self, collection: Collection, host: PluginHost, progress: Progress, into: RunFolder | None
+    ) -> RunView:
+        """Measure on a collection's test images, less those the run learned from."""
+        known = self._learned_from(collection)
+        samples = tuple(sample for sample in collection.test if sample.id not in known)
+        if not samples:
+            raise InputError(
+                f"{collection.root}: no test images; expected {collection.title} with images to test on"
+            )
+        source = FileSource(samples, size=self.recipe.size)
+        require_no_problems(source.problems(progress), len(samples))
+        facts = {**self.folder.facts(), "data_sentence": collection.sentence}
+        return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress).of(
+            source, into=into
+        )
+
+    def _learned_from(self, collection: Collection) -> set[str]:
+        """Ids of the run's own learning images, when it is shown its own collection again."""
+        if Path(self.folder.facts()["data"]["root"]) != collection.root.resolve():
+            return set()
+        splits = Splits.read(self.folder.splits)
+        return {*splits.fit, *splits.validate, *splits.calibrate}
+
+    def _batch(self, source: FileSource) -> Iterator[Judgement]:
+        if not source.ids:
+            return
+        batch = source.batch(range(len(source.ids))).to(self.recipe.device)
+        scores = self.ensemble.score(batch)[ENSEMBLE].to("cpu")
+        for index, sample in enumerate(source.samples):
+            yield self._judgement(sample, scores, index, source.original_sizes[index])
+
+    def _judgement(self, sample: Sample, scores: ScoreMap, index: int, size: tuple[int, int]) -> Judgement:
+        decider = self.deciders[ENSEMBLE]
+        image = scores.image[index : index + 1].numpy()
+        pixels = at_original_size(scores.pixels[index], size)
+        return Judgement(
+            path=sample.path,
+            id=sample.id,
+            score=float(image[0]),
+            threshold=decider.threshold.image_,
+            calibrated=float(decider.calibrated(image)[0]),
+            defective=bool(decider.flags(image)[0]),
+            map=pixels,
+            mask=pixels.astype(np.float64) > decider.threshold.pixel_,
+        )
+
+
+def open_run(path: Path, host: PluginHost, *, device: str = "auto") -> OpenedRun:
+    """Open a finished run; an `ArtifactError` says what is missing or damaged."""
+    folder = RunFolder(path)
+    folder.require_done()
+    recipe = resolve(read_recipe(folder.recipe).model_copy(update={"device": device}), host)
+    parts = build(recipe, host)
+    pool = load_backbones(recipe, host, parts)
+    _check_backbones(folder, pool)
+    members = {
+        id: folder.load(folder.member(id), type(member)).to(recipe.device)
+        for id, member in parts.members.items()
+    }
+    block = folder.load(folder.part("block"), type(parts.block)).to(recipe.device) if parts.block else None
+    head = folder.load(folder.part("head"), type(parts.head)).to(recipe.device) if parts.head else None
+    ensemble = Ensemble(
+        pool, members, parts.cuts, parts.score_fusion, votes=parts.votes, block=block, head=head
+    )
+    scales = {} if ensemble.alone else {name: load_scale(folder, name) for name in ensemble.voter_names}
+    ensemble = replace(ensemble, scales=scales)
+    deciders = load_deciders(folder, recipe, host, (ENSEMBLE, *members))
+    return OpenedRun(folder, recipe, ensemble, deciders)
+
+
+def _check_backbones(folder: RunFolder, pool: BackbonePool) -> None:
+    """Refuse other weights than the members learned with: their scores would mean something else."""
+    learned_with = folder.facts()["backbones"]
+    for model, found in pool.loaded().items():
+        if found["fingerprint"] != learned_with[model]["fingerprint"]:
+            raise ArtifactError(
+                f"{folder.path}: learned with other weights of '{model}' ({learned_with[model]['origin']}) than "
+                f"those found now ({found['origin']}); give the first ones with --weights"
+            )
+
+
+def load_scale(folder: RunFolder, name: str) -> Scale:
+    """One voter's scale."""
+    tensors, _ = read_tensors(folder.part("scales") / f"{name}.safetensors")
+    return Scale.from_state(tensors)

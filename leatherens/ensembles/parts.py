@@ -1,0 +1,148 @@
+"""From a recipe to the objects it names, and back to a recipe with every default written out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from leatherens.configs.recipe import Choice, MemberChoice, Mode, Recipe
+from leatherens.core.backbones import BackbonePool, FeatureCache
+from leatherens.core.calibration import Calibrator
+from leatherens.core.component import Component
+from leatherens.core.detector import Detector, Effort
+from leatherens.core.errors import ConfigError
+from leatherens.core.fusion import FusionBlock
+from leatherens.core.heads import Head
+from leatherens.core.host import PluginHost
+from leatherens.core.scorefusion import ScoreFusion
+from leatherens.core.thresholds import Threshold
+from leatherens.core.weights import WeightFinder
+
+WEIGHTS_VARIABLE = "LEATHERENS_WEIGHTS"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a recipe names, made but not fitted.
+
+    block, head: `None` where only scores are fused. votes: whether the members' own scores count.
+    """
+
+    members: Mapping[str, Detector]
+    cuts: Mapping[str, tuple[str, ...]]
+    block: FusionBlock | None
+    head: Head | None
+    score_fusion: ScoreFusion
+    votes: bool
+
+
+def resolve(recipe: Recipe, host: PluginHost) -> Recipe:
+    """The same recipe with every default of every part written out, ready to be stored."""
+    device = _device(recipe.device)
+    effort = _effort(recipe.effort, device)
+    settled = recipe.model_copy(update={"device": device, "effort": effort.value, "mode": recipe.fusion_mode})
+    parts = {
+        "block": _written_out(host, "fusion_blocks", recipe.block),
+        "head": _written_out(host, "heads", recipe.head),
+        "score_fusion": _written_out(host, "score_fusions", recipe.score_fusion),
+        "calibrator": _written_out(host, "calibrators", recipe.calibrator),
+        "threshold": _written_out(host, "thresholds", recipe.threshold),
+        "members": {
+            id: _resolved_member(host, id, recipe.members[id], effort) for id in sorted(recipe.members)
+        },
+    }
+    return settled.model_copy(update=parts)
+
+
+def build(recipe: Recipe, host: PluginHost) -> Parts:
+    """The parts a resolved recipe names."""
+    members = {id: host.detectors().load(id).from_options(m.options) for id, m in recipe.members.items()}
+    fused = recipe.fusion_mode is not Mode.score
+    return Parts(
+        members=members,
+        cuts={id: m.features or members[id].default_cut for id, m in recipe.members.items()},
+        block=_made(host, "fusion_blocks", recipe.block) if fused else None,
+        head=_made(host, "heads", recipe.head) if fused else None,
+        score_fusion=_made(host, "score_fusions", recipe.score_fusion),
+        votes=recipe.fusion_mode is not Mode.feature,
+    )
+
+
+def build_calibrator(recipe: Recipe, host: PluginHost) -> Calibrator:
+    """A fresh calibrator; every scorer has its own."""
+    return _made(host, "calibrators", recipe.calibrator)  # type: ignore[no-any-return]
+
+
+def build_threshold(recipe: Recipe, host: PluginHost) -> Threshold:
+    """A fresh threshold; every scorer has its own."""
+    return _made(host, "thresholds", recipe.threshold)  # type: ignore[no-any-return]
+
+
+def load_backbones(
+    recipe: Recipe, host: PluginHost, parts: Parts, *, cache: FeatureCache | None = None
+) -> BackbonePool:
+    """All backbones the members ask for, with weights from the places the recipe and the environment name."""
+    named = [Path(p) for p in recipe.weights]
+    named += [Path(p) for p in os.environ.get(WEIGHTS_VARIABLE, "").split(os.pathsep) if p]
+    registry = host.backbones()
+    packages = {id: registry.load(id)() for id in registry.ids()}
+    finder = WeightFinder(paths=named, packages=packages, allow_download=recipe.allow_download)
+    pool = BackbonePool(finder, device=recipe.device, cache=cache)
+    pool.prepare(request for member in parts.members.values() for request in member.backbones())
+    return pool
+
+
+def reductions(recipe: Recipe, host: PluginHost) -> tuple[str, ...]:
+    """What quick effort made smaller than the paper, one sentence per member."""
+    sentences = []
+    for id, member in recipe.members.items():
+        published = host.detectors().load(id).params_for(Effort.full).model_dump(mode="json")
+        changed = [
+            f"{key} {member.options[key]} (paper {value})"
+            for key, value in published.items()
+            if member.options.get(key) != value
+        ]
+        if changed:
+            sentences.append(f"{id} is reduced: {', '.join(changed)}")
+    return tuple(sentences)
+
+
+def _made(host: PluginHost, kind: str, choice: Choice) -> Any:
+    part: type[Component] = host.registry(kind).load(choice.id)
+    return part.from_options(choice.options)
+
+
+def _written_out(host: PluginHost, kind: str, choice: Choice) -> Choice:
+    return Choice(id=choice.id, options=_made(host, kind, choice).params.model_dump(mode="json"))
+
+
+def _resolved_member(host: PluginHost, id: str, member: MemberChoice, effort: Effort) -> MemberChoice:
+    detector = host.detectors().load(id)
+    options = detector.params_for(effort).model_dump(mode="json") | member.options
+    settled = detector.from_options(options).params.model_dump(mode="json")
+    return MemberChoice(options=settled, features=member.features or detector.default_cut)
+
+
+def _device(asked: str) -> str:
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device '{asked}' was asked for, but torch sees no GPU here; use --device cpu")
+    try:
+        torch.device(asked)
+    except RuntimeError:
+        raise ConfigError(f"unknown device '{asked}'; use auto, cpu or cuda") from None
+    return asked
+
+
+def _effort(asked: str, device: str) -> Effort:
+    if asked == "auto":
+        return Effort.quick if device == "cpu" else Effort.full
+    if asked not in Effort.__members__:
+        raise ConfigError(f"unknown effort '{asked}'; use auto, quick or full")
+    return Effort(asked)

@@ -1,0 +1,126 @@
+"""A whole run: read, split, check, learn, decide, measure, report. What the folder holds is not done twice."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from leatherens.configs.recipe import Recipe, write_recipe
+from leatherens.core.backbones import BackbonePool, FeatureCache
+from leatherens.core.errors import ArtifactError
+from leatherens.core.host import PluginHost
+from leatherens.core.progress import Progress
+from leatherens.core.reading import Collection, read_folder
+from leatherens.core.reporting import RunView
+from leatherens.ensembles.deciding import Decider, learn_deciders, promise_remark, save_deciders
+from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.evaluation import Evaluation
+from leatherens.ensembles.fitting import Fitting
+from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.parts import build, load_backbones, reductions
+from leatherens.ensembles.scoring import score_images
+from leatherens.ensembles.sources import FileSource, require_no_problems
+from leatherens.ensembles.splits import Splits, fingerprint, make_splits
+
+
+@dataclass(frozen=True, slots=True)
+class DataChoice:
+    """Where the images are, as the user said it."""
+
+    root: str
+    layout: str | None = None
+    defects: str | None = None
+    masks: str | None = None
+
+    def read(self, host: PluginHost, *, learning: bool = True) -> Collection:
+        """The samples; learning: good images to learn from are required."""
+        registry = host.readers()
+        readers = {id: registry.load(id)() for id in registry.ids()}
+        defects, masks = (Path(p) if p else None for p in (self.defects, self.masks))
+        return read_folder(
+            readers, Path(self.root), layout=self.layout, defects=defects, masks=masks, learning=learning
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run being made."""
+
+    folder: RunFolder
+    recipe: Recipe
+    data: DataChoice
+    host: PluginHost
+    progress: Progress
+    command: str
+
+    def make(self) -> RunView:
+        """Do what is not done yet; a finished run is only looked at."""
+        with self.folder.locked():
+            collection = self.data.read(self.host)
+            self.progress.say(collection.sentence)
+            for remark in collection.remarks:
+                self.progress.say(remark)
+            source = FileSource((*collection.train, *collection.test), size=self.recipe.size)
+            pool = self._pool()
+            require_no_problems(source.problems(self.progress), len(source.ids))
+            splits = self._begin(collection, pool)
+            ensemble = self._fit(pool, source, splits)
+            deciders = self._decide(ensemble, source, splits)
+            evaluation = Evaluation(
+                self.recipe, self.host, ensemble, deciders, self.folder.facts(), self.progress
+            )
+            view = evaluation.of(source.only(splits.test), into=self.folder)
+            self.folder.finish()
+        return view
+
+    def _pool(self) -> BackbonePool:
+        """The loaded backbones: missing weights or a wrong size fail here, before anything slow begins."""
+        parts = build(self.recipe, self.host)
+        for member in parts.members.values():
+            member.check_size(self.recipe.size)
+        return load_backbones(self.recipe, self.host, parts, cache=FeatureCache())
+
+    def _begin(self, collection: Collection, pool: BackbonePool) -> Splits:
+        """Write down what will be done, or check that it is what was begun."""
+        samples = (*collection.train, *collection.test)
+        mark = fingerprint(samples)
+        if self.folder.begun:
+            if self.folder.facts()["data_fingerprint"] != mark:
+                raise ArtifactError(
+                    f"{self.folder.path}: the images in {self.data.root} changed since this run began; start a new one"
+                )
+            return Splits.read(self.folder.splits)
+        splits = make_splits(collection, seed=self.recipe.seed)
+        write_recipe(self.folder.recipe, self.recipe)
+        splits.write(self.folder.splits)
+        remarks = [*collection.remarks, *reductions(self.recipe, self.host)]
+        self.folder.write_facts(
+            {
+                "name": self.folder.path.name,
+                "command": self.command,
+                "data": asdict(self.data),
+                "data_sentence": collection.sentence,
+                "data_fingerprint": mark,
+                "remarks": remarks,
+                "backbones": pool.loaded(),
+            }
+        )
+        return splits
+
+    def _fit(self, pool: BackbonePool, source: FileSource, splits: Splits) -> Ensemble:
+        recipe = self.recipe
+        fitting = Fitting(self.folder, pool, self.progress, recipe.seed, recipe.device, recipe.batch_size)
+        return fitting.ensemble(
+            build(recipe, self.host), source.only(splits.fit), source.only(splits.validate)
+        )
+
+    def _decide(self, ensemble: Ensemble, source: FileSource, splits: Splits) -> dict[str, Decider]:
+        calibrate = source.only(splits.calibrate)
+        with self.progress.step("calibrating on held-out good images", len(calibrate.ids)) as advance:
+            scores = score_images(ensemble, calibrate, self.recipe.batch_size, advance)
+        deciders = learn_deciders(self.recipe, self.host, scores)
+        save_deciders(self.folder, deciders)
+        remark = promise_remark(self.recipe, deciders[ENSEMBLE].decision)
+        if remark:
+            self.progress.say(remark)
+        return deciders

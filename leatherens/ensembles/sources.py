@@ -1,0 +1,175 @@
+"""An `ImageSource` over files: decoded by several threads, resized, and kept in memory up to a bound."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from typing_extensions import Self
+
+from leatherens.core.errors import ConfigError, InputError
+from leatherens.core.photographs import Mask, Photograph, read_mask, read_photograph, resize_photograph
+from leatherens.core.progress import Progress, Silent
+from leatherens.core.reading import Sample
+from leatherens.core.types import ImageBatch
+
+MEMORY_MB = 1024
+"""Enough for 5461 images of 256 x 256."""
+
+_THREADS = min(8, os.cpu_count() or 1)
+_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A sample that cannot be used; `reason` names the file and what to do."""
+
+    id: str
+    reason: str
+
+
+class FileSource:
+    """Samples as batches of one size, (height, width) in pixels; the aspect ratio is not kept.
+
+    memory_mb: bound on the resized images kept, so that later epochs decode nothing.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], *, size: tuple[int, int], memory_mb: int = MEMORY_MB
+    ) -> None:
+        if min(size) < 1:
+            raise ConfigError(
+                f"size: expected a height and a width of at least 1 pixel, got {size[0]} x {size[1]}"
+            )
+        self.samples = tuple(samples)
+        self._decoded = _Decoded(size, memory_mb)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """One name per image."""
+        return tuple(sample.id for sample in self.samples)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every batch."""
+        return self._decoded.size
+
+    @property
+    def original_sizes(self) -> tuple[tuple[int, int], ...]:
+        """Height and width of every photograph on disk, upright."""
+        unknown = [s.path for s in self.samples if s.path not in self._decoded.sizes]
+        self._decoded.load(unknown)
+        return tuple(self._decoded.sizes[sample.path] for sample in self.samples)
+
+    def only(self, ids: Collection[str]) -> Self:
+        """These samples, in the order they stand here, sharing what is decoded."""
+        wanted = set(ids)
+        if missing := wanted - set(self.ids):
+            raise InputError(
+                f"no image is called {min(missing)}; the data have changed since they were split"
+            )
+        part = copy.copy(self)
+        part.samples = tuple(sample for sample in self.samples if sample.id in wanted)
+        return part
+
+    def batch(self, indices: Sequence[int]) -> ImageBatch:
+        """The images at these positions."""
+        chosen = [self.samples[i] for i in indices]
+        stack = np.stack(self._decoded.load([sample.path for sample in chosen]))  # (B, H, W, 3)
+        channels_first = torch.from_numpy(stack).permute(0, 3, 1, 2)  # (B, 3, H, W)
+        pixels = channels_first.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        return ImageBatch(pixels, tuple(sample.id for sample in chosen))
+
+    def mask(self, index: int) -> Mask | None:
+        """The marked defect at original size: nothing of a good image, `None` where nobody has marked it."""
+        sample = self.samples[index]
+        if sample.mask is None and sample.defective is not False:
+            return None
+        size = self._decoded.original_size(sample.path)
+        return np.zeros(size, dtype=np.bool_) if sample.mask is None else read_mask(sample.mask, size)
+
+    def masks(self) -> list[Mask | None]:
+        """`mask` of every sample."""
+        return [self.mask(index) for index in range(len(self.samples))]
+
+    def problems(self, progress: Progress | None = None) -> list[Problem]:
+        """Open every photograph and mask, and tell which cannot be used; the work is kept for `batch`.
+
+        Truncated files look well until they are decoded to the end, so they are.
+        """
+        found: list[Problem] = []
+        reporting = (progress or Silent()).step("checking the photographs", len(self.samples))
+        with reporting as advance, ThreadPoolExecutor(_THREADS) as pool:
+            for problem in pool.map(self._problem, self.samples):
+                found += [problem] if problem else []
+                advance(1)
+        return found
+
+    def _problem(self, sample: Sample) -> Problem | None:
+        try:
+            size = self._decoded.original_size(sample.path)
+            if sample.mask is not None:
+                read_mask(sample.mask, size)
+        except InputError as error:
+            return Problem(sample.id, str(error))
+        return None
+
+
+def require_no_problems(problems: Sequence[Problem], total: int) -> None:
+    """Refuse to learn or to evaluate with files that cannot be used, listing up to ten of them."""
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise InputError(problems[0].reason)
+    lines = [f"{len(problems)} of {total} images cannot be used:"]
+    lines += [f"  {problem.reason}" for problem in problems[:_LISTED]]
+    if len(problems) > _LISTED:
+        lines.append(f"  and {len(problems) - _LISTED} more")
+    raise InputError("\n".join(lines))
+
+
+class _Decoded:
+    """Photographs at one size. The first ones stay, up to the bound; the others are decoded each time.
+
+    Epochs walk over all images: dropping the oldest would drop each one just before its turn.
+    """
+
+    def __init__(self, size: tuple[int, int], memory_mb: int) -> None:
+        self.size = size
+        self.sizes: dict[Path, tuple[int, int]] = {}
+        self._kept: dict[Path, Photograph] = {}
+        self._left = memory_mb << 20
+        self._lock = threading.Lock()
+
+    def load(self, paths: Sequence[Path]) -> list[Photograph]:
+        """The resized photographs, each (H, W, 3); several are decoded at once."""
+        if sum(path not in self._kept for path in paths) < 2:
+            return [self._load(path) for path in paths]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(self._load, paths))
+
+    def original_size(self, path: Path) -> tuple[int, int]:
+        """Height and width on disk."""
+        if path not in self.sizes:
+            self._load(path)
+        return self.sizes[path]
+
+    def _load(self, path: Path) -> Photograph:
+        if path in self._kept:
+            return self._kept[path]
+        original = read_photograph(path)
+        height, width, _ = original.shape
+        resized = resize_photograph(original, self.size)
+        with self._lock:
+            self.sizes[path] = height, width
+            if path not in self._kept and resized.nbytes <= self._left:
+                self._kept[path] = resized
+                self._left -= resized.nbytes
+        return resized

@@ -1,0 +1,155 @@
+"""Which image taught what: no image ever does two jobs, and the file in the run proves it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from typing_extensions import Self
+
+from leatherens.core.artifact import read_json, write_json
+from leatherens.core.errors import ArtifactError, ConfigError, InputError
+from leatherens.core.randomness import numpy_generator
+from leatherens.core.reading import Collection, Sample
+
+SHARES = (0.70, 0.15, 0.15)
+"""Of the good images that teach: to fit, to validate, to calibrate."""
+
+HELD_OUT = 0.20
+"""Of all good images, kept for the test where a collection brings no good test images."""
+
+FEWEST = 8
+"""Good images; with fewer, each part would stand for less than a tenth of anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Sample ids by the job their images have, disjoint.
+
+    fit: good, members learn from them. validate: good, an epoch or a scale is chosen by them.
+    calibrate: good, scores and thresholds get their meaning from them.
+    threshold_labelled: labelled, for thresholds that need labels. test: everything that is reported.
+    """
+
+    fit: tuple[str, ...]
+    validate: tuple[str, ...]
+    calibrate: tuple[str, ...]
+    threshold_labelled: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        jobs: dict[str, str] = {}
+        for job, ids in self.jobs().items():
+            for id in ids:
+                if id in jobs:
+                    raise InputError(
+                        f"{id} is in {jobs[id]} and again in {job}; an image may have one job only"
+                    )
+                jobs[id] = job
+
+    def jobs(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of each job, by its name, in the order of the flow."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def write(self, path: Path) -> None:
+        """Write `splits.json`."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What `write` wrote."""
+        value = read_json(path)
+        names = [field.name for field in fields(cls)]
+        if (
+            not isinstance(value, dict)
+            or sorted(value) != sorted(names)
+            or not all(map(_is_ids, value.values()))
+        ):
+            raise ArtifactError(f"{path}: damaged, expected lists of image names under {', '.join(names)}")
+        return cls(**{name: tuple(value[name]) for name in names})
+
+
+def _is_ids(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(id, str) for id in value)
+
+
+def make_splits(
+    collection: Collection, *, seed: int, shares: Sequence[float] = SHARES, held_out: float = HELD_OUT
+) -> Splits:
+    """Deal out a collection's images; the same images and seed give the same splits.
+
+    All test images are tested on. Where none of them is good, a share of the good images is held
+    out first, or nobody could tell how often a good image is called defective. Samples of one group
+    stay together, so that parts may then be a little larger than their shares.
+    """
+    _check_shares(shares, held_out)
+    good = collection.train
+    if len(good) < FEWEST:
+        raise InputError(
+            f"{collection.root}: at least {FEWEST} good images are needed to learn, validate and calibrate, "
+            f"got {len(good)}; add photographs of good surfaces"
+        )
+    deck = _shuffled(good, seed)
+    lacking = not any(sample.defective is False for sample in collection.test)
+    held = _deal(deck, held_out * len(good)) if lacking else []
+    teaching = len(good) - len(held)
+    calibrate, validate = _deal(deck, shares[2] * teaching), _deal(deck, shares[1] * teaching)
+    fit = [id for unit in deck for id in unit]
+    if not (fit and validate and calibrate):
+        raise InputError(
+            f"{collection.root}: too few groups of good images to deal out; add photographs of others"
+        )
+    test = held + [sample.id for sample in collection.test]
+    return Splits(*(tuple(sorted(ids)) for ids in (fit, validate, calibrate, [], test)))
+
+
+def _check_shares(shares: Sequence[float], held_out: float) -> None:
+    if len(shares) != 3 or min(shares) <= 0 or not math.isclose(sum(shares), 1):
+        raise ConfigError(f"shares: expected three positive numbers that sum to 1, got {list(shares)}")
+    if not 0 < held_out < 1:
+        raise ConfigError(f"held_out: expected a share between 0 and 1, got {held_out}")
+
+
+def _shuffled(samples: Iterable[Sample], seed: int) -> list[list[str]]:
+    """Ids by group, the groups in an order that depends on their names and the seed only."""
+    groups: dict[tuple[bool, str], list[str]] = {}
+    for sample in samples:
+        alone = sample.group is None
+        groups.setdefault((alone, sample.id if sample.group is None else sample.group), []).append(sample.id)
+    units = [groups[key] for key in sorted(groups)]
+    return [units[i] for i in numpy_generator(seed, "splits").permutation(len(units))]
+
+
+def _deal(deck: list[list[str]], wanted: float) -> list[str]:
+    """Take groups off the deck until there are as many images as wanted, at least one."""
+    dealt: list[str] = []
+    while deck and len(dealt) < max(1, round(wanted)):
+        dealt += deck.pop()
+    return dealt
+
+
+def fingerprint(samples: Iterable[Sample]) -> str:
+    """A name for exactly these images and masks: it changes with any id, any byte, and nothing else."""
+    ordered = sorted(samples, key=lambda sample: sample.id)
+    whole = hashlib.blake2b(digest_size=16)
+    with ThreadPoolExecutor() as pool:
+        images = pool.map(_digest, [sample.path for sample in ordered])
+        masks = pool.map(_digest, [sample.mask for sample in ordered])
+        for sample, image, mask in zip(ordered, images, masks, strict=True):
+            name = hashlib.blake2b(sample.id.encode(), digest_size=32).digest()
+            whole.update(name + image + mask)
+    return whole.hexdigest()
+
+
+def _digest(path: Path | None) -> bytes:
+    """32 bytes for the content of a file; zeros for no file."""
+    if path is None:
+        return bytes(32)
+    try:
+        return hashlib.blake2b(path.read_bytes(), digest_size=32).digest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); repair or remove it") from None

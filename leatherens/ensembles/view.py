@@ -1,0 +1,53 @@
+"""An evaluated run as reporters see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from leatherens.configs.recipe import Recipe
+from leatherens.core.photographs import read_photograph
+from leatherens.core.reporting import RunView, ScoredImage
+from leatherens.ensembles.deciding import Decider, promise_remark
+from leatherens.ensembles.ensemble import ENSEMBLE
+from leatherens.ensembles.scoring import Scores
+from leatherens.ensembles.sources import FileSource
+
+
+def view_of(
+    recipe: Recipe,
+    facts: Mapping[str, Any],
+    source: FileSource,
+    scores: Scores,
+    deciders: Mapping[str, Decider],
+    metrics: Mapping[str, Any],
+) -> RunView:
+    """What was scored, against which thresholds, with what result."""
+    promise = promise_remark(recipe, deciders[ENSEMBLE].decision)
+    return RunView(
+        name=facts["name"],
+        data=facts["data_sentence"],
+        recipe=recipe.model_dump(mode="json"),
+        metrics=metrics,
+        decisions={scorer: decider.decision for scorer, decider in deciders.items()},
+        images=tuple(_image(index, source, scores, deciders[ENSEMBLE]) for index in range(len(source.ids))),
+        remarks=(*([promise] if promise else []), *facts["remarks"]),
+        command=facts["command"],
+        versions=facts["versions"],
+    )
+
+
+def _image(index: int, source: FileSource, scores: Scores, decider: Decider) -> ScoredImage:
+    sample = source.samples[index]
+    ensemble = scores.by_scorer[ENSEMBLE]
+    return ScoredImage(
+        id=sample.id,
+        defect=sample.defect,
+        defective=sample.defective,
+        scores={scorer: float(found.images[index]) for scorer, found in scores.by_scorer.items()},
+        flagged=bool(decider.flags(ensemble.images[index : index + 1])[0]),
+        photograph=partial(read_photograph, sample.path),
+        score_map=partial(ensemble.map, index),
+        truth=partial(source.mask, index),
+    )

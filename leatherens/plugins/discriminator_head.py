@@ -1,0 +1,123 @@
+"""Discriminator head: a small network that learned to tell fused features from noisy ones.
+
+After SimpleNet (Liu et al., CVPR 2023), without its adapter: the fusion block has chosen the space
+already. Their noise of deviation 0.015 belongs to the scale of their backbone's features; fused
+channels have the variances the PCA found, so here the noise of every channel is relative to that
+channel's own deviation on good images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from leatherens.core.detector import FitContext
+from leatherens.core.discriminator import Discriminator, truncated_hinge, with_noise
+from leatherens.core.errors import TrainingError
+from leatherens.core.heads import GoodMaps, Head, HeadParams
+from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
+from leatherens.core.rows import RowReservoir
+
+REPORTS = 20
+"""Validations in one training, and with them the states to choose from."""
+
+VALIDATION_ROWS = 20_000
+
+
+class DiscriminatorHead(Head):
+    """Learns a boundary around normal features by gradient steps."""
+
+    id = "discriminator"
+
+    class Params(HeadParams):
+        """The paper's values where it gives any that carry over."""
+
+        hidden: Annotated[int, Field(ge=1)] | None = None
+        """Width of the hidden layer; twice the channels by default, within 64 to 1024 (the paper: 1024 for 1536)."""
+        noise: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (0.25, 0.5, 1.0)
+        """Deviations of the noise, in deviations of each channel; one is drawn per row."""
+        steps: Annotated[int, Field(ge=1)] = 1500
+        batch_rows: Annotated[int, Field(ge=2)] = 1024
+        learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+        weight_decay: Annotated[float, Field(ge=0)] = 1e-5
+        max_rows: Annotated[int, Field(ge=2)] = 200_000
+        """Positions kept to learn from, drawn evenly from all good images; bounds the memory."""
+
+    network_: Discriminator
+    hidden_: int
+    losses_: list[float]
+    """Validation loss at each report; the network of the smallest is kept."""
+
+    def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
+        rows = self._sample(maps, context, "rows", self.params.max_rows)
+        held_out = self._sample(validation, context, "validation", VALIDATION_ROWS)
+        self.hidden_ = self.params.hidden or min(1024, max(64, 2 * self.channels_))
+        with seeded_construction(context.seed, self.id, "weights"):
+            network = Discriminator(self.channels_, self.hidden_)
+        self.losses_ = self._train(network.to(context.device), rows, held_out, context)
+        self.network_ = network.eval()
+
+    def _score(self, maps: Tensor) -> Tensor:
+        batch, channels, height, width = maps.shape
+        rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)  # (B, C, h, w) -> (B*h*w, C)
+        return -self.network_(rows).view(batch, height, width)
+
+    def _build(self) -> None:
+        self.network_ = Discriminator(self.channels_, self.hidden_).eval()
+
+    def _sample(self, maps: Iterable[GoodMaps], context: FitContext, purpose: str, limit: int) -> Tensor:
+        reservoir = RowReservoir(limit, numpy_generator(context.seed, self.id, purpose))
+        return self.gather(maps, reservoir).to(context.device)
+
+    def _train(self, network: Discriminator, rows: Tensor, held_out: Tensor, context: FitContext) -> list[float]:
+        """Gradient steps on random rows; ends with the state of the best validation. Its validation losses."""
+        optimizer = torch.optim.Adam(
+            network.parameters(), lr=self.params.learning_rate, weight_decay=self.params.weight_decay
+        )
+        draw = torch_generator(context.seed, self.id, "steps", device=context.device)
+        scales = torch.tensor(self.params.noise, device=rows.device)
+        spread = rows.std(dim=0)
+        judged = torch_generator(context.seed, self.id, "judge", device=context.device)
+        held_out_fake = with_noise(held_out, spread, scales, judged)
+        losses: list[float] = []
+        best: dict[str, Tensor] = {}
+        every = max(1, self.params.steps // REPORTS)
+        with context.progress.step(f"{self.id}: learning", self.params.steps) as advance:
+            for step in range(1, self.params.steps + 1):
+                picked = torch.randint(len(rows), (self.params.batch_rows,), generator=draw, device=rows.device)
+                loss = _loss(network.train(), rows[picked], with_noise(rows[picked], spread, scales, draw))
+                self._descend(optimizer, loss, step)
+                if step % every == 0 or step == self.params.steps:
+                    losses.append(_judge(network.eval(), held_out, held_out_fake))
+                    if losses[-1] == min(losses):
+                        best = {name: t.clone() for name, t in network.state_dict().items()}
+                advance(1)
+        network.load_state_dict(best)
+        return losses
+
+    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
+        if not bool(loss.isfinite()):
+            raise TrainingError(
+                f"{self.id}: the loss became NaN or infinite at step {step} "
+                f"(learning rate {self.params.learning_rate:g}); try a smaller learning_rate",
+                member=self.id,
+                step=step,
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def _loss(network: Discriminator, true: Tensor, fake: Tensor) -> Tensor:
+    """One pass over both halves, so that batch norm sees them together, as in the paper's code."""
+    judged_true, judged_fake = network(torch.cat([true, fake])).chunk(2)
+    return truncated_hinge(judged_true, judged_fake)
+
+
+@torch.inference_mode()
+def _judge(network: Discriminator, true: Tensor, fake: Tensor) -> float:
+    return float(truncated_hinge(network(true), network(fake)))

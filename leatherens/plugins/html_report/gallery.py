@@ -1,0 +1,83 @@
+"""The images of the report: which are shown, in which order, and the pictures of each, made one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from leatherens.core.reporting import ScoredImage
+from leatherens.plugins.html_report.colours import ColourScale
+from leatherens.plugins.html_report.pictures import (
+    Regions,
+    jpeg_uri,
+    regions,
+    shrink,
+    shrink_keeping_peaks,
+)
+from leatherens.plugins.html_report.verdict import FALSE_ALARM, MISSED, Outcome, outcome
+
+Ranked = tuple[int, ScoredImage]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One image as shown: width and height in small pixels, truth `None` where there is no mask."""
+
+    rank: int
+    image: ScoredImage
+    outcome: Outcome
+    width: int
+    height: int
+    photograph: str
+    score_map: str
+    peak: float
+    truth: Regions | None
+    predicted: Regions
+
+
+def ranked(images: Sequence[ScoredImage]) -> list[Ranked]:
+    """Images with their rank from 1, highest ensemble score first, equal scores by id."""
+    return list(enumerate(sorted(images, key=lambda i: (-i.scores["ensemble"], i.id)), start=1))
+
+
+def chosen(images: Sequence[Ranked], threshold: float, limit: int) -> list[Ranked]:
+    """At most `limit` images, in rank order: mistakes first, then those nearest to the threshold."""
+
+    def least_telling(entry: Ranked) -> tuple[bool, float]:
+        _, image = entry
+        return outcome(image) not in (MISSED, FALSE_ALARM), abs(image.scores["ensemble"] - threshold)
+
+    return sorted(sorted(images, key=least_telling)[:limit], key=lambda entry: entry[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """How every picture of a run is made: colours, pixel threshold, longest side, JPEG quality."""
+
+    scale: ColourScale
+    threshold: float
+    longest: int
+    quality: int
+
+
+def cards(images: Sequence[Ranked], studio: Studio) -> Iterator[Card]:
+    """The cards, each made when it is asked for."""
+    for rank, image in images:
+        yield _card(rank, image, studio)
+
+
+def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
+    longest, quality = studio.longest, studio.quality
+    photograph, scores, truth = shrink(image.photograph(), longest), image.score_map(), image.truth()
+    return Card(
+        rank,
+        image,
+        outcome(image),
+        width=photograph.shape[1],
+        height=photograph.shape[0],
+        photograph=jpeg_uri(photograph, quality),
+        score_map=jpeg_uri(studio.scale.paint(shrink_keeping_peaks(scores, longest)), quality),
+        peak=float(scores.max()),
+        truth=None if truth is None else regions(truth, longest),
+        predicted=regions(scores > studio.threshold, longest),
+    )

@@ -1,0 +1,142 @@
+"""What the ensemble's verdicts were worth, image by image and in total."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+
+from leatherens.core.reporting import ScoredImage
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one verdict compares with its label: a word for people, a sign for paper, a key for styles."""
+
+    key: str
+    word: str
+    sign: str
+
+
+FOUND = Outcome("found", "defect found", "✓")
+MISSED = Outcome("missed", "defect missed", "✗")
+PASSED = Outcome("passed", "good, passed", "✓")
+FALSE_ALARM = Outcome("false-alarm", "false alarm", "!")
+FLAGGED = Outcome("flagged", "flagged, no label", "?")
+UNFLAGGED = Outcome("unflagged", "not flagged, no label", "–")
+
+_OUTCOMES = {
+    (True, True): FOUND,
+    (True, False): MISSED,
+    (False, False): PASSED,
+    (False, True): FALSE_ALARM,
+    (None, True): FLAGGED,
+    (None, False): UNFLAGGED,
+}
+
+
+def outcome(image: ScoredImage) -> Outcome:
+    """The verdict on one image, judged by its label."""
+    return _OUTCOMES[image.defective, image.flagged]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many images met each outcome."""
+
+    found: int
+    missed: int
+    passed: int
+    false_alarms: int
+    flagged: int
+    unflagged: int
+
+    @property
+    def defective(self) -> int:
+        """Images labelled defective."""
+        return self.found + self.missed
+
+    @property
+    def good(self) -> int:
+        """Images labelled good."""
+        return self.passed + self.false_alarms
+
+    @property
+    def unlabelled(self) -> int:
+        """Images without a label."""
+        return self.flagged + self.unflagged
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdict in words, what cannot be said included.
+
+        >>> Tally(found=3, missed=1, passed=9, false_alarms=1, flagged=0, unflagged=0).sentences
+        ['3 of 4 defective images found, 1 missed.', '1 of 10 good images lost to a false alarm.']
+        """
+        if not self.defective + self.good + self.unlabelled:
+            return ["No image was evaluated."]
+        return [s for s in (self._defects(), self._goods(), self._unlabelled()) if s]
+
+    def _defects(self) -> str:
+        if not self.defective:
+            return "No image is labelled defective: what is missed cannot be measured." if self.good else ""
+        if not self.missed:
+            return (
+                f"All {self.defective} defective images found."
+                if self.found > 1
+                else "The one defective image found."
+            )
+        return f"{self.found} of {self.defective} defective images found, {self.missed} missed."
+
+    def _goods(self) -> str:
+        if not self.good:
+            return "No image is labelled good: false alarms cannot be measured." if self.defective else ""
+        if not self.false_alarms:
+            return f"None of {self.good} good images lost."
+        return f"{self.false_alarms} of {self.good} good images lost to a false alarm."
+
+    def _unlabelled(self) -> str:
+        if not self.unlabelled:
+            return ""
+        return (
+            f"{self.flagged} of {self.unlabelled} unlabelled images flagged; right or wrong cannot be told."
+        )
+
+
+def tally(images: Sequence[ScoredImage]) -> Tally:
+    """Count the outcomes."""
+    met = [outcome(image) for image in images]
+    return Tally(*(met.count(o) for o in (FOUND, MISSED, PASSED, FALSE_ALARM, FLAGGED, UNFLAGGED)))
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share of images with its 95 % Wilson interval, and whether that lies above what was promised."""
+
+    count: int
+    total: int
+    low: float
+    high: float
+    broken: bool
+
+    @property
+    def value(self) -> float:
+        """The share itself."""
+        return self.count / self.total
+
+
+def observed(images: Sequence[ScoredImage], promise: float | None) -> Rate | None:
+    """The false-alarm rate on the good images, `None` without any."""
+    counts = tally(images)
+    if not counts.good:
+        return None
+    interval = binomtest(counts.false_alarms, counts.good).proportion_ci(0.95, method="wilson")
+    low, high = float(interval.low), float(interval.high)
+    return Rate(counts.false_alarms, counts.good, low, high, broken=promise is not None and low > promise)
+
+
+def mistakes(ranked: Sequence[tuple[int, ScoredImage]]) -> dict[Outcome, list[tuple[int, ScoredImage]]]:
+    """The ranked images behind each kind of mistake, missed defects first; no kind without images."""
+    kinds = {kind: [(rank, i) for rank, i in ranked if outcome(i) == kind] for kind in (MISSED, FALSE_ALARM)}
+    return {kind: found for kind, found in kinds.items() if found}

@@ -1,0 +1,160 @@
+"""STFPM: student-teacher feature pyramid matching (Wang et al., BMVC 2021).
+
+A student of the teacher's own architecture learns, on good images, to repeat the frozen teacher's
+features at every position. Where it fails to, something is there that good leather does not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leatherens.core.backbones import BackboneRequest, PyramidSpec, Pyramids, normalise, untrained_pyramid
+from leatherens.core.capabilities import Capabilities
+from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
+from leatherens.core.geometry import image_maximum, resize, resize_scores
+from leatherens.core.params import Params
+from leatherens.core.randomness import seeded_construction
+from leatherens.core.training import Schedule, Task, train
+from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
+from leatherens.core.weights import DEFAULT_MODEL
+
+
+def unit_features(maps: Sequence[Tensor]) -> list[Tensor]:
+    """Each (B, C, h, w) divided by its length over channels; a zero vector stays zero."""
+    return [F.normalize(m, dim=1) for m in maps]
+
+
+def distances(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> list[Tensor]:
+    """Squared distance of unit features per position: (B, h, w) in 0..4, one per level.
+
+    Equation 1 of the paper without its factor 1/2, as in the authors' code.
+    """
+    pairs = zip(unit_features(teacher), unit_features(student), strict=True)
+    return [(t - s).square().sum(dim=1) for t, s in pairs]
+
+
+def matching_loss(levels: Sequence[Tensor]) -> Tensor:
+    """Mean distance over batch and positions, summed over levels."""
+    return torch.stack([level.mean() for level in levels]).sum()
+
+
+def product_map(levels: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+    """(B, H, W): the levels brought to the finest one's grid, multiplied, then brought to `size`.
+
+    The authors' order; multiplying at full size is not the same.
+    """
+    grid = (max(level.shape[-2] for level in levels), max(level.shape[-1] for level in levels))
+    product = torch.ones_like(resize_scores(levels[0], grid))
+    for level in levels:
+        product = product * resize_scores(level, grid)
+    return resize_scores(product, size)
+
+
+class STFPM(Detector):
+    """A student that repeats a frozen teacher on good images; the score is where it cannot."""
+
+    id: ClassVar[str] = "stfpm"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        multiple_of=32, min_size=64, min_images=2, trains=True
+    )
+    default_cut: ClassVar[tuple[str, ...]] = ("difference*",)
+
+    class Params(Params):
+        """The published settings: section 4 of the paper and the authors' code."""
+
+        backbone: str = "resnet18"
+        layers: tuple[int, ...] = (1, 2, 3)
+        weights: str = "pretrained"
+        epochs: int = 100
+        batch_size: int = 32
+        lr: float = 0.4
+        momentum: float = 0.9
+        weight_decay: float = 1e-4
+        max_steps: int | None = None  # quick effort stops a long epoch count on a large set
+        patience: int | None = None
+
+    @classmethod
+    def params_for(cls, effort: Effort) -> Params:
+        """At quick effort the backbone that is always there, fewer steps and small batches."""
+        if effort is Effort.full:
+            return cls.Params()
+        return cls.Params(backbone=DEFAULT_MODEL, epochs=60, batch_size=8, max_steps=320)
+
+    def backbones(self) -> tuple[BackboneRequest, ...]:
+        """The teacher."""
+        options = self.params
+        return (BackboneRequest(options.backbone, options.layers, options.weights),)
+
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """Per level the signed difference of unit features, and its squared length."""
+        self.require_fitted("features")
+        levels = list(zip(self.channels_, self.strides_, strict=True))
+        differences = [FeatureSpec(f"stfpm/difference{i}", c, s) for i, (c, s) in enumerate(levels, start=1)]
+        return (
+            *differences,
+            *(FeatureSpec(f"stfpm/distance{i}", 1, s) for i, (_, s) in enumerate(levels, start=1)),
+        )
+
+    def _build(self) -> None:
+        options = self.params
+        self.student_: nn.Module = untrained_pyramid(options.backbone, options.layers)
+
+    def _remember(self, spec: PyramidSpec) -> None:
+        self.mean_, self.std_ = list(spec.mean), list(spec.std)
+        self.channels_, self.strides_ = list(spec.channels), list(spec.strides)
+        self.teacher_ = spec.fingerprint
+
+    def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        (request,) = self.backbones()
+        self._remember(context.pool.spec(request))
+        with seeded_construction(context.seed, self.id, "student"):
+            self._build()
+        self.student_.to(context.device)
+        log = train(
+            self._task(request, context), images, validation, self._schedule(len(images.ids)), context
+        )
+        self.log_ = log.as_json()
+
+    def _schedule(self, count: int) -> Schedule:
+        options = self.params
+        batch = min(options.batch_size, count)
+        epoch = -(-count // batch)
+        steps = min(options.epochs * epoch, options.max_steps or options.epochs * epoch)
+        return Schedule(steps=steps, batch_size=batch, validate_every=epoch, patience=options.patience)
+
+    def _task(self, request: BackboneRequest, context: FitContext) -> Task:
+        def levels(batch: ImageBatch) -> list[Tensor]:
+            teacher = context.pyramids(batch, [request])[request].maps
+            return distances([t.clone() for t in teacher], self._student(batch))
+
+        def judge(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+            return product_map(levels(batch), batch.size).mean(dim=(1, 2))
+
+        options = self.params
+        optimizer = torch.optim.SGD(
+            self.student_.parameters(),
+            lr=options.lr,
+            momentum=options.momentum,
+            weight_decay=options.weight_decay,
+        )
+        loss = lambda batch, generator: matching_loss(levels(batch))  # noqa: E731
+        return Task(self.id, self.student_, optimizer, loss=loss, judge=judge)
+
+    def _student(self, batch: ImageBatch) -> Sequence[Tensor]:
+        maps: Any = self.student_(normalise(batch.pixels, self.mean_, self.std_))
+        return [m.float() for m in maps]
+
+    def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
+        (request,) = self.backbones()
+        teacher, student = unit_features(pyramids[request].maps), unit_features(self._student(batch))
+        differences = [t - s for t, s in zip(teacher, student, strict=True)]  # (B, C, h, w)
+        levels = [d.square().sum(dim=1) for d in differences]  # (B, h, w)
+        pixels = product_map(levels, batch.size)
+        names = tuple(spec.name for spec in self.features())
+        maps = FeatureMaps((*differences, *(level[:, None] for level in levels)), names)
+        return Observation(maps, ScoreMap(pixels, image_maximum(pixels, batch.valid)))

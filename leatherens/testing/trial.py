@@ -1,0 +1,199 @@
+"""One detector on trial: the images it is shown, the few fits its checks share, and how to fail it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NoReturn
+
+import torch
+
+from leatherens.core.backbones import BackbonePool
+from leatherens.core.capabilities import Capabilities
+from leatherens.core.detector import Detector, FitContext
+from leatherens.core.errors import InputError
+from leatherens.core.progress import Progress, Silent
+from leatherens.core.types import ImageBatch, ImagesInMemory, Observation
+from leatherens.testing.comparing import pairs, tolerance
+from leatherens.testing.scenes import Scene, Size, make_scene, patches
+from leatherens.testing.stand_ins import WatchedImages, changed, global_state, lent_globals, random_pool
+
+SMALLEST_SIDE = 64
+"""Scenes are at least this high: a blob of a tenth of it still covers 120 pixels."""
+
+
+class ConformanceError(AssertionError):
+    """A member broke the contract; the message names it and what was seen."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fit that was watched."""
+
+    member: Detector
+    returned: object
+    printed: str
+    globals_moved: list[str]
+    images_kept: bool
+    batches_served: int
+    checkpoint_left: bool
+
+
+class Trial:
+    """What the checks of one detector share. Fits happen when first asked for, once."""
+
+    def __init__(self, make: Callable[[], Detector]) -> None:
+        self.make = make
+        self._fits: dict[str, Fit | Exception] = {}
+
+    @cached_property
+    def pool(self) -> BackbonePool:
+        """Backbones with random weights."""
+        return random_pool()
+
+    @cached_property
+    def flags(self) -> Capabilities:
+        """What the class declares."""
+        return type(self.make()).capabilities
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The scene of the main fit: non-square, and odd where the flags say that any size works."""
+        odd = 1 if self.flags.multiple_of == 1 else 0
+        side = self._side(SMALLEST_SIDE)
+        wide = self._side(side + side // 2)
+        return make_scene((side + odd, wide + odd), teach=max(12, self.flags.min_images))
+
+    @cached_property
+    def small(self) -> Scene:
+        """A scene of the smallest size allowed, for checks that fit again."""
+        return make_scene(self.smallest_size, seed=1, teach=max(6, self.flags.min_images), test=4)
+
+    @property
+    def smallest_size(self) -> Size:
+        """The least height the flags allow, one step wider than high."""
+        side = self._side(1)
+        return side, side + self.flags.multiple_of
+
+    def _side(self, pixels: int) -> int:
+        """The least allowed side of at least so many pixels."""
+        step = self.flags.multiple_of
+        return -(-max(pixels, self.flags.min_size) // step) * step
+
+    @property
+    def fitted(self) -> Fit:
+        """The main fit, on `scene`; no check may change this member."""
+        return self._once("main", lambda: self.fit(self.make(), self.scene.teach, self.scene.validate))
+
+    @property
+    def small_fit(self) -> Fit:
+        """A fit on `small`, with which later fits on the same images are compared."""
+        return self._once("small", lambda: self.fit(self.make(), self.small.teach, self.small.validate))
+
+    @property
+    def smallest_fit(self) -> Fit:
+        """A fit on as few and as small images as the flags allow, partly masked, unlike the other scenes."""
+        return self._once("smallest", self.fit_on_other_images)
+
+    def fit_on_other_images(self) -> Fit:
+        """A new member, fitted as `smallest_fit` is."""
+        size, count = self.smallest_size, self.flags.min_images
+        scene = make_scene(size, seed=2, teach=count, validate=1, test=1)
+        images = ImageBatch(1 - scene.teach.pixels, scene.teach.ids, patches(count, size))
+        validate = ImageBatch(1 - scene.validate.pixels, scene.validate.ids)
+        return self.fit(self.make(), images, validate)
+
+    def _once(self, name: str, make: Callable[[], Fit]) -> Fit:
+        if name not in self._fits:
+            try:
+                self._fits[name] = make()
+            except Exception as error:  # noqa: BLE001  (the member's own code; every check that needs the fit shows it)
+                self._fits[name] = error
+        fit = self._fits[name]
+        if isinstance(fit, Exception):
+            raise fit
+        return fit
+
+    def fit(
+        self,
+        member: Detector,
+        images: ImageBatch,
+        validate: ImageBatch,
+        *,
+        globals_seed: int = 1,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+    ) -> Fit:
+        """Fit and watch. Without a checkpoint of the caller's, one in a folder that is gone afterwards."""
+        source, kept, printed = WatchedImages(images), images.pixels.clone(), io.StringIO()
+        with lent_globals(globals_seed), contextlib.redirect_stdout(printed), TemporaryDirectory() as folder:
+            file = checkpoint or Path(folder) / "checkpoint.safetensors"
+            context = FitContext(self.pool, seed=0, progress=progress or Silent(), checkpoint=file)
+            before = global_state()
+            returned: object = member.fit(source, validation=ImagesInMemory(validate), context=context)
+            moved = changed(before, global_state())
+            images_kept = torch.equal(images.pixels, kept)
+            images.pixels.copy_(kept)  # later fits learn from the same images
+            return Fit(member, returned, printed.getvalue(), moved, images_kept, source.served, file.exists())
+
+    def observe(self, member: Detector, batch: ImageBatch, pool: BackbonePool | None = None) -> Observation:
+        """What a fitted member sees, given exactly the pyramids it asks for."""
+        return member.observe(batch, (pool or self.pool).pyramids(batch, member.backbones()))
+
+    @cached_property
+    def seen(self) -> Observation:
+        """What the main fit sees in all images of `scene` together: the reference of most checks."""
+        return self.observe(self.fitted.member, self.scene.mixed)
+
+    def fail(self, sentence: str) -> NoReturn:
+        """Fail the check, naming the member."""
+        raise ConformanceError(f"{type(self.make()).__name__}: {sentence}")
+
+    def expect(self, fine: object, sentence: str) -> None:
+        """Fail unless fine."""
+        if not fine:
+            self.fail(sentence)
+
+    def expect_same(self, first: Observation, second: Observation, sentence: str) -> None:
+        """Fail with the largest difference unless two observations are the same up to rounding."""
+        for name, one, other in pairs(first, second):
+            if one.shape != other.shape:
+                self.fail(f"{sentence}: {name} has shapes {tuple(one.shape)} and {tuple(other.shape)}")
+            apart = float((one - other).abs().max())
+            if not apart <= tolerance(one):
+                width = float(one.max() - one.min())
+                self.fail(f"{sentence}: {name} differs by {apart:.3g} (its values span {width:.3g})")
+
+    def expect_refused(self, call: Callable[[], object], what: str, *, words: tuple[str, ...] = ()) -> None:
+        """Fail unless the call raises an `InputError` whose sentence holds these words."""
+        try:
+            call()
+        except InputError as error:
+            missing = [word for word in words if word not in str(error)]
+            self.expect(len(str(error)) > 10, f"{what} is refused without a sentence: {error!r}")
+            self.expect(not missing, f"{what} is refused without naming {', '.join(missing)}: {error}")
+        except Exception as error:  # noqa: BLE001  (the member's own code; whatever it raised is the finding)
+            self.fail(f"{what} must be refused with an InputError, but {described(error)}")
+        else:
+            self.fail(f"{what} must be refused with an InputError, but was accepted")
+
+    def expect_done_or_refused(self, call: Callable[[], object], what: str) -> None:
+        """Fail if the call raises anything but an `InputError` with a sentence."""
+        try:
+            call()
+        except InputError as error:
+            self.expect(len(str(error)) > 10, f"{what} is refused without a sentence: {error!r}")
+        except ConformanceError:
+            raise
+        except Exception as error:  # noqa: BLE001  (the member's own code; whatever it raised is the finding)
+            self.fail(f"{what} must be taken or refused with an InputError, but {described(error)}")
+
+
+def described(error: BaseException) -> str:
+    """An error as the end of a sentence."""
+    return f"{type(error).__name__} was raised: {error}"
