@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -83,13 +84,17 @@ def test_start__imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_help__reads_the_table_and_imports_no_command() -> None:
-    code = "from leatherens.cli import main; import sys, atexit\n"
-    code += "atexit.register(lambda: sys.stderr.write(str(any(m.startswith('leatherens.cli.') for m in sys.modules))))\n"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}main(['--help'])"], capture_output=True, text=True, check=True
-    )
+    code = """if True:
+        import sys
+        from leatherens.cli import main
+        try:
+            main(["--help"])
+        except SystemExit:
+            print([name for name in sys.modules if name.startswith("leatherens.cli.")], file=sys.stderr)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stderr == "False"
+    assert done.stderr == "[]\n"
     for name, (_, summary) in COMMANDS.items():
         assert f"  {name:<9} {summary}\n" in done.stdout
 
@@ -99,7 +104,7 @@ def test_module__is_the_command() -> None:
         [sys.executable, "-m", "leatherens", "--version"], capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.startswith("leatherens, version " if "," in done.stdout else "leatherens ")
+    assert done.stdout == f"leatherens {metadata.version('leatherens')}\n"
 
 
 def test_closed_output__ends_quietly() -> None:
@@ -263,7 +268,6 @@ def test_plugins__names_the_rival_of_a_conflict(tmp_path: Path) -> None:
 
     lines = call("--plugin", rival, "plugins", "--kind", "heads").stdout.splitlines()
 
-    assert lines[1].endswith("ok") is False
     assert lines[1].endswith("conflict with rival; use leatherens:discriminator")
     assert lines[2].endswith("conflict with leatherens; use rival:discriminator")
     assert lines[3].endswith("ok")

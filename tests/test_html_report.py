@@ -157,7 +157,7 @@ class Reader(HTMLParser):
 def words(page: str) -> str:
     """The text a person reads, white space evened out."""
     body = re.sub(r"<style>.*?</style>", "", page, flags=re.S)
-    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", body).split()))
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
 # The page
@@ -391,14 +391,15 @@ def test_rows__marks_the_best_as_written_and_the_undefined() -> None:
         "ensemble": {"image_auroc": 0.98761, "false_alarm_rate": 0.02},
         "members": {
             "b": {"image_auroc": 0.98759, "false_alarm_rate": 0.01},
-            "a": {"image_auroc": None, "false_alarm_rate": math.nan},
+            "a": {"image_auroc": None, "false_alarm_rate": math.nan, "pixel_ap": 0.5},
+            "c": {"image_auroc": 0.9, "false_alarm_rate": 0.02, "pixel_ap": 0.5},
         },
     }
     table = dict(rows(metrics))
 
-    assert list(table) == ["ensemble", "a", "b"]
-    assert [cells[0].best for cells in table.values()] == [True, False, True]
-    assert [cells[5].best for cells in table.values()] == [False, False, True]
+    assert list(table) == ["ensemble", "a", "b", "c"]
+    assert [cells[0].best for cells in table.values()] == [True, False, True, False]
+    assert [cells[5].best for cells in table.values()] == [False, False, True, False]
     assert [(cells[0].text, cells[0].undefined) for cells in table.values()][1] == ("–", True)
     assert not any(cell.best for cells in table.values() for cell in cells[1:5])
 
@@ -423,7 +424,8 @@ def test_curves__have_the_areas_scikit_learn_finds() -> None:
 def area_under(polyline: str) -> float:
     """The trapezoidal area under SVG points in a square of 300 with y downwards."""
     xy = np.array([[float(v) for v in point.split(",")] for point in polyline.split()]) / 300
-    return float(np.trapezoid(1 - xy[:, 1], xy[:, 0]))
+    height = 1 - xy[:, 1]
+    return float((np.diff(xy[:, 0]) * (height[1:] + height[:-1]) / 2).sum())
 
 
 def test_operating_point__is_strictly_above_the_threshold() -> None:

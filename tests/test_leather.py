@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from leatherens.core.errors import InputError
 from leatherens.core.leather import DEFECTS, SCENARIOS, VISIBLE_LEVELS, defective_hide, good_hide, write_demo
+from leatherens.core.leather.grain import _scatter, two_nearest
 from leatherens.core.leather.hide import raw_hide
 from leatherens.core.leather.scenarios import pick_leather
 from leatherens.core.leather.shapes import draw_spot, draw_stroke
@@ -112,6 +114,13 @@ def test_strength_is_severity() -> None:
             np.abs(damage(hide, rng(1), strength=s).photograph() - good).sum() for s in (0.4, 1.4)
         )
         assert faint < plain, kind
+
+
+def test_two_nearest__agrees_with_a_tree() -> None:
+    spots, seeds = _scatter(rng(3), rng(4).uniform(0, 20, (4000, 2)))
+    distance = cKDTree(seeds.reshape(-1, 2)).query(spots, k=2)[0].T
+    found = [np.linalg.norm(spots - seeds.reshape(-1, 2)[seed], axis=1) for seed in two_nearest(spots, seeds)]
+    assert np.allclose(found, distance, atol=1e-5)
 
 
 def test_stroke_measures_distance_and_side() -> None:

@@ -194,6 +194,12 @@ class TestFolder:
             ("defective/2.png", None),
         ]
 
+    def test_masks_inside_the_defective(self, tmp_path):
+        root = pictures(tmp_path, "good/1.png", "bad/cut/1.png", "bad/masks/cut/1.png")
+        assert [(s.id, s.mask) for s in read_folder(READERS, root).test] == [
+            ("bad/cut/1.png", root / "bad/masks/cut/1.png")
+        ]
+
     def test_mask_beside_a_good_image(self, tmp_path):
         root = pictures(tmp_path, "1.png", "1_mask.png")
         assert refusal(root) == (
@@ -383,12 +389,16 @@ class TestListing:
         assert ids == sorted(ids) == ["10.png", "9.png", "Z.png", "a-b/1.png", "a/1.png"]
 
     @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
-    def test_linked_folders__are_entered_once(self, tmp_path):
+    def test_linked_folders__are_entered_once(self, tmp_path, monkeypatch):
+        listed: list[str] = []
+        scandir = os.scandir
+        monkeypatch.setattr(os, "scandir", lambda path: listed.append(str(path)) or scandir(path))
         pictures(tmp_path / "elsewhere", "2.png")
         root = pictures(tmp_path / "hides", "1.png")
         (root / "linked").symlink_to(tmp_path / "elsewhere")
         (root / "linked" / "round").symlink_to(root)
         assert [p.name for p in images_under(root).images] == ["1.png", "2.png"]
+        assert len(listed) <= 3, "the root, the link, and the link back once"
 
     @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
     def test_name_that_is_not_utf8__is_escaped(self, tmp_path):
@@ -397,6 +407,15 @@ class TestListing:
         (sample,) = read_folder(READERS, tmp_path).train
         assert sample.id == "h\\xe4ute.png"
         assert sample.path.exists()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
+    @pytest.mark.parametrize("folders", [("good", "bad"), ("train/good", "test")])
+    def test_folder_that_is_not_utf8__is_escaped(self, tmp_path, folders):
+        good, bad = folders
+        kind = os.fsdecode(b"l\xf6cher")
+        root = pictures(tmp_path, f"{good}/1.png", f"{bad}/{kind}/1.png")
+        (tested,) = read_folder(READERS, root).test
+        assert (tested.id, tested.defect) == (f"{bad}/l\\xf6cher/1.png", "l\\xf6cher")
 
 
 class TestUnlabelled:

@@ -24,7 +24,9 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.pass_obj
-def evaluate(session: Session, run: Path, out: Path | None, as_json: bool, device: str, **where: Any) -> None:
+def evaluate(
+    session: Session, /, run: Path, out: Path | None, as_json: bool, device: str, **where: Any
+) -> None:
     """Measure the finished run RUN on the test images of a folder.
 
     Nothing is learned from them, and images the run learned from are left out.

@@ -93,7 +93,8 @@ def _as_json(plugin: PluginInfo, conflicts: dict[Entry, list[str]]) -> dict[str,
 
 
 def _print_table(shown: Sequence[PluginInfo], conflicts: dict[Entry, list[str]]) -> None:
-    rows = sorted(_row(plugin, entry, conflicts) for plugin in shown for entry in plugin.entries)
+    plugins_by_entry = {entry: plugin for plugin in shown for entry in plugin.entries}
+    rows = [_row(plugins_by_entry[entry], entry, conflicts) for entry in sorted(plugins_by_entry)]
     for line in _lines([_COLUMNS, *rows]):
         click.echo(line)
     troubles = [plugin.trouble for plugin in shown if plugin.trouble]

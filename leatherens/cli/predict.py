@@ -53,7 +53,7 @@ def _expanded(paths: Sequence[str]) -> list[Path]:
         if Path(path).exists() or not glob.has_magic(path):
             found.append(Path(path))
             continue
-        matches = sorted(glob.glob(path, recursive=True))
+        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - the pattern may be absolute
         if not matches:
             raise InputError(f"{path}: no file matches")
         found += [Path(match) for match in matches]
@@ -67,7 +67,8 @@ def _write(judgement: Judgement, out: Path) -> dict[str, str]:
     from leatherens.core.artifact import written_whole
     from leatherens.ensembles.evaluation import write_map
 
-    assert judgement.map is not None and judgement.mask is not None
+    assert judgement.map is not None
+    assert judgement.mask is not None
     at = {"map": out / f"{judgement.id}.map.tiff", "mask": out / f"{judgement.id}.mask.png"}
     write_map(at["map"], judgement.map)
     with written_whole(at["mask"]) as beside:

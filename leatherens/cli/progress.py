@@ -1,4 +1,4 @@
-"""Progress on the command line: a bar with an estimate on a terminal, plain lines elsewhere. All on stderr."""
+"""Progress on stderr: a bar with an estimate on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leatherens run`: from a folder of photographs to a fitted, calibrated, measured ensemble and its report."""
+"""`leatherens run`: from a folder of photographs to a calibrated, measured ensemble and its report."""
 
 from __future__ import annotations
 

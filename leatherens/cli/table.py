@@ -28,22 +28,15 @@ def print_results(view: RunView) -> None:
     header = ["", *(title for _, title in COLUMNS)]
     lines = [header, *([name, *_cells(row)] for name, row in rows.items())]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    for line in lines:
-        click.echo(
-            "  ".join(
-                cell.ljust(w) if i == 0 else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-            )
-        )
+    for name, *cells in lines:
+        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        click.echo("  ".join([name.ljust(widths[0]), *padded]))
     decision = view.decisions["ensemble"]
-    promise = (
-        ""
-        if decision.promise is None
-        else f", at most {decision.promise:.3g} of fresh good images are flagged"
-    )
     click.echo(
-        f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out good images{promise}"
+        f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out good images"
     )
+    if decision.promise is not None:
+        click.echo(f"promise: at most {decision.promise:.3g} of fresh good images are flagged")
     for remark in view.remarks:
         click.echo(f"note: {remark}")
 

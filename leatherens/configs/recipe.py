@@ -33,13 +33,13 @@ class Choice(Params):
     """One plugin by id, with its options."""
 
     id: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class MemberChoice(Params):
     """A member's options, and the feature maps fusion takes from it (`None`: its default cut)."""
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     features: tuple[str, ...] | None = None
 
 

@@ -66,9 +66,8 @@ class Calibrator(Component):
     def fit(self, normals: Tensor) -> Self:
         """Learn from the (n,) image scores of held-out good images."""
         if normals.ndim != 1 or not len(normals) or not bool(normals.isfinite().all()):
-            raise InputError(
-                f"{self.id}: expected finite scores of held-out good images, shape (n,), got {tuple(normals.shape)}"
-            )
+            found = f"{tuple(normals.shape)}"
+            raise InputError(f"{self.id}: expected finite scores (n,) of held-out good images, got {found}")
         self.forget()
         self._fit(normals.float().cpu())
         return self

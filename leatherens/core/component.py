@@ -18,7 +18,7 @@ from typing_extensions import Self
 from leatherens.core.errors import ArtifactError, NotFittedError
 from leatherens.core.params import Params, parse_params
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 State: TypeAlias = Mapping[str, "Tensor | JsonValue"]
 
 
@@ -88,7 +88,7 @@ class Component(ABC):
         component._load_modules(state)
         return component
 
-    def _build(self) -> None:
+    def _build(self) -> None:  # noqa: B027 - most components hold no modules
         """Make the modules (attributes ending in `_`) that `state` will be loaded into."""
 
     def _learned(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Component(ABC):
                 prefix = f"{name}."
                 tensors = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
                 try:
-                    module.load_state_dict(tensors)  # type: ignore[arg-type]
+                    module.load_state_dict(tensors)
                 except RuntimeError as error:
                     raise ArtifactError(f"{self.id}: the stored state does not fit {name}: {error}") from None
                 module.eval()

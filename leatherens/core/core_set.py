@@ -6,14 +6,15 @@ at most twice the best possible. Used for memory banks by Roth et al. (PatchCore
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 CANDIDATES = 2048
 """Rows the greedy step looks at between two passes over all rows; they fit into a CPU's cache."""
 
-BLOCK = 1 << 22
-"""Distances held at a time, 16 MB, so that a pass stays in cache instead of streaming through memory."""
+BLOCK = 1 << 20
+"""Distances held at a time, 4 MB, so that a pass stays in cache instead of streaming through memory."""
 
 COVERED = 1e-6
 """Share of the largest squared norm below which a squared distance is rounding: the row is covered."""
@@ -62,16 +63,23 @@ def _next_picks(points: Tensor, nearest: Tensor, wanted: int, covered: float) ->
     farthest = nearest.topk(min(CANDIDATES + 1, len(nearest)))
     outside = float(farthest.values[-1]) if len(nearest) > CANDIDATES else 0.0
     rows = farthest.indices[:CANDIDATES]
-    left, here = farthest.values[:CANDIDATES].clone(), points[rows]
+    between = _squared_distances(points[rows]).cpu().numpy()
+    left = farthest.values[:CANDIDATES].cpu().numpy().copy()
     picks: list[int] = []
     while len(picks) < wanted:
         best = int(left.argmax())
-        value = float(left[best])
-        if value <= covered or (picks and value < outside):
+        if left[best] <= covered or (picks and left[best] < outside):
             break
         picks.append(best)
-        left = torch.minimum(left, (here - here[best]).square().sum(dim=1))
-    return rows[picks]
+        np.minimum(left, between[best], out=left)  # numpy: thousands of tiny steps, threads would only wait
+    return rows[torch.tensor(picks, dtype=torch.long, device=rows.device)]
+
+
+def _squared_distances(rows: Tensor) -> Tensor:
+    """(M, d) to (M, M), zero on the diagonal."""
+    norms = rows.square().sum(dim=1)
+    squared = torch.addmm(norms, rows, rows.T, alpha=-2).add_(norms[:, None]).clamp_min_(0)
+    return squared.fill_diagonal_(0)
 
 
 def projected(points: Tensor, dimensions: int, generator: torch.Generator) -> Tensor:

@@ -120,6 +120,7 @@ class Detector(Component):
         """Score a batch on the device it is on; `batch.valid` marks what may count for the image score."""
 
     def check_size(self, size: tuple[int, int]) -> None:
+        """Refuse a height and width this detector cannot take, naming the nearest it can."""
         height, width = size
         flags = self.capabilities
         if min(size) < flags.min_size or height % flags.multiple_of or width % flags.multiple_of:

@@ -23,8 +23,13 @@ def require_folder(root: Path) -> None:
 
 
 def sample_id(path: Path, root: Path) -> str:
-    """The posix path below `root`; bytes of a name that are not UTF-8 are written as escapes."""
-    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+    """The posix path below `root`, printable."""
+    return printable(path.relative_to(root).as_posix())
+
+
+def printable(name: str) -> str:
+    """A file name as text: bytes that are not UTF-8 (a Latin-1 archive unpacked on Linux) become escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +114,4 @@ def named(names: Sequence[str]) -> str:
     'a, b, c, d, e and 2 more'
     """
     rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(map(printable, names[:_NAMED])) + (f" and {rest} more" if rest > 0 else "")

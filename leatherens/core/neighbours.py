@@ -17,8 +17,8 @@ from torch import Tensor
 
 from leatherens.core.errors import ConfigError, InputError
 
-BLOCK = 1 << 22
-"""Distances held at a time: 16 MB."""
+BLOCK = 1 << 20
+"""Distances held at a time: 4 MB."""
 
 LARGEST_WITHOUT_FAISS = 50_000
 """Rows of a bank in main memory beyond which torch's search is no longer reasonable."""

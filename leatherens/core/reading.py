@@ -105,8 +105,10 @@ class Reader(ABC):
         """The samples, each part sorted by id."""
 
     @final
-    def read(self, root: Path, *, defects: Path | None = None, masks: Path | None = None) -> Collection:
-        """The samples of a folder; `InputError` where there is nothing to learn from."""
+    def read(
+        self, root: Path, *, defects: Path | None = None, masks: Path | None = None, learning: bool = True
+    ) -> Collection:
+        """The samples of a folder; `InputError` where there is nothing to learn from, if that is meant."""
         for folder in (root, defects, masks):
             if folder is not None:
                 require_folder(folder)
@@ -118,11 +120,11 @@ class Reader(ABC):
                 "name none beside it, or give the folder of its good images only"
             )
         collection = self._read(Folders(root, defects, masks))
-        self._check(collection)
+        self._check(collection, learning)
         return collection
 
-    def _check(self, collection: Collection) -> None:
-        if not collection.train:
+    def _check(self, collection: Collection, learning: bool) -> None:
+        if learning and not collection.train:
             good, defective = collection._tested
             found = f"{good} good and {defective} defective to test"
             raise InputError(
@@ -144,11 +146,12 @@ def read_folder(
     layout: str | None = None,
     defects: Path | None = None,
     masks: Path | None = None,
+    learning: bool = True,
 ) -> Collection:
     """The samples of a folder, by the reader called `layout` or else the one that recognises it."""
     require_folder(root)
     reader = _recognising(readers, root) if layout is None else _named(readers, layout)
-    return reader.read(root, defects=defects, masks=masks)
+    return reader.read(root, defects=defects, masks=masks, learning=learning)
 
 
 def _named(readers: Mapping[str, Reader], layout: str) -> Reader:

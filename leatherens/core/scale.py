@@ -78,7 +78,7 @@ def fit_tail(pixels: Floats) -> TailScale:
 
 
 def _pareto(excess: Floats) -> tuple[float, float]:
-    """Shape and spread of a generalised Pareto tail by probability-weighted moments (Hosking and Wallis, 1987)."""
+    """Shape and spread of a Pareto tail by probability-weighted moments (Hosking, Wallis, 1987)."""
     rank = np.arange(len(excess))  # ascending
     first = float(excess.mean())
     second = float((excess * (len(excess) - 1 - rank) / (len(excess) - 1)).mean())

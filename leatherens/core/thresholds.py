@@ -65,9 +65,8 @@ class Threshold(Component):
     def fit(self, normals: Normals) -> Self:
         """Learn both thresholds from held-out good images."""
         if not normals.count or normals.count != len(normals.maps):
-            raise InputError(
-                f"{self.id}: expected one map per held-out good image, got {normals.count} scores and {len(normals.maps)} maps"
-            )
+            found = f"{normals.count} scores and {len(normals.maps)} maps"
+            raise InputError(f"{self.id}: expected one map per held-out good image, got {found}")
         self.forget()
         self.image_ = float(self._value(np.asarray(normals.image, dtype=np.float64)))
         self.pixel_ = float(self._pixel_value(normals))

@@ -110,7 +110,7 @@ def _file_for(path: Path, model: str) -> Path | None:
         return next((file for pattern in patterns for file in sorted(path.glob(pattern))), None)
     if not path.exists():
         raise WeightsError(f"{path}: no such weights file or folder")
-    return path if model in path.name or model.split(".")[0] in path.name else None
+    return path if model in path.name or model.split(".", maxsplit=1)[0] in path.name else None
 
 
 def read_weights(file: Path) -> Weights:
@@ -122,7 +122,7 @@ def read_weights(file: Path) -> Weights:
             loaded: Any = load_file(file)
         else:
             loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # every loader has its own; the file is named whatever it was
+    except Exception as error:  # noqa: BLE001 - every loader has its own; the file is named whatever it was
         raise WeightsError(f"{file}: cannot be read as weights ({type(error).__name__}: {error})") from None
     tensors = (
         {n: t for n, t in loaded.items() if isinstance(t, Tensor)} if isinstance(loaded, Mapping) else {}
@@ -160,7 +160,7 @@ def _download(model: str, hub: str, looked: list[str]) -> Weights:
         return read_weights(Path(hf_hub_download(hub, "model.safetensors")))
     except WeightsError:
         raise
-    except Exception as error:  # the hub client raises a dozen kinds; each means "not to be had now"
+    except Exception as error:  # noqa: BLE001 - the hub client raises a dozen kinds; each means "not to be had now"
         looked.append(f"the hub: {hub} could not be fetched ({type(error).__name__}); is there a network?")
         raise WeightsError(_no_weights(model, looked)) from None
 

@@ -1,0 +1,1 @@
+"""The pipeline: splits, fitting, fusing, deciding, evaluation, and the run on disk."""

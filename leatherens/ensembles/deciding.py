@@ -81,6 +81,6 @@ def promise_remark(recipe: Recipe, decision: Decision) -> str | None:
     if asked is None or decision.promise is None or decision.promise <= asked:
         return None
     return (
-        f"a false-alarm rate of {asked:.3g} was asked for; {decision.normals} held-out good images can promise "
-        f"{decision.promise:.3g} at best ({normals_needed(asked)} are needed for the one asked)"
+        f"a false-alarm rate of {asked:.3g} was asked for; {decision.normals} held-out good images can "
+        f"promise {decision.promise:.3g} at best ({normals_needed(asked)} are needed for the one asked)"
     )

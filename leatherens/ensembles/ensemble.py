@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 
 import torch
 
-from leatherens.core.backbones import BackbonePool, Pyramids
+from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids
 from leatherens.core.detector import Detector, cut
 from leatherens.core.fusion import FusionBlock, MemberFeatures
 from leatherens.core.heads import Head
 from leatherens.core.scale import Scale
 from leatherens.core.scorefusion import ScoreFusion
-from leatherens.core.types import ImageBatch, Observation, ScoreMap
+from leatherens.core.types import FeatureMaps, ImageBatch, Observation, ScoreMap
 
 ENSEMBLE = "ensemble"
 """The scorer that decides; the others are the members, by id."""
@@ -111,7 +111,7 @@ class Ensemble:
         return {id: cut(observation.features, self.cuts[id]) for id, observation in seen.items()}
 
     def milliseconds(self, watch: Stopwatch, images: int) -> dict[str, float]:
-        """Time per image by scorer: a member's includes the backbones it reads, the ensemble's everything once."""
+        """Time per image by scorer: a member's includes its backbones, the ensemble's everything once."""
         spent = watch.seconds
         own = {
             id: spent.get(f"member/{id}", 0.0)
@@ -124,7 +124,7 @@ class Ensemble:
 
     def _pyramids(self, batch: ImageBatch, watch: Stopwatch, keep: bool) -> Pyramids:
         requests = sorted({request for member in self.members.values() for request in member.backbones()})
-        found = {}
+        found: dict[BackboneRequest, FeatureMaps] = {}
         for model in sorted({request.model for request in requests}):
             with watch.measure(f"backbone/{model}"):
                 found.update(self.pool.pyramids(batch, [r for r in requests if r.model == model], keep=keep))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import write_json, write_text, written_whole

@@ -61,7 +61,8 @@ class Fitting:
         self, ensemble: Ensemble, parts: Parts, fit: ImageSource, validate: ImageSource
     ) -> Ensemble:
         block, head = parts.block, parts.head
-        assert block is not None and head is not None
+        assert block is not None
+        assert head is not None
         at_block, at_head = self.folder.part("block"), self.folder.part("head")
         if self.folder.holds(at_block) and self.folder.holds(at_head):
             self.progress.say("fusion: already learned")
@@ -120,7 +121,7 @@ REPLAYED_BYTES = 2 * 2**30
 
 
 class Replayed:
-    """Something computed from each batch of a source, walked several times and remembered while room lasts."""
+    """Features of a source, batch by batch, walked several times and remembered while room lasts."""
 
     def __init__(
         self, fitting: Fitting, images: ImageSource, title: str, compute: Callable[[ImageBatch], GoodFeatures]

@@ -83,7 +83,7 @@ class RunFolder:
         return self.path / "members" / id
 
     def part(self, name: str) -> Path:
-        """The folder of one part of the ensemble: `block`, `head`, `scales/ID`, `calibrators/ID`, `thresholds/ID`."""
+        """One part of the ensemble: `block`, `head`, `scales`, `calibrators/ID`, `thresholds/ID`."""
         return self.path / "ensemble" / name
 
     def map(self, id: str) -> Path:

@@ -1,4 +1,4 @@
-"""A whole run: read, split, check, learn, decide, measure, report. What the folder holds is not done twice."""
+"""A whole run: read, split, check, learn, decide, measure, report; what the folder holds is kept."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ FloatMap = NDArray[np.float32]
 class ScorerScores:
     """One scorer's scores of n images.
 
-    images: (n,) image scores. maps: n maps at input size, brought to the photograph's own size when asked for.
+    images: (n,) image scores. maps: n maps at input size, brought to original size when asked for.
     """
 
     images: NDArray[np.float32]

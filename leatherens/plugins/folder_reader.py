@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from leatherens.core.errors import InputError
-from leatherens.core.listing import counted, images_under, named, pair_masks, sample_id, sub_folders
+from leatherens.core.listing import (
+    counted,
+    images_under,
+    named,
+    pair_masks,
+    printable,
+    sample_id,
+    sub_folders,
+)
 from leatherens.core.reading import GOOD, Collection, Folders, Reader, Sample, remarks_on
 
 GOOD_NAMES = frozenset({"good", "normal", "ok"})
@@ -20,9 +28,9 @@ class FolderReader(Reader):
 
     Directly in the root, in any case: `good` (or `normal`, `ok`) holds the good images, and without
     it all images elsewhere are good; `defective` (or `bad`, `anomaly`, `ko`, `ng` ...) holds
-    defective ones, their sub-folders named after the defect; `masks` (or `ground_truth`) holds
-    masks. A `NAME_mask.*` beside `NAME.*` is a mask too. Folders of defective images and of masks
-    may also be named explicitly, wherever they lie.
+    defective ones, their sub-folders named after the defect; `masks` (or `ground_truth`), there or
+    in a folder of defective ones, holds masks. A `NAME_mask.*` beside `NAME.*` is a mask too.
+    Folders of defective images and of masks may also be named explicitly, wherever they lie.
     """
 
     id = "folder"
@@ -39,7 +47,8 @@ class FolderReader(Reader):
     def _read(self, folders: Folders) -> Collection:
         root = folders.root
         defects = [*_called(root, DEFECT_NAMES), *_named_by_user(folders.defects, root)]
-        masks = [*_called(root, MASK_NAMES), *_named_by_user(folders.masks, root)]
+        masks = [inner for folder in (root, *defects) for inner in _called(folder, MASK_NAMES)]
+        masks += _named_by_user(folders.masks, root)
         below = images_under(root)
         apart = [image for image in below.images if not _lies_in(image, defects + masks)]
         good = [image for image in apart if _lies_in(image, _called(root, GOOD_NAMES) or [root])]
@@ -65,10 +74,9 @@ def _defective(
     pairs, unpaired = pair_masks(places, {**marked, **beside})
     samples = []
     for image, place in places.items():
-        id = sample_id(image, root) if _lies_in(image, [root]) else place.as_posix()
-        samples.append(
-            Sample(image, id, True, pairs.get(image), place.parts[1 if len(place.parts) > 2 else 0])
-        )
+        id = sample_id(image, root) if _lies_in(image, [root]) else printable(place.as_posix())
+        kind = printable(place.parts[1 if len(place.parts) > 2 else 0])
+        samples.append(Sample(image, id, True, pairs.get(image), kind))
     return tuple(sorted(samples, key=lambda sample: sample.id)), unpaired
 
 

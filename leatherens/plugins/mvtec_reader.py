@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leatherens.core.listing import Listing, counted, images_under, named, pair_masks, sample_id, sub_folders
+from leatherens.core.listing import (
+    Listing,
+    counted,
+    images_under,
+    named,
+    pair_masks,
+    printable,
+    sample_id,
+    sub_folders,
+)
 from leatherens.core.reading import GOOD, Collection, Folders, Reader, Sample, remarks_on
 
 _FOLDERS = ("train", "test", "ground_truth")
@@ -31,12 +40,10 @@ class MVTecReader(Reader):
         kinds = {image: image.relative_to(test.folder).parts[0] for image in _in_folders(test)}
         defects = {image: image.relative_to(test.folder) for image, kind in kinds.items() if kind != GOOD}
         masks = {mask: mask.relative_to(truth.folder) for mask in truth.images}
-        masks = {
-            mask: place for mask, place in masks.items() if place.parts[0] != GOOD
-        }  # all black, where they exist
+        masks = {mask: place for mask, place in masks.items() if place.parts[0] != GOOD}
         pairs, unpaired = pair_masks(defects, masks)
         tested = tuple(
-            Sample(image, sample_id(image, root), kind != GOOD, pairs.get(image), kind)
+            Sample(image, sample_id(image, root), kind != GOOD, pairs.get(image), printable(kind))
             for image, kind in kinds.items()
         )
         ignored = (*train.ignored, *test.ignored, *truth.ignored)

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leatherens.core.backbones import BackboneRequest, PyramidSpec, Pyramids, normalise, untrained_pyramid
+from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec, normalise, untrained_pyramid
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
-from leatherens.core.geometry import image_maximum, resize, resize_scores
+from leatherens.core.geometry import image_maximum, resize_scores
 from leatherens.core.params import Params
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.training import Schedule, Task, train
@@ -72,10 +72,10 @@ class STFPM(Detector):
         weights: str = "pretrained"
         epochs: int = 100
         batch_size: int = 32
-        lr: float = 0.4
+        learning_rate: float = 0.4
         momentum: float = 0.9
         weight_decay: float = 1e-4
-        max_steps: int | None = None  # quick effort stops a long epoch count on a large set
+        steps: int | None = None
         patience: int | None = None
 
     @classmethod
@@ -83,7 +83,7 @@ class STFPM(Detector):
         """At quick effort the backbone that is always there, fewer steps and small batches."""
         if effort is Effort.full:
             return cls.Params()
-        return cls.Params(backbone=DEFAULT_MODEL, epochs=60, batch_size=8, max_steps=320)
+        return cls.Params(backbone=DEFAULT_MODEL, epochs=60, batch_size=8, steps=320)
 
     def backbones(self) -> tuple[BackboneRequest, ...]:
         """The teacher."""
@@ -124,7 +124,7 @@ class STFPM(Detector):
         options = self.params
         batch = min(options.batch_size, count)
         epoch = -(-count // batch)
-        steps = min(options.epochs * epoch, options.max_steps or options.epochs * epoch)
+        steps = options.steps or options.epochs * epoch
         return Schedule(steps=steps, batch_size=batch, validate_every=epoch, patience=options.patience)
 
     def _task(self, request: BackboneRequest, context: FitContext) -> Task:
@@ -138,7 +138,7 @@ class STFPM(Detector):
         options = self.params
         optimizer = torch.optim.SGD(
             self.student_.parameters(),
-            lr=options.lr,
+            lr=options.learning_rate,
             momentum=options.momentum,
             weight_decay=options.weight_decay,
         )

@@ -48,7 +48,7 @@ class MaximumThreshold(Threshold):
 
 
 class QuantileThreshold(Threshold):
-    """The p-quantile of held-out good scores, linearly interpolated (T1 of Soares et al., 2023, with p = 0.99)."""
+    """The p-quantile of held-out good scores, linear between them (T1 of Soares et al., 2023: p = 0.99)."""
 
     id: ClassVar[str] = "p-quantile"
 

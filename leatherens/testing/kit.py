@@ -121,4 +121,5 @@ def _member_name(make: Callable[[], Detector]) -> str:
     """The detector's id where it can be had without making one, else the maker's name."""
     if isinstance(make, partial):
         return _member_name(make.func)
-    return str(getattr(make, "id", None) or getattr(make, "__name__", type(make).__name__))
+    owner = getattr(make, "__self__", make)  # from_options is bound to its class
+    return str(getattr(owner, "id", None) or getattr(make, "__name__", type(make).__name__))

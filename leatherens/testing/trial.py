@@ -98,15 +98,26 @@ class Trial:
     @property
     def smallest_fit(self) -> Fit:
         """A fit on as few and as small images as the flags allow, partly masked, unlike the other scenes."""
-        return self._once("smallest", self.fit_on_other_images)
+        return self._once("smallest", self._fit_smallest)
 
-    def fit_on_other_images(self) -> Fit:
-        """A new member, fitted as `smallest_fit` is."""
+    def _fit_smallest(self) -> Fit:
         size, count = self.smallest_size, self.flags.min_images
         scene = make_scene(size, seed=2, teach=count, validate=1, test=1)
         images = ImageBatch(1 - scene.teach.pixels, scene.teach.ids, patches(count, size))
         validate = ImageBatch(1 - scene.validate.pixels, scene.validate.ids)
         return self.fit(self.make(), images, validate)
+
+    @property
+    def refit(self) -> Fit:
+        """The member of the smallest fit, fitted again, on `small`."""
+        member = self.smallest_fit.member
+        self.smallest_seen  # noqa: B018  (looked at now, because the member is about to forget)
+        return self._once("again", lambda: self.fit(member, self.small.teach, self.small.validate))
+
+    @cached_property
+    def smallest_seen(self) -> Observation:
+        """What the smallest fit sees in `small`."""
+        return self.observe(self.smallest_fit.member, self.small.mixed)
 
     def _once(self, name: str, make: Callable[[], Fit]) -> Fit:
         if name not in self._fits:

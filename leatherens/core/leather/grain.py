@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from leatherens.core.leather.fields import Field, Shape, blur, pixel_grid, smooth_noise
 from leatherens.core.leather.scenarios import GrainFamily
 
 Points = npt.NDArray[np.float64]  # (N, 2)
+Indices = npt.NDArray[np.int64]  # (N,)
+
+_NUMBER_BITS = 20  # a million cells: more than a picture of 4096 pixels has
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +75,53 @@ def _leather_coordinates(rng: np.random.Generator, shape: Shape, grain: Grain) -
 
 
 def _network(rng: np.random.Generator, points: Points, shape: Shape, cell: float) -> _Network:
-    seeds = _scatter(rng, points.min(axis=0), points.max(axis=0), cell)
-    (near, far), (own, other) = (pair.T for pair in cKDTree(seeds).query(points, k=2))
+    spots, seeds = _scatter(rng, points / cell)
+    own, other = two_nearest(spots, seeds)
+    seeds = seeds.reshape(-1, 2)
+    to_own, to_other = spots - seeds[own], spots - seeds[other]
     gap = np.linalg.norm(seeds[own] - seeds[other], axis=1)
-    border = (far**2 - near**2) / (2 * gap)  # distance to the bisector of the two nearest seeds
+    border = cell * ((to_other**2).sum(axis=1) - (to_own**2).sum(axis=1)) / (2 * gap)
     lot = rng.random(len(seeds))
     strength = np.abs(2 * ((lot[own] + lot[other]) % 1.0) - 1)  # the same from both sides of a border
-    lean = rng.normal(0, 0.6 / cell, (len(seeds), 2))
-    tilt = np.sum((points - seeds[own]) * lean[own], axis=1)
+    lean = rng.normal(0, 0.6, seeds.shape)
+    tilt = (to_own * lean[own]).sum(axis=1)
     layers = (border, strength**0.7, 2 * lot[own] - 1, tilt)
     return _Network(*(layer.reshape(shape).astype(np.float32) for layer in layers))
 
 
-def _scatter(rng: np.random.Generator, low: Points, high: Points, cell: float) -> Points:
-    """Seeds on a jittered brick pattern that covers the box with two cells to spare; (N, 2)."""
-    counts = np.ceil((high - low) / cell).astype(int) + 5
-    lattice = np.moveaxis(np.indices((int(counts[0]), int(counts[1]))), 0, -1).astype(float)
-    lattice[:, ::2, 0] += 0.5
-    lattice += rng.uniform(-0.48, 0.48, lattice.shape)
-    return np.asarray(low + (lattice.reshape(-1, 2) - 2.25) * cell)
+def _scatter(rng: np.random.Generator, points: Points) -> tuple[Points, Points]:
+    """Jittered bricks, (I, J, 2), two to spare around the points; and the points in their coordinates.
+
+    Both in cells. Brick (i, j) has its seed within half a cell of (i, j), of (i + 0.5, j) in even rows.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    columns, rows = (int(count) + 6 for count in np.ceil(high - low))
+    seeds = np.moveaxis(np.indices((columns, rows)), 0, -1).astype(float)
+    seeds[:, ::2, 0] += 0.5
+    seeds += rng.uniform(-0.48, 0.48, seeds.shape)
+    return points - low + 2.5, seeds
+
+
+def two_nearest(spots: Points, seeds: Points) -> tuple[Indices, Indices]:
+    """The flat numbers of the two seeds nearest to each spot; `seeds` (I, J, 2) as `_scatter` lays them.
+
+    Seeds are bound to their bricks, so the 5 x 5 bricks around a spot hold both; twice as fast as a tree.
+    Distance and number share an integer, so that the two smallest need no bookkeeping.
+    """
+    rows = seeds.shape[1]
+    x, y = spots.T.astype(np.float32)
+    seed_x, seed_y = seeds.reshape(-1, 2).T.astype(np.float32)
+    home = np.floor(x).astype(np.int64) * rows + np.rint(y).astype(np.int64)
+    first = np.full(len(spots), np.iinfo(np.int64).max)
+    second = first.copy()
+    for step in (column * rows + row for column in range(-2, 3) for row in range(-2, 3)):
+        number = home + step
+        distance = (x - seed_x[number]) ** 2 + (y - seed_y[number]) ** 2
+        key = (distance * 2**_NUMBER_BITS).astype(np.int64) << _NUMBER_BITS | number
+        second = np.minimum(second, np.maximum(first, key))
+        first = np.minimum(first, key)
+    mask = (1 << _NUMBER_BITS) - 1
+    return first & mask, second & mask
 
 
 def _relief(network: _Network, grain: Grain) -> Field:

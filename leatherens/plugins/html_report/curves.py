@@ -76,9 +76,13 @@ def operating_point(
 ) -> tuple[tuple[float, float], tuple[float, float] | None]:
     """Where `score > threshold` lies on both curves, in SVG units; no precision when nothing is flagged."""
     flagged = scores > threshold
-    recall = flagged[labels].mean()
-    on_roc = _place(flagged[~labels].mean(), recall)
-    return on_roc, _place(recall, labels[flagged].mean()) if flagged.any() else None
+    recall = float(flagged[labels].mean())
+    on_roc = _mark(float(flagged[~labels].mean()), recall)
+    return on_roc, _mark(recall, float(labels[flagged].mean())) if flagged.any() else None
+
+
+def _mark(x: float, y: float) -> tuple[float, float]:
+    return round(SIDE * x, 1), round(SIDE * (1 - y), 1)
 
 
 def staircase(recall: Floats, precision: Floats) -> tuple[Floats, Floats]:
@@ -96,11 +100,6 @@ def points(x: Floats, y: Floats) -> str:
     >>> points(np.array([0.0, 0.0001, 1.0]), np.array([0.0, 0.0, 1.0]))
     '0.0,300.0 300.0,0.0'
     """
-    placed = np.stack(_place(x, y), axis=1)  # (N, 2)
+    placed = np.round(SIDE * np.stack((x, 1 - y), axis=1), 1)  # (N, 2), y downwards
     moved = np.any(np.diff(placed, axis=0) != 0, axis=1)
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in placed[np.append(True, moved)].tolist())
-
-
-def _place(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Both 0..1, y upwards, to SVG units, y downwards."""
-    return np.round(SIDE * x, 1), np.round(SIDE * (1 - y), 1)

@@ -69,7 +69,7 @@ class Cell:
 
 
 def rows(metrics: Mapping[str, Any]) -> list[tuple[str, list[Cell]]]:
-    """Ensemble first, then each member by id; equal as written is equally best, and nothing is when all are."""
+    """Ensemble first, then each member by id; equal as written is equally best, all equal is no best."""
     scorers = {"ensemble": metrics["ensemble"], **dict(sorted(metrics["members"].items()))}
     columns = [list(_cells(column, list(scorers.values()))) for column in COLUMNS]
     return [(scorer, list(cells)) for scorer, cells in zip(scorers, zip(*columns, strict=True), strict=True)]
