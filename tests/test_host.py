@@ -180,6 +180,13 @@ def test_file_plugin__that_does_not_exist_is_broken(tmp_path: Path) -> None:
     assert only(host_of(path)).reason == f"{path}: expected an existing .py file"
 
 
+def test_file_plugin__that_fails_half_way_leaves_no_half_module(write: Write) -> None:
+    path = write("grain", "x = 1\nimport gone_module")
+
+    assert only(host_of(path)).state == "broken"
+    assert not [m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == str(path.resolve())]
+
+
 def test_order__of_loading_does_not_show(write: Write) -> None:
     files = [
         write("b", offering("x", "shared")),

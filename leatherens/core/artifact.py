@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +22,25 @@ if TYPE_CHECKING:
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A path to write to; it takes the place of `path` when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
+        _to_disk(beside)
         beside.replace(path)
     except OSError as error:
         raise ArtifactError(
             f"{path}: cannot be written ({error.strerror or error}); free some space or choose another --out"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a file where a folder should be
+            beside.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait for the content to reach the disk: a rename may overtake it, and a power cut then leave nothing."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,6 +73,8 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(
             f"{path}: missing; the run is incomplete, finish it with leatherens run --resume"
         ) from None
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: damaged, not JSON ({error})") from None
 
@@ -79,7 +89,7 @@ def write_tensors(
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with written_whole(path) as beside:
         try:
-            save_file(plain, beside, metadata=dict(metadata or {}))
+            save_file(plain, beside, metadata=dict(metadata) if metadata else None)
         except SafetensorError as error:
             raise OSError(str(error)) from error
 
@@ -96,6 +106,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ArtifactError(
             f"{path}: missing; the run is incomplete, finish it with leatherens run --resume"
         ) from None
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror or error})") from None
     except SafetensorError as error:
         raise ArtifactError(f"{path}: damaged, not safetensors ({error})") from None
 

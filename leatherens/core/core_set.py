@@ -32,7 +32,9 @@ def greedy_core_set(points: Tensor, count: int, *, start: int = 0) -> Tensor:
     >>> greedy_core_set(torch.tensor([[0.0], [1.0], [2.0], [10.0]]), 3).tolist()
     [0, 3, 2]
     """
-    points = (points - points.mean(dim=0)).float()  # centred: smaller norms, fewer digits lost in a² + b² - 2ab
+    points = (
+        points - points.mean(dim=0)
+    ).float()  # centred: smaller norms, fewer digits lost in a² + b² - 2ab
     norms = points.square().sum(dim=1)
     covered = float(norms.max()) * COVERED
     taken = torch.tensor([start], device=points.device)
@@ -83,7 +85,7 @@ def _squared_distances(rows: Tensor) -> Tensor:
 
 
 def projected(points: Tensor, dimensions: int, generator: torch.Generator) -> Tensor:
-    """(N, C) to (N, dimensions) by a Gaussian matrix, which nearly keeps distances (Johnson and Lindenstrauss, 1984).
+    """(N, C) to (N, dimensions) by a Gaussian matrix, which nearly keeps distances (Johnson, Lindenstrauss).
 
     The same rows when they have no more channels than that.
     """
@@ -91,4 +93,5 @@ def projected(points: Tensor, dimensions: int, generator: torch.Generator) -> Te
     if channels <= dimensions:
         return points
     matrix = torch.randn(channels, dimensions, generator=generator) / dimensions**0.5
-    return points @ matrix.to(points)
+    reduced: Tensor = points @ matrix.to(points)
+    return reduced

@@ -92,7 +92,11 @@ class Detector(Component):
                 f"{self.id}: needs at least {needed} good images and one to validate, got {found}"
             )
         self.forget()
-        self._fit(images, validation, context)
+        try:
+            self._fit(images, validation, context)
+        except BaseException:  # Ctrl-C too: half learned is not learned
+            self.forget()
+            raise
         return self.to(context.device)
 
     @final

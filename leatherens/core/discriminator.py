@@ -40,7 +40,9 @@ def truncated_hinge(true: Tensor, fake: Tensor, margin: float = HINGE) -> Tensor
 
 
 def with_noise(rows: Tensor, spread: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
-    """Rows (M, C) plus Gaussian noise whose deviation is `spread` (C,) times one of `scales` (K,), drawn per row."""
-    chosen = scales[torch.randint(len(scales), (len(rows), 1), generator=generator, device=rows.device)]  # (M, 1)
+    """Rows (M, C) plus Gaussian noise of deviation `spread` (C,) times one of `scales` (K,), per row."""
+    chosen = scales[
+        torch.randint(len(scales), (len(rows), 1), generator=generator, device=rows.device)
+    ]  # (M, 1)
     noise = torch.randn(rows.shape, generator=generator, device=rows.device, dtype=rows.dtype)
     return rows + noise * spread * chosen

@@ -58,7 +58,9 @@ class FusionBlock(Component):
         with torch.inference_mode():
             fused = self._transform(members)
         if fused.ndim != 4 or fused.dtype != torch.float32:
-            raise InputError(f"{self.id}: fused maps should be (B, N, h, w) float32, got {fused.dtype} {tuple(fused.shape)}")
+            raise InputError(
+                f"{self.id}: fused maps must be (B, N, h, w) float32, got {fused.dtype} {tuple(fused.shape)}"
+            )
         return fused
 
     @abstractmethod
@@ -75,23 +77,31 @@ class FusionBlock(Component):
                 self.layout_ = layout_of(features)
             yield self._ordered(features), valid
         if "layout_" not in vars(self):
-            raise InputError(f"{self.id}: no features to learn from; fit needs at least one batch of good images")
+            raise InputError(
+                f"{self.id}: no features to learn from; fit needs at least one batch of good images"
+            )
 
     def _ordered(self, features: MemberFeatures) -> MemberFeatures:
         found = layout_of(features)
         if found != self.layout_:
-            raise InputError(f"{self.id}: expected the maps it learned from, {said(self.layout_)}; got {said(found)}")
+            raise InputError(
+                f"{self.id}: expected the maps it learned from, {said(self.layout_)}; got {said(found)}"
+            )
         for member in found:
             for name, maps in zip(features[member].names, features[member].maps, strict=True):
                 if not bool(maps.isfinite().all()):
-                    raise InputError(f"{self.id}: map '{name}' of member '{member}' holds NaN or infinite values")
+                    raise InputError(
+                        f"{self.id}: map '{name}' of member '{member}' holds NaN or infinite values"
+                    )
         return {member: features[member] for member in found}
 
 
 def layout_of(features: MemberFeatures) -> Layout:
     """What the features consist of, members sorted by id."""
     return {
-        member: [[name, m.shape[1]] for name, m in zip(features[member].names, features[member].maps, strict=True)]
+        member: [
+            [name, m.shape[1]] for name, m in zip(features[member].names, features[member].maps, strict=True)
+        ]
         for member in sorted(features)
     }
 

@@ -35,7 +35,7 @@ class HeadParams(Params):
     """Options of every head."""
 
     smoothing: Annotated[float, Field(ge=0)] = 4.0
-    """Gaussian sigma of the score map, in pixels of an image of shorter side 256; larger images in proportion."""
+    """Gaussian sigma of the score map, in pixels of an image of shorter side 256; in proportion else."""
 
 
 class Head(Component):
@@ -95,12 +95,16 @@ class Head(Component):
             self._check(fused)
             reservoir.add(rows_of(fused, valid))
         if not reservoir.seen:
-            raise InputError(f"{self.id}: no positions to learn from; fit needs the fused maps of good images")
+            raise InputError(
+                f"{self.id}: no positions to learn from; fit needs the fused maps of good images"
+            )
         return reservoir.rows().float().clone()
 
     def _check(self, maps: Tensor) -> None:
         if maps.ndim != 4 or maps.shape[1] != self.channels_ or maps.dtype != torch.float32:
             found = f"{maps.dtype} {tuple(maps.shape)}"
-            raise InputError(f"{self.id}: expected fused maps (B, {self.channels_}, h, w) float32, got {found}")
+            raise InputError(
+                f"{self.id}: expected fused maps (B, {self.channels_}, h, w) float32, got {found}"
+            )
         if not bool(maps.isfinite().all()):
             raise InputError(f"{self.id}: the fused maps hold NaN or infinite values")

@@ -26,7 +26,14 @@ from leatherens.core.plugin_trace import Trace
 from leatherens.core.registry import Entry, PluginInfo, Registry, noun, reason
 
 if TYPE_CHECKING:
+    from leatherens.core.calibration import Calibrator
     from leatherens.core.detector import Detector
+    from leatherens.core.fusion import FusionBlock
+    from leatherens.core.heads import Head
+    from leatherens.core.reading import Reader
+    from leatherens.core.reporting import Reporter
+    from leatherens.core.scorefusion import ScoreFusion
+    from leatherens.core.thresholds import Threshold
     from leatherens.core.weights import Backbone
 
 HOOKS = tuple(sorted(name for name in vars(hookspecs) if name.startswith("register_")))
@@ -83,27 +90,27 @@ class PluginHost:
         """Techniques that learn from good images."""
         return self.registry("detectors")
 
-    def fusion_blocks(self) -> Registry[Any]:
+    def fusion_blocks(self) -> Registry[FusionBlock]:
         """Ways to join the members' feature maps."""
         return self.registry("fusion_blocks")
 
-    def heads(self) -> Registry[Any]:
+    def heads(self) -> Registry[Head]:
         """Models from fused features to a score map."""
         return self.registry("heads")
 
-    def score_fusions(self) -> Registry[Any]:
+    def score_fusions(self) -> Registry[ScoreFusion]:
         """Rules that make one score of several."""
         return self.registry("score_fusions")
 
-    def calibrators(self) -> Registry[Any]:
+    def calibrators(self) -> Registry[Calibrator]:
         """Ways to put raw scores on a common scale."""
         return self.registry("calibrators")
 
-    def thresholds(self) -> Registry[Any]:
+    def thresholds(self) -> Registry[Threshold]:
         """Rules that choose where defective begins."""
         return self.registry("thresholds")
 
-    def readers(self) -> Registry[Any]:
+    def readers(self) -> Registry[Reader]:
         """Data set layouts."""
         return self.registry("readers")
 
@@ -111,7 +118,7 @@ class PluginHost:
         """Packages that bring pretrained weights along."""
         return self.registry("backbones")
 
-    def reporters(self) -> Registry[Any]:
+    def reporters(self) -> Registry[Reporter]:
         """Reports of a finished run."""
         return self.registry("reporters")
 

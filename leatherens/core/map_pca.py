@@ -48,8 +48,10 @@ def _count_or_fraction(value: int | float) -> int | float:
 class PCAParams(Params):
     """Options of one PCA over maps."""
 
-    components: Annotated[StrictInt | StrictFloat, AfterValidator(_count_or_fraction)] = 0.95
-    """How many components to keep, or the fraction of the variance they must explain."""
+    components: Annotated[StrictInt | StrictFloat, AfterValidator(_count_or_fraction)] = 0.99
+    """How many components to keep, or the fraction of the variance they must explain.
+
+    High, because defects tend to show where good images vary little."""
     max_components: Annotated[int, Field(ge=1)] = 64
     """Cap on what a fraction may ask for: the heads' cost grows with it. A count is taken at its word."""
     scaling: Scaling = "unit-norm"
@@ -127,7 +129,7 @@ class MapPCA(nn.Module):
     def _centred(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Each map minus the mean, in scaled units, at its own resolution."""
         channels = [m.shape[1] for m in maps]
-        means, scales = self.mean.split(channels), self.scale.split(channels)
+        means, scales = torch.split(self.mean, channels), torch.split(self.scale, channels)
         return [
             (m - mean.view(1, -1, 1, 1)) * scale.view(1, -1, 1, 1)
             for m, mean, scale in zip(maps, means, scales, strict=True)
@@ -179,7 +181,9 @@ class MapPCAFit:
         pca.scale.copy_(scale)
         pca.loadings.copy_(found.loadings[:, :count])
         if self._params.whiten:
-            floor = float(found.variances.sum()) * NEGLIGIBLE or 1.0  # a member that never varies keeps its unit
+            floor = (
+                float(found.variances.sum()) * NEGLIGIBLE or 1.0
+            )  # a member that never varies keeps its unit
             pca.spread.copy_(found.variances[:count].clamp_min(floor).sqrt())
             pca.residual_spread.copy_(found.variances[count:].sum().clamp_min(floor).sqrt())
         return pca, self._explained(found.variances, found.loadings[:, :count])
@@ -194,7 +198,8 @@ class MapPCAFit:
     def _explained(self, variances: Tensor, loadings: Tensor) -> dict[str, Any]:
         total = float(variances.sum())
         kept = variances[: loadings.shape[1]]
-        shares = loadings.square().split([channels for _, channels in self._sections])  # per member (C_k, N)
+        sizes = [channels for _, channels in self._sections]
+        shares = torch.split(loadings.square(), sizes)  # per member (C_k, N)
         return {
             "total": total,
             "variance": kept.tolist(),

@@ -36,12 +36,12 @@ class NeighbourSearch:
     """Searches one bank (M, C) float32 on the bank's device; holds it, changes nothing."""
 
     def __init__(self, bank: Tensor, *, faiss: bool | None = None) -> None:
-        """`faiss`: whether FAISS searches; by default where it is installed and the bank is in main memory."""
+        """`faiss`: whether FAISS searches; by default if it is installed and the bank is in main memory."""
         self._bank = bank
         wanted = bank.device.type == "cpu" and faiss_installed() if faiss is None else faiss
         if not wanted and bank.device.type == "cpu" and len(bank) > LARGEST_WITHOUT_FAISS:
             raise ConfigError(
-                f"a memory bank of {len(bank)} rows needs FAISS (at most {LARGEST_WITHOUT_FAISS} do without); "
+                f"a bank of {len(bank)} rows needs FAISS (at most {LARGEST_WITHOUT_FAISS} do without): "
                 "pip install 'leatherens[cpu]' or set a smaller max_rows"
             )
         self._index = _faiss_index(bank) if wanted else None
@@ -64,7 +64,7 @@ def nearest_indices(queries: Tensor, bank: Tensor, count: int) -> Tensor:
         return torch.empty(0, count, dtype=torch.long, device=bank.device)
     columns, offsets = bank.T * -2, bank.square().sum(dim=1)
     found = []
-    for rows in queries.split(max(1, BLOCK // len(bank))):
+    for rows in torch.split(queries, max(1, BLOCK // len(bank))):
         partial = torch.addmm(offsets, rows, columns)  # squared distance less the query's own norm
         found.append(partial.topk(count, dim=1, largest=False).indices)
     return torch.cat(found)
@@ -91,7 +91,7 @@ def _faiss_index(bank: Tensor) -> Any:
 
 
 def reweighted(scores: Tensor, nearest: Tensor, support: Tensor) -> Tensor:
-    """Image scores (B,) lowered where the nearest row stands alone in the bank (Roth et al., CVPR 2022, eq. 7).
+    """Image scores (B,) lowered where the nearest row stands alone in the bank (Roth et al., 2022, eq. 7).
 
     nearest: (B,) distance of the image's most anomalous position to its nearest row of the bank.
     support: (B, b) its distances to that row's b nearest neighbours in the bank, the row itself among

@@ -35,7 +35,7 @@ def _sentences(error: ValidationError, schema: type[BaseModel], owner: str) -> l
         if fault["type"] == "extra_forbidden":
             known = sorted(schema.model_fields)
             hint = did_you_mean(key, known)
-            sentences.append(f"{owner}: unknown option '{key}'{hint or ';'} (options: {', '.join(known)})")
+            sentences.append(f"{owner}: unknown option '{key}'{hint} (options: {', '.join(known)})")
         else:
             sentences.append(f"{owner}: option '{key}': {_lowered(fault['msg'])}, got {fault['input']!r}")
     return sentences

@@ -33,7 +33,7 @@ class Moments:
 
     def add(self, rows: Tensor) -> None:
         """Take in rows (M, C) of any float type; the sums are kept in float64 on the CPU."""
-        for chunk in rows.detach().split(CHUNK):
+        for chunk in torch.split(rows.detach(), CHUNK):
             if len(chunk):
                 self._merge(chunk.to("cpu", torch.float64))
 
@@ -50,7 +50,9 @@ class Moments:
     def covariance(self) -> Tensor:
         """(C, C) float64, the sum of squares divided by count - 1."""
         if self.count < 2:
-            raise InputError(f"principal components need at least two positions to learn from, got {self.count}")
+            raise InputError(
+                f"principal components need at least two positions to learn from, got {self.count}"
+            )
         return self.scatter / (self.count - 1)
 
 
@@ -83,7 +85,9 @@ def signed(loadings: Tensor) -> Tensor:
     return loadings * torch.where(signs == 0, 1.0, signs)
 
 
-def kept_components(variances: Tensor, wanted: int | float, *, limit: int | None = None, owner: str = "pca") -> int:
+def kept_components(
+    variances: Tensor, wanted: int | float, *, limit: int | None = None, owner: str = "pca"
+) -> int:
     """How many leading components to keep: a count, or the fewest that explain a fraction of the variance.
 
     `limit` caps what a fraction may ask for; a count is taken at its word.
@@ -94,7 +98,9 @@ def kept_components(variances: Tensor, wanted: int | float, *, limit: int | None
     channels = len(variances)
     if isinstance(wanted, int):
         if wanted > channels:
-            raise ConfigError(f"{owner}: components: {wanted} asked of {channels} channels; at most {channels} exist")
+            raise ConfigError(
+                f"{owner}: components: {wanted} asked of {channels} channels; at most {channels} exist"
+            )
         return wanted
     total = float(variances.sum())
     if total == 0:

@@ -53,7 +53,7 @@ class TailScale:
             torch.from_numpy(self.knots).to(at.device),
             torch.from_numpy(self.surprise).to(at.device),
         )
-        right = torch.searchsorted(knots, at).clamp(1, len(knots) - 1)
+        right = torch.searchsorted(knots, at.contiguous()).clamp(1, len(knots) - 1)
         slope = (surprise[right] - surprise[right - 1]) / (knots[right] - knots[right - 1])
         inside = surprise[right - 1] + slope * (
             at - knots[right - 1]
@@ -121,9 +121,10 @@ def fit_scale(good: Sequence[ScoreMap]) -> Scale:
     """Learn one voter's scale from batches of held-out good images."""
     if not good:
         raise InputError("a scale needs at least one held-out good image")
-    image = torch.cat([scores.image for scores in good]).double().numpy()
+    image = torch.cat([scores.image for scores in good]).double().cpu().numpy()
     pixels = torch.cat([scores.pixels.flatten() for scores in good])
-    thinned = pixels[:: max(1, -(-len(pixels) // MOST_PIXELS))].double().numpy()
+    step = -(-len(pixels) // MOST_PIXELS) | 1  # odd: an even one would meet the same columns in every row
+    thinned = pixels[::step].double().cpu().numpy()
     median = float(np.median(image))
     deviation = float(np.abs(image - median).mean())
     floor = max(abs(median) * 1e-3, 1e-12)  # one image, or equal ones, show no spread

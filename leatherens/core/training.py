@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from leatherens.core.artifact import read_tensors, write_tensors
 from leatherens.core.detector import FitContext
-from leatherens.core.errors import TrainingError
+from leatherens.core.errors import ArtifactError, TrainingError
 from leatherens.core.params import Params
 from leatherens.core.randomness import derive, numpy_generator, torch_generator
 from leatherens.core.types import ImageBatch, ImageSource, batches
@@ -37,10 +39,10 @@ class Schedule(Params):
     validate_every: steps between two validations; the best validated state is kept.
     """
 
-    steps: int
-    batch_size: int
-    validate_every: int
-    patience: int | None = None
+    steps: PositiveInt
+    batch_size: PositiveInt
+    validate_every: PositiveInt
+    patience: PositiveInt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Task:
     judge: batch of validation images to (B,) values, smaller is better; the module is in eval mode.
         `None` keeps the last state.
     scheduler: stepped after every gradient step.
+    identity: whatever else makes it this training, such as the options behind the loss; a checkpoint of
+        another identity is not gone on from.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Task:
     loss: Callable[[ImageBatch, torch.Generator], Tensor]
     judge: Callable[[ImageBatch, torch.Generator], Tensor] | None = None
     scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
+    identity: str = ""
 
 
 @dataclass(slots=True)
@@ -137,7 +142,9 @@ class _Trainer:
         self.context = context
         self.log = TrainingLog()
         self.best: dict[str, Tensor] = {}
+        self.key = self._key()  # now: schedulers move what it is made of
         self.saved_at = time.monotonic()
+        self.unsaved = False
 
     def run(self) -> TrainingLog:
         self._resume()
@@ -174,7 +181,7 @@ class _Trainer:
             loss = self.task.loss(batch, generator)
         value = float(loss.detach())
         if value - value != 0:
-            raise self._diverged(step)
+            raise self._diverged("the loss", step)
         self.task.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.task.optimizer.step()
@@ -203,7 +210,7 @@ class _Trainer:
                 values.append(self.task.judge(batch.to(self.context.device), generator).float().cpu())
         value = float(torch.cat(values).mean())
         if value - value != 0:
-            raise self._diverged(self._done)
+            raise self._diverged("the validation value", self._done)
         if value < self.log.best:
             self.log.best_step = self._done
             self.best = {name: t.detach().clone() for name, t in self.task.module.state_dict().items()}
@@ -222,7 +229,7 @@ class _Trainer:
             self.log.best_step = self._done
         self.task.module.eval()
 
-    def _diverged(self, step: int) -> TrainingError:
+    def _diverged(self, what: str, step: int) -> TrainingError:
         self._finish()
         rate = self.task.optimizer.param_groups[0]["lr"]
         good = (
@@ -231,15 +238,30 @@ class _Trainer:
             else "no good state was reached"
         )
         return TrainingError(
-            f"{self.task.name}: the loss became NaN or infinite at step {step} (learning rate {rate:g}); "
+            f"{self.task.name}: {what} became NaN or infinite at step {step} (learning rate {rate:g}); "
             f"{good}. Try a smaller learning rate.",
             member=self.task.name,
             step=step,
         )
 
     def _save(self) -> None:
+        """Keep a checkpoint; a full disk is told once and does not end a training that can go on."""
         if self.context.checkpoint is None:
             return
+        self.saved_at = time.monotonic()
+        try:
+            self._write(self.context.checkpoint)
+        except ArtifactError as error:
+            if not self.unsaved:
+                self.context.progress.say(
+                    f"{self.task.name}: no checkpoint could be kept, an interruption now would lose what was "
+                    f"learned since the last one; {error}"
+                )
+            self.unsaved = True
+        else:
+            self.unsaved = False
+
+    def _write(self, path: Path) -> None:
         tensors = {f"module.{k}": v for k, v in self.task.module.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
         moments, plain = _flat_optimizer(self.task.optimizer)
@@ -248,18 +270,16 @@ class _Trainer:
             "log": self.log.as_json(),
             "optimizer": plain,
             "scheduler": _jsonable(schedule),
-            "key": self._key(),
+            "key": self.key,
         }
-        write_tensors(self.context.checkpoint, tensors | moments, {"note": json.dumps(note)})
-        self.saved_at = time.monotonic()
+        write_tensors(path, tensors | moments, {"note": json.dumps(note)})
 
     def _resume(self) -> None:
         path = self.context.checkpoint
         if path is None or not path.exists():
             return
-        tensors, metadata = read_tensors(path)
-        note = json.loads(metadata["note"])
-        if note["key"] != self._key():
+        tensors, note = _read_checkpoint(path)
+        if note["key"] != self.key:
             self.context.progress.say(
                 f"{self.task.name}: the checkpoint is of other options or images; starting anew"
             )
@@ -277,12 +297,27 @@ class _Trainer:
 
     def _key(self) -> str:
         """Changes with anything that would make this another training."""
-        shapes = [(name, tuple(t.shape)) for name, t in self.task.module.state_dict().items()]
-        groups = [
-            {k: v for k, v in g.items() if k not in ("params", "lr")}
-            for g in self.task.optimizer.param_groups
+        task = self.task
+        shapes = [(name, tuple(t.shape)) for name, t in task.module.state_dict().items()]
+        groups = [{k: v for k, v in g.items() if k != "params"} for g in task.optimizer.param_groups]
+        parts = [
+            (task.name, task.identity, str(self.schedule), str(shapes)),
+            (type(task.optimizer).__name__, str(groups), type(task.scheduler).__name__),
+            (str(self.images.size), *self.images.ids, "validation", *self.validation.ids),
         ]
-        return str(derive(self.context.seed, str(self.schedule), str(shapes), str(groups), *self.images.ids))
+        return str(derive(self.context.seed, *(text for part in parts for text in part)))
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A checkpoint's tensors and note. What is none is refused, never written over."""
+    try:
+        tensors, metadata = read_tensors(path)
+        note: dict[str, Any] = json.loads(metadata.get("note", "null"))
+        if not {"log", "optimizer", "scheduler", "key"} <= set(note or ()):
+            raise ArtifactError(f"{path}: not a checkpoint of a training")
+    except (ArtifactError, json.JSONDecodeError) as error:
+        raise ArtifactError(f"{error}; move it away to learn from the start") from None
+    return tensors, note
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

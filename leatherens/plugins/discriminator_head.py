@@ -37,7 +37,7 @@ class DiscriminatorHead(Head):
         """The paper's values where it gives any that carry over."""
 
         hidden: Annotated[int, Field(ge=1)] | None = None
-        """Width of the hidden layer; twice the channels by default, within 64 to 1024 (the paper: 1024 for 1536)."""
+        """Width of the hidden layer; by default twice the channels, 64 to 1024 (the paper: 1024 for 1536)."""
         noise: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (0.25, 0.5, 1.0)
         """Deviations of the noise, in deviations of each channel; one is drawn per row."""
         steps: Annotated[int, Field(ge=1)] = 1500
@@ -64,7 +64,8 @@ class DiscriminatorHead(Head):
     def _score(self, maps: Tensor) -> Tensor:
         batch, channels, height, width = maps.shape
         rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)  # (B, C, h, w) -> (B*h*w, C)
-        return -self.network_(rows).view(batch, height, width)
+        judged: Tensor = self.network_(rows)
+        return -judged.view(batch, height, width)
 
     def _build(self) -> None:
         self.network_ = Discriminator(self.channels_, self.hidden_).eval()
@@ -73,8 +74,10 @@ class DiscriminatorHead(Head):
         reservoir = RowReservoir(limit, numpy_generator(context.seed, self.id, purpose))
         return self.gather(maps, reservoir).to(context.device)
 
-    def _train(self, network: Discriminator, rows: Tensor, held_out: Tensor, context: FitContext) -> list[float]:
-        """Gradient steps on random rows; ends with the state of the best validation. Its validation losses."""
+    def _train(
+        self, network: Discriminator, rows: Tensor, held_out: Tensor, context: FitContext
+    ) -> list[float]:
+        """Gradient steps on random rows; ends in the state of the best validation. All validation losses."""
         optimizer = torch.optim.Adam(
             network.parameters(), lr=self.params.learning_rate, weight_decay=self.params.weight_decay
         )
@@ -88,7 +91,9 @@ class DiscriminatorHead(Head):
         every = max(1, self.params.steps // REPORTS)
         with context.progress.step(f"{self.id}: learning", self.params.steps) as advance:
             for step in range(1, self.params.steps + 1):
-                picked = torch.randint(len(rows), (self.params.batch_rows,), generator=draw, device=rows.device)
+                picked = torch.randint(
+                    len(rows), (self.params.batch_rows,), generator=draw, device=rows.device
+                )
                 loss = _loss(network.train(), rows[picked], with_noise(rows[picked], spread, scales, draw))
                 self._descend(optimizer, loss, step)
                 if step % every == 0 or step == self.params.steps:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -29,6 +30,7 @@ LOWER_KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 def check_constructor_does_no_work(trial: Trial) -> None:
     """Making a detector stores options: nothing is learned, built, read or drawn."""
+    trial.make()  # a maker may import the class when first called, which opens files
     before, opened = global_state(), _opened_files(trial.make)
     trial.expect(not opened, f"the constructor opens files ({', '.join(opened)}); read them in fit")
     moved = changed(before, global_state())
@@ -170,14 +172,20 @@ def check_import_leaves_globals_alone(trial: Trial) -> None:
     file = getattr(module, "__file__", None)
     if module is None or file is None:
         return  # defined at a prompt: there is no import to judge
+    failed, said = _import_alone(module.__name__, str(Path(file).resolve()))
+    trial.expect(not failed, f"importing {module.__name__} in a fresh process fails: {said}")
+    trial.expect(not said, f"importing {module.__name__} moves {said}")
+
+
+@lru_cache
+def _import_alone(module: str, file: str) -> tuple[bool, str]:
+    """Whether the import failed, and the last line it said: the error, or what it moved."""
+    name = "member" if module == "__main__" else module
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    name = "member" if module.__name__ == "__main__" else module.__name__
-    command = [sys.executable, "-c", _IMPORT_ALONE, name, str(Path(file).resolve())]
+    command = [sys.executable, "-c", _IMPORT_ALONE, name, file]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    said = (done.stderr if done.returncode else done.stdout).strip().splitlines()[-1:]
-    if done.returncode:
-        trial.fail(f"importing {module.__name__} in a fresh process fails: {''.join(said)}")
-    trial.expect(not said, f"importing {module.__name__} moves {''.join(said)}")
+    said = done.stderr if done.returncode else done.stdout
+    return done.returncode != 0, "".join(said.strip().splitlines()[-1:])
 
 
 CHECKS = (

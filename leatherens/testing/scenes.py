@@ -23,7 +23,7 @@ LEATHER = (0.46, 0.39, 0.33)
 GRAIN = (0.07, 0.06, 0.05)
 BLOBS = (((0.05, 0.10, 0.55), (0.85, 0.95, 1.00)), ((0.95, 0.90, 0.15), (0.30, 0.00, 0.05)))
 """Two kinds of defect, each striped in two colours no good pixel has."""
-PLACES = ((0.20, 0.65), (0.35, 0.85), (0.80, 0.35), (0.65, 0.15))
+PLACES = ((0.18, 0.65), (0.35, 0.85), (0.82, 0.35), (0.65, 0.15))
 """Centres as shares of height and width. Their images under mirrors, half turn and transposition lie
 further away than a blob is wide."""
 
