@@ -1,11 +1,10 @@
-"""Every detector that comes with leatherens keeps the contract that strangers' detectors are held to."""
+"""Every member that comes with leatherens keeps the contract that strangers' members are held to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from leatherens.core.detector import Detector
 from leatherens.core.host import PluginHost
 from leatherens.testing import parametrize_members
 
@@ -14,9 +13,9 @@ HOST = PluginHost(installed=False)
 TINY: dict[str, dict[str, Any]] = {
     "stfpm": {"backbone": "test_resnet", "layers": [0, 1], "batch_size": 4, "steps": 30},
     "draem": {
-        "width": 8,
+        "width": 4,
         "discriminative_width": 16,
-        "steps": 60,
+        "steps": 40,
         "batch_size": 4,
         "crop": 32,
         "learning_rate": 5e-3,
@@ -29,16 +28,18 @@ TINY: dict[str, dict[str, Any]] = {
 """Options that learn the kit's scene within seconds; a detector without an entry is tried as it comes."""
 
 
-def maker(id: str) -> Callable[[], Detector]:
-    """Makes the detector when a check asks, so that collecting tests imports no plugin."""
+PARTS = ("score_fusions", "calibrators", "thresholds")
 
-    def make() -> Detector:
-        return HOST.detectors().load(id).from_options(TINY.get(id, {}))
-
-    make.__name__ = id
-    return make
+DETECTORS = [
+    partial(HOST.detectors().load(id).from_options, TINY.get(id, {})) for id in HOST.detectors().ids()
+]
 
 
-@parametrize_members(*(maker(id) for id in HOST.detectors().ids()))
-def test_conforms(check):
+@parametrize_members(*DETECTORS)
+def test_detector_conforms(check):
+    check()
+
+
+@parametrize_members(*(HOST.registry(kind).load(id) for kind in PARTS for id in HOST.registry(kind).ids()))
+def test_part_conforms(check):
     check()

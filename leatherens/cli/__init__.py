@@ -86,8 +86,8 @@ class _Top(Group):
         except LeatherensError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted.", err=True)
+        except KeyboardInterrupt as interrupt:  # a command may say how to go on
+            click.echo(f"\n{str(interrupt) or 'Interrupted.'}", err=True)
             ctx.exit(INTERRUPTED)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
 from leatherens.cli import Group
+from leatherens.core.errors import ArtifactError
 
 if TYPE_CHECKING:
     from leatherens.core.progress import Progress
@@ -45,10 +47,27 @@ def make_leather(
     test: int = 40,
     seed: int = 0,
 ) -> None:
-    """Write leather into a folder that must not exist yet; an interrupted one leaves nothing there."""
+    """Write leather into a folder that is new or empty; an interrupted call leaves nothing there."""
     from leatherens.core.leather import write_demo
 
-    with progress.step(f"making {scenario} leather", train + test) as advance:
-        write_demo(
-            out, scenario=scenario, size=size, train=train, test=test, seed=seed, advance=lambda: advance(1)
-        )
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ArtifactError(f"{out}: there is something already; choose another --out")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".leather-", dir=out.parent) as beside:
+            made = Path(beside) / "made"
+            with progress.step(f"making {scenario} leather", train + test) as advance:
+                write_demo(
+                    made,
+                    scenario=scenario,
+                    size=size,
+                    train=train,
+                    test=test,
+                    seed=seed,
+                    advance=lambda: advance(1),
+                )
+            made.replace(out)
+    except OSError as error:
+        raise ArtifactError(
+            f"{out}: cannot be written ({error.strerror or error}); free some space or choose another --out"
+        ) from error

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leatherens.core.errors import ArtifactError
+
 if TYPE_CHECKING:
     from leatherens.cli import Session
+    from leatherens.ensembles.folder import RunFolder
 
 FOLDER = click.Path(path_type=Path)
 
@@ -23,30 +26,58 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--out", type=FOLDER, help="Write metrics, scores, maps and report there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--weights",
+    type=FOLDER,
+    multiple=True,
+    help="File or folder of the weights RUN learned with (repeatable).",
+)
 @click.pass_obj
 def evaluate(
-    session: Session, /, run: Path, out: Path | None, as_json: bool, device: str, **where: Any
+    session: Session,
+    /,
+    run: Path,
+    root: Path,
+    out: Path | None,
+    as_json: bool,
+    device: str,
+    weights: tuple[Path, ...],
+    **beside: Any,
 ) -> None:
     """Measure the finished run RUN on the test images of a folder.
 
-    Nothing is learned from them, and images the run learned from are left out.
+    Nothing is learned from them; shown its own folder again, RUN leaves out the images it learned from.
     """
     from leatherens.cli.progress import terminal_progress
+    from leatherens.cli.recipe_options import absolute
     from leatherens.cli.table import print_results
     from leatherens.core.artifact import without_nan
-    from leatherens.ensembles.folder import RunFolder
+    from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.opening import open_run
-    from leatherens.ensembles.running import DataChoice
 
     progress = terminal_progress()
-    opened = open_run(run, session.host, device=device)
-    choice = DataChoice(
-        **{key: str(value.resolve()) if isinstance(value, Path) else value for key, value in where.items()}
-    )
-    view = opened.evaluate(
-        choice.read(session.host, learning=False), session.host, progress, RunFolder(out) if out else None
-    )
+    into = _result_folder(out) if out else None
+    opened = open_run(run, session.host, device=device, weights=absolute(weights))
+    collection = DataChoice.at(root, **beside).read(session.host, learning=False)
+    progress.say(collection.sentence)
+    view = opened.evaluate(collection, session.host, progress, into)
     if as_json:
         click.echo(json.dumps(without_nan(view.metrics), indent=2))
-    else:
-        print_results(view)
+        return
+    print_results(view)
+    if into is not None:
+        click.echo(f"report: {into.path / 'report.html'}")
+
+
+def _result_folder(out: Path) -> RunFolder:
+    """The folder for results, made now, so that nothing is scored in vain; a run's own results stay."""
+    from leatherens.ensembles.folder import RunFolder
+
+    folder = RunFolder(out)
+    if folder.begun:
+        raise ArtifactError(f"{out}: a run's own folder; choose another --out for the results")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError(f"{out}: cannot be written ({error.strerror}); choose another --out") from None
+    return folder

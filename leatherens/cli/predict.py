@@ -25,23 +25,37 @@ GOOD, DEFECTIVE, FAILED = 0, 1, 2
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for score maps (TIFF) and masks (PNG).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="File or folder of the weights RUN learned with (repeatable).",
+)
 @click.pass_context
 def predict(
-    ctx: click.Context, *, run: Path, paths: Sequence[str], out: Path | None, as_json: bool, device: str
+    ctx: click.Context,
+    *,
+    run: Path,
+    paths: Sequence[str],
+    out: Path | None,
+    as_json: bool,
+    device: str,
+    weights: tuple[Path, ...],
 ) -> None:
     """Judge images, folders or globs with the finished run RUN.
 
     Exit code 0: all good, 1: something is defective, 2: a file could not be judged.
     """
+    from leatherens.cli.recipe_options import absolute
     from leatherens.core.reading import unlabelled
     from leatherens.ensembles.opening import open_run
 
     session: Session = ctx.obj
     samples = unlabelled(_expanded(paths))
-    opened = open_run(run, session.host, device=device)
+    opened = open_run(run, session.host, device=device, weights=absolute(weights))
     codes = {GOOD}
     for judgement in opened.judge(samples):
-        written = _write(judgement, out) if out and judgement.problem is None else {"map": None, "mask": None}
+        written = _write(judgement, out) if out else {}
         codes.add(_say(judgement, written, as_json))
     ctx.exit(max(codes))
 
@@ -67,8 +81,8 @@ def _write(judgement: Judgement, out: Path) -> dict[str, str]:
     from leatherens.core.artifact import written_whole
     from leatherens.ensembles.evaluation import write_map
 
-    assert judgement.map is not None
-    assert judgement.mask is not None
+    if judgement.map is None or judgement.mask is None:
+        return {}
     at = {"map": out / f"{judgement.id}.map.tiff", "mask": out / f"{judgement.id}.mask.png"}
     write_map(at["map"], judgement.map)
     with written_whole(at["mask"]) as beside:
@@ -76,29 +90,34 @@ def _write(judgement: Judgement, out: Path) -> dict[str, str]:
     return {kind: str(path) for kind, path in at.items()}
 
 
-def _say(judgement: Judgement, written: dict[str, Any], as_json: bool) -> int:
+def _say(judgement: Judgement, written: dict[str, str], as_json: bool) -> int:
     """One line about one image; a problem goes to stderr too, so that nobody overlooks it."""
     if judgement.problem is not None:
         click.echo(f"skipped: {judgement.problem}", err=True)
-        if as_json:
-            click.echo(
-                json.dumps({"path": str(judgement.path), "verdict": None, "problem": judgement.problem})
-            )
-        return FAILED
-    verdict = "defective" if judgement.defective else "good"
     if as_json:
-        click.echo(json.dumps(_as_json(judgement, verdict, written)))
-    else:
-        click.echo(f"{judgement.path}  {judgement.score:.4g}  {judgement.threshold:.4g}  {verdict}")
+        click.echo(json.dumps(_as_json(judgement, written)))
+    elif judgement.problem is None:
+        click.echo(
+            f"{judgement.path}  {judgement.score:.4g}  {judgement.threshold:.4g}  {_verdict(judgement)}"
+        )
+    if judgement.problem is not None:
+        return FAILED
     return DEFECTIVE if judgement.defective else GOOD
 
 
-def _as_json(judgement: Judgement, verdict: str, written: dict[str, Any]) -> dict[str, Any]:
-    return {
+def _verdict(judgement: Judgement) -> str:
+    return "defective" if judgement.defective else "good"
+
+
+def _as_json(judgement: Judgement, written: dict[str, str]) -> dict[str, Any]:
+    """The same keys for every image; one that could not be judged has a `problem` besides."""
+    judged = judgement.problem is None
+    line = {
         "path": str(judgement.path),
-        "score": judgement.score,
-        "threshold": judgement.threshold,
-        "verdict": verdict,
-        "calibrated": judgement.calibrated,
-        **written,
+        "score": judgement.score if judged else None,
+        "threshold": judgement.threshold if judged else None,
+        "verdict": _verdict(judgement) if judged else None,
+        "map": written.get("map"),
+        "mask": written.get("mask"),
     }
+    return line if judged else {**line, "problem": judgement.problem}

@@ -56,7 +56,7 @@ class Bars:
 
 
 class Lines:
-    """A line when a step begins, one every ten seconds with the time left, one when it ends."""
+    """A line every ten seconds with the time left, and one when a step ends."""
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:

@@ -5,77 +5,67 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from leatherens.core.errors import ArtifactError, ConfigError, did_you_mean
+from leatherens.core.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
     from leatherens.cli import Session
-    from leatherens.configs.recipe import Recipe
     from leatherens.core.progress import Progress
-    from leatherens.core.reporting import RunView
+    from leatherens.ensembles.folder import RunFolder
+    from leatherens.ensembles.running import Run
 
 RUNS = Path("runs")
 DEMO = RUNS / "demo-leather"
 """Where the demo leather is made when no data are given."""
 
-EXISTING_FOLDER = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path)
+
+RESUMABLE = ("out", "device", "weights", "allow_download")
+"""The options that --resume takes: which run, where to compute, where weights lie."""
 
 
 @click.command()
 @click.option(
     "--members", metavar="ID,ID", help="Detectors to fit, e.g. stfpm,draem (see: leatherens plugins list)."
 )
-@click.option(
-    "--data", type=EXISTING_FOLDER, help="Photographs; without it, the demo leather is made and used."
-)
-@click.option(
-    "--defects", type=EXISTING_FOLDER, help="Defective photographs beside a plain folder of good ones."
-)
-@click.option("--masks", type=EXISTING_FOLDER, help="Masks of the defective photographs.")
+@click.option("--data", type=FOLDER, help="Photographs; without it, the demo leather is made and used.")
+@click.option("--defects", type=FOLDER, help="Defective photographs beside a plain folder of good ones.")
+@click.option("--masks", type=FOLDER, help="Masks of the defective photographs.")
 @click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder (default: runs/NAME).")
+@click.option("--out", type=FOLDER, help="The run's folder (default: runs/NAME).")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out, or the latest one.")
+@click.option("--effort", show_default="auto", help="quick, full (the published schedules), or auto.")
 @click.option(
-    "--effort", default="auto", show_default=True, help="quick, full (the published schedules), or auto."
+    "--mode",
+    type=click.Choice(["feature", "score", "hybrid"]),
+    show_default="hybrid; score for one member",
+    help="What is fused.",
 )
+@click.option("--block", metavar="ID", show_default="independent", help="Feature fusion block.")
+@click.option("--head", metavar="ID", show_default="memory-bank", help="Head on the fused features.")
+@click.option("--score-fusion", metavar="ID", show_default="mean", help="How scores are fused.")
+@click.option("--threshold", metavar="ID", show_default="conformal", help="Where defective begins.")
 @click.option(
-    "--mode", type=click.Choice(["feature", "score", "hybrid"]), help="What is fused (default: hybrid)."
+    "--false-alarms", type=float, show_default="0.01", help="Share of good images that may be flagged."
 )
-@click.option("--block", metavar="ID", default="independent", show_default=True, help="Feature fusion block.")
-@click.option(
-    "--head", metavar="ID", default=None, help="Head on the fused features: discriminator or memory-bank."
-)
-@click.option("--score-fusion", metavar="ID", default="mean", show_default=True, help="How scores are fused.")
-@click.option(
-    "--threshold", metavar="ID", default="conformal", show_default=True, help="Where defective begins."
-)
-@click.option(
-    "--false-alarms",
-    type=float,
-    default=0.01,
-    show_default=True,
-    help="Share of good images that may be flagged.",
-)
-@click.option(
-    "--size", metavar="N or HxW", default="256", show_default=True, help="Size images are brought to."
-)
+@click.option("--size", metavar="N or HxW", show_default="256", help="Size images are brought to.")
 @click.option(
     "--set", "settings", metavar="MEMBER.KEY=VALUE", multiple=True, help="A member's option (repeatable)."
 )
-@click.option("--textures", type=EXISTING_FOLDER, help="Folder of pictures for artificial anomalies.")
+@click.option("--textures", type=FOLDER, help="Folder of pictures for artificial anomalies.")
 @click.option(
-    "--weights",
-    type=EXISTING_FOLDER,
-    multiple=True,
-    help="File or folder of pretrained weights (repeatable).",
+    "--weights", type=FOLDER, multiple=True, help="File or folder of pretrained weights (repeatable)."
 )
 @click.option("--allow-download", is_flag=True, help="Let missing weights be fetched from the hub.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", show_default="auto", help="auto, cpu or cuda.")
+@click.option("--seed", type=int, show_default="0")
 @click.pass_obj
 def run(session: Session, /, **options: Any) -> None:
     """Learn from good images, calibrate, test and write a report."""
@@ -84,109 +74,115 @@ def run(session: Session, /, **options: Any) -> None:
 
     started = time.monotonic()
     progress = terminal_progress()
-    view, folder = (
-        _resumed(session, options, progress) if options["resume"] else _begun(session, options, progress)
+    making = (
+        _unfinished(session, options, progress) if options["resume"] else _new(session, options, progress)
     )
+    if making is None:
+        return
+    folder = making.folder
+    with _saying_how_to_go_on(folder):
+        view = making.make()
     print_results(view)
-    click.echo(f"report: {folder / 'report.html'}")
-    click.echo(f"run: {folder} ({time.monotonic() - started:.0f} s)")
+    click.echo(f"report: {folder.path / 'report.html'}")
+    click.echo(f"run: {folder.path} ({time.monotonic() - started:.0f} s)")
 
 
-def _begun(session: Session, options: dict[str, Any], progress: Progress) -> tuple[RunView, Path]:
+def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Run:
+    from leatherens.cli.recipe_options import recipe_from
+    from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.parts import resolve
-    from leatherens.ensembles.running import DataChoice, Run
+    from leatherens.ensembles.running import Run
 
-    if not options["members"]:
-        known = ", ".join(session.host.detectors().ids())
-        raise click.UsageError(f"which detectors? give --members with one or more of: {known}")
-    recipe = resolve(_recipe(session, options), session.host)
-    out = options["out"] or _fresh_folder(options, recipe)
-    folder = RunFolder(out)
-    if folder.begun:
-        state = "is finished" if folder.done else "was begun"
-        raise ArtifactError(f"{out}: a run here {state}; choose another --out, or go on with --resume")
-    data = options["data"] or _demo(progress)
-    paths = {key: str(options[key].resolve()) if options[key] else None for key in ("defects", "masks")}
-    choice = DataChoice(str(data.resolve()), options["layout"], **paths)
+    recipe = resolve(recipe_from(options, session.host), session.host)
+    beside = {key: options[key] for key in ("layout", "defects", "masks")}
+    if options["data"] is None and any(beside.values()):
+        raise click.UsageError("--layout, --defects and --masks belong to --data; give that too")
+    if options["out"]:
+        _refuse_taken(RunFolder(options["out"]))
+    choice = DataChoice.at(options["data"] or _demo(progress), **beside)
+    out = options["out"] or _fresh_folder(options["data"], recipe.members)
     command = shlex.join(["leatherens", *sys.argv[1:]])
-    return Run(folder, recipe, choice, session.host, progress, command).make(), out
+    return Run(RunFolder(out), recipe, choice, session.host, progress, command)
 
 
-def _resumed(session: Session, options: dict[str, Any], progress: Progress) -> tuple[RunView, Path]:
-    from leatherens.configs.recipe import read_recipe
-    from leatherens.ensembles.folder import RunFolder
-    from leatherens.ensembles.running import DataChoice, Run
-
-    out = options["out"] or _latest_unfinished()
-    folder = RunFolder(out)
-    facts = folder.facts()
-    choice = DataChoice(**facts["data"])
-    return Run(
-        folder, read_recipe(folder.recipe), choice, session.host, progress, facts["command"]
-    ).make(), out
-
-
-def _recipe(session: Session, options: dict[str, Any]) -> Recipe:
-    from leatherens.configs.recipe import Recipe
-    from leatherens.core.params import parse_params
-
-    threshold: dict[str, Any] = {"id": options["threshold"]}
-    if options["threshold"] == "conformal":
-        threshold["options"] = {"false_alarms": options["false_alarms"]}
-    content: dict[str, Any] = {
-        "members": _members(session, options),
-        "block": {"id": options["block"]},
-        "score_fusion": {"id": options["score_fusion"]},
-        "threshold": threshold,
-        "size": _size(options["size"]),
-        "weights": tuple(str(path) for path in options["weights"]),
-        **{key: options[key] for key in ("effort", "mode", "allow_download", "device", "seed")},
-    }
-    if options["head"]:
-        content["head"] = {"id": options["head"]}
-    return parse_params(Recipe, content, owner="run")
-
-
-def _members(session: Session, options: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The members with the options set for them; a texture folder goes to every member that takes one."""
-    ids = [id.strip() for id in options["members"].split(",") if id.strip()]
-    members: dict[str, dict[str, Any]] = {id: {"options": {}} for id in ids}
-    for id in ids:
-        detector = session.host.detectors().load(id)
-        if options["textures"] and "textures" in detector.Params.model_fields:
-            members[id]["options"]["textures"] = str(options["textures"].resolve())
-    for setting in options["settings"]:
-        member, key, value = _setting(setting, ids)
-        members[member]["options"][key] = value
-    return members
-
-
-def _setting(text: str, ids: list[str]) -> tuple[str, str, Any]:
-    import yaml
-
-    path, equals, value = text.partition("=")
-    member, dot, key = path.partition(".")
-    if not equals or not dot:
-        raise ConfigError(f"--set: expected MEMBER.KEY=VALUE, such as stfpm.lr=0.1, got '{text}'")
-    if member not in ids:
-        raise ConfigError(
-            f"--set {text}: '{member}' is not among the members{did_you_mean(member, ids)} ({', '.join(ids)})"
+def _refuse_taken(folder: RunFolder) -> None:
+    if folder.done:
+        raise ArtifactError(f"{folder.path}: holds a finished run; choose another --out")
+    if folder.begun:
+        raise ArtifactError(
+            f"{folder.path}: a run was begun here; go on with {folder.resume_command}, or choose "
+            "another --out"
         )
-    return member, key, yaml.safe_load(value)
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not height.isdigit() or not (width or height).isdigit():
-        raise ConfigError(f"--size: expected one number, or HEIGHTxWIDTH such as 256x320, got '{text}'")
-    return int(height), int(width or height)
+def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress) -> Run | None:
+    """The run to go on with; nothing, and a line, if it is finished."""
+    from leatherens.cli.recipe_options import absolute
+    from leatherens.ensembles.folder import RunFolder
+    from leatherens.ensembles.running import unfinished_run
+
+    _refuse_other_options(options)
+    folder = RunFolder(options["out"] or _latest_unfinished())
+    places = {"device": options["device"], "allow_download": options["allow_download"]}
+    found = unfinished_run(folder, session.host, progress, weights=absolute(options["weights"]), **places)
+    if folder.done:
+        click.echo(
+            f"{folder.path}: this run is finished already; its report is {folder.path / 'report.html'}"
+        )
+        return None
+    return found
 
 
-def _fresh_folder(options: dict[str, Any], recipe: Recipe) -> Path:
-    """A name that tells what and when, never taken."""
-    data = options["data"].resolve().name if options["data"] else "demo"
-    return RUNS / f"{data}-{'-'.join(recipe.members)}-{time.strftime('%Y%m%d-%H%M%S')}"
+def _refuse_other_options(options: Mapping[str, Any]) -> None:
+    """A run is gone on with as it was begun; what else was given would be believed to count."""
+    names = {"settings": "--set"}
+    others = [
+        names.get(key, f"--{key.replace('_', '-')}")
+        for key, value in options.items()
+        if key not in (*RESUMABLE, "resume") and value not in (None, ())
+    ]
+    if others:
+        raise ConfigError(f"--resume goes on as the run was begun; leave out {', '.join(others)}")
+
+
+@contextmanager
+def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
+    """After Ctrl-C or a full disk, tell that nothing learned is lost and what to type."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not folder.begun:
+            raise KeyboardInterrupt("Interrupted before anything was learned; start again.") from None
+        raise KeyboardInterrupt(
+            f"Interrupted; what was learned is kept. Go on with: {folder.resume_command}"
+        ) from None
+    except ArtifactError as error:
+        if not isinstance(error.__cause__, OSError) or not folder.begun:
+            raise
+        raise ArtifactError(
+            f"{error}. What was learned is kept; go on with: {folder.resume_command}"
+        ) from error
+
+
+def _fresh_folder(data: Path | None, members: Mapping[str, Any]) -> Path:
+    """A new folder whose name tells what and when; made here, so that no other run takes the name."""
+    names = [data.resolve().name if data else "demo", *(id.replace(":", "-") for id in members)]
+    stem = f"{'-'.join(names)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for number in count(1):
+        folder = RUNS / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not folder.is_dir():  # a file where the folder of runs should be
+                raise ArtifactError(
+                    f"{RUNS}: a file, not a folder; choose another place with --out"
+                ) from None
+            continue
+        except OSError as error:
+            raise ArtifactError(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
+        return folder
+    raise AssertionError("count never ends")
 
 
 def _latest_unfinished() -> Path:
@@ -201,5 +197,9 @@ def _demo(progress: Progress) -> Path:
     from leatherens.cli.data import make_leather
 
     if not DEMO.exists():
-        make_leather(DEMO, progress=progress)
+        try:
+            make_leather(DEMO, progress=progress)
+        except ArtifactError:
+            if not DEMO.exists():  # else another run has made it meanwhile
+                raise
     return DEMO

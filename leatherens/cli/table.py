@@ -33,7 +33,8 @@ def print_results(view: RunView) -> None:
         click.echo("  ".join([name.ljust(widths[0]), *padded]))
     decision = view.decisions["ensemble"]
     click.echo(
-        f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out good images"
+        f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out "
+        "good images"
     )
     if decision.promise is not None:
         click.echo(f"promise: at most {decision.promise:.3g} of fresh good images are flagged")

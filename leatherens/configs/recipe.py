@@ -20,6 +20,9 @@ from leatherens.core.params import Params, parse_params
 SIDE = 256
 """Images are brought to this height and width unless a recipe says otherwise."""
 
+PLACES = ("device", "weights", "allow_download")
+"""Where to compute and where weights lie: the keys that may change between two uses of one run."""
+
 
 class Mode(str, Enum):
     """What is fused: calibrated scores, feature maps, or both (the head is then one more voter)."""
@@ -71,17 +74,24 @@ class Recipe(Params):
 
 def read_recipe(path: Path) -> Recipe:
     """A recipe from a YAML file; a `ConfigError` names the file and every wrong key."""
+    return parse_params(Recipe, read_recipe_content(path), owner=str(path))
+
+
+def read_recipe_content(path: Path) -> Mapping[str, Any]:
+    """What a recipe file says, not validated."""
     import yaml
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path}: missing; is this a run folder of leatherens?") from None
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
-    return parse_params(Recipe, content, owner=str(path))
+    return content
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:

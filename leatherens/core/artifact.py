@@ -38,7 +38,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def _to_disk(path: Path) -> None:
-    """Wait for the content to reach the disk: a rename may overtake it, and a power cut then leave nothing."""
+    """Wait until the content is on the disk: a rename can overtake it and a power cut then leave nothing."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

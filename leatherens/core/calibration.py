@@ -26,19 +26,19 @@ def conformal_scores(scores: Tensor, normals: Tensor) -> Tensor:
     [0.0, 0.75]
     """
     ordered = normals.sort().values
-    as_high = len(ordered) - torch.searchsorted(ordered, scores)  # number of normals >= score
+    lower = torch.searchsorted(ordered, scores.to(ordered).contiguous())  # number of normals < score
+    as_high = len(ordered) - lower
     return 1 - (1 + as_high).float() / (len(ordered) + 1)
 
 
 def allowed_exceedances(rate: float, normals: int) -> int:
-    """How many of n held-out good images may score above a threshold that keeps `rate`; at least one.
+    """k, at least 1: the k-th largest of n held-out good scores is the lowest threshold that keeps `rate`.
 
     >>> allowed_exceedances(0.01, 500), allowed_exceedances(0.01, 30)
     (5, 1)
     """
-    if not 0 < rate < 1:
-        raise InputError(f"a false-alarm rate must lie between 0 and 1, got {rate:g}; 0.01 asks for 1 in 100")
-    return max(1, math.floor(rate * (normals + 1) + 1e-9))
+    _check_rate(rate)
+    return max(1, min(normals, math.floor(rate * (normals + 1) + 1e-9)))
 
 
 def promised_rate(rate: float, normals: int) -> float:
@@ -56,7 +56,13 @@ def normals_needed(rate: float) -> int:
     >>> normals_needed(0.01)
     99
     """
+    _check_rate(rate)
     return math.ceil(1 / rate - 1 - 1e-9)
+
+
+def _check_rate(rate: float) -> None:
+    if not 0 < rate < 1:
+        raise InputError(f"a false-alarm rate must lie between 0 and 1, got {rate:g}; 0.01 asks for 1 in 100")
 
 
 class Calibrator(Component):
@@ -65,9 +71,9 @@ class Calibrator(Component):
     @final
     def fit(self, normals: Tensor) -> Self:
         """Learn from the (n,) image scores of held-out good images."""
-        if normals.ndim != 1 or not len(normals) or not bool(normals.isfinite().all()):
-            found = f"{tuple(normals.shape)}"
-            raise InputError(f"{self.id}: expected finite scores (n,) of held-out good images, got {found}")
+        self._check(normals, "held-out good images")
+        if not len(normals):
+            raise InputError(f"{self.id}: needs the score of at least one held-out good image, got none")
         self.forget()
         self._fit(normals.float().cpu())
         return self
@@ -76,7 +82,14 @@ class Calibrator(Component):
     def calibrate(self, scores: Tensor) -> CalibratedScores:
         """(B,) raw image scores to calibrated ones."""
         self.require_fitted("calibrate")
+        self._check(scores, "images")
         return self._calibrate(scores)
+
+    def _check(self, scores: Tensor, of: str) -> None:
+        if scores.ndim != 1:
+            raise InputError(f"{self.id}: expected scores (n,) of {of}, got {tuple(scores.shape)}")
+        if not bool(scores.isfinite().all()):
+            raise InputError(f"{self.id}: the scores of {of} hold NaN or infinite values")
 
     @abstractmethod
     def _fit(self, normals: Tensor) -> None: ...

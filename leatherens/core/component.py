@@ -99,8 +99,25 @@ class Component(ABC):
             if isinstance(module, nn.Module):
                 prefix = f"{name}."
                 tensors = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-                try:
-                    module.load_state_dict(tensors)
-                except RuntimeError as error:
-                    raise ArtifactError(f"{self.id}: the stored state does not fit {name}: {error}") from None
+                misfit = _misfit(module, tensors)
+                if misfit:
+                    raise ArtifactError(
+                        f"{self.id}: the stored state does not fit {name}: {misfit}; it is damaged, or of "
+                        "other options"
+                    )
+                module.load_state_dict(tensors)
                 module.eval()
+
+
+def _misfit(module: nn.Module, tensors: Mapping[str, Any]) -> str:
+    """Why stored tensors are not a module's; empty when they are."""
+    wanted = module.state_dict()
+    missing = [name for name in wanted if name not in tensors]
+    extra = [name for name in tensors if name not in wanted]
+    if missing or extra:
+        first = f"'{missing[0]}' is missing" if missing else f"'{extra[0]}' is not known"
+        return f"{first} ({len(missing)} missing and {len(extra)} unknown tensors)"
+    for name, tensor in wanted.items():
+        if tensor.shape != tensors[name].shape:
+            return f"'{name}' should be {tuple(tensor.shape)}, got {tuple(tensors[name].shape)}"
+    return ""

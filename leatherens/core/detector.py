@@ -129,9 +129,10 @@ class Detector(Component):
         flags = self.capabilities
         if min(size) < flags.min_size or height % flags.multiple_of or width % flags.multiple_of:
             near = " x ".join(str(_nearest(side, flags)) for side in size)
+            divisible = f"divisible by {flags.multiple_of} and " if flags.multiple_of > 1 else ""
             raise InputError(
-                f"{self.id}: expected images of height and width divisible by {flags.multiple_of} "
-                f"and at least {flags.min_size}, got {height} x {width}; the nearest size is {near}"
+                f"{self.id}: expected images of height and width {divisible}at least {flags.min_size}, "
+                f"got {height} x {width}; the nearest size is {near}"
             )
 
     def _check_observation(self, seen: Observation, batch: ImageBatch) -> None:

@@ -31,7 +31,7 @@ def resize_scores(pixels: Tensor, size: Size) -> Tensor:
 
 
 def smooth(pixels: Tensor, sigma: float) -> Tensor:
-    """Gaussian smoothing of (B, H, W) as `scipy.ndimage.gaussian_filter(sigma, truncate=4, mode="reflect")`."""
+    """Gaussian smoothing of (B, H, W), `scipy.ndimage.gaussian_filter`'s: 4 sigma wide, edges mirrored."""
     if sigma <= 0:
         return pixels
     radius = int(4 * sigma + 0.5)
@@ -52,7 +52,7 @@ def _mirror(pixels: Tensor, radius: int, *, dim: int) -> Tensor:
 
 
 def mean_filter(pixels: Tensor, width: int) -> Tensor:
-    """(B, H, W) averaged over `width` x `width` windows, zeros counted beyond the border."""
+    """(B, H, W) averaged over `width` x `width` windows (odd), zeros counted beyond the border."""
     return F.avg_pool2d(pixels[:, None], width, stride=1, padding=width // 2)[:, 0]
 
 

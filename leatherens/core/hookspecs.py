@@ -46,12 +46,12 @@ def register_heads(register: Register) -> None:
 
 @_hookspec
 def register_score_fusions(register: Register) -> None:
-    """Offer rules that make one score of the calibrated scores of several members."""
+    """Offer rules that make one score of the voters' scores on their common scale."""
 
 
 @_hookspec
 def register_calibrators(register: Register) -> None:
-    """Offer ways to put raw scores on a common scale, learned from held-out good images."""
+    """Offer ways to say how unusual a score is among held-out good images."""
 
 
 @_hookspec

@@ -38,7 +38,9 @@ def _windowed(maps: Tensor) -> Tensor:
     window = torch.exp(-0.5 * (offsets / SSIM_SIGMA) ** 2)
     window = (window / window.sum()).expand(maps.shape[1], 1, 1, -1)  # (C, 1, 1, 11)
     groups, margin = maps.shape[1], SSIM_WIDTH // 2
-    rows = F.conv2d(maps.contiguous(memory_format=torch.channels_last), window, padding=(0, margin), groups=groups)
+    rows = F.conv2d(
+        maps.contiguous(memory_format=torch.channels_last), window, padding=(0, margin), groups=groups
+    )
     return F.conv2d(rows, window.mT, padding=(margin, 0), groups=groups)
 
 

@@ -31,12 +31,14 @@ DEFINITIONS: Final[Mapping[str, str]] = {
     "step-wise, tied scores one step.",
     "image_f1": "F1 of the images at the run's threshold, defective meaning score > threshold (strict).",
     "pixel_auroc": "Probability that a defect pixel scores above a good one, ties counted half, the pixels "
-    "of all test images pooled (good images included) at original resolution, exact.",
-    "pixel_ap": "Average precision of the pixels of all test images pooled (good images included) at "
-    "original resolution, step-wise, tied scores one step, exact.",
+    "pooled of all test images whose defects are marked (good images included), at original resolution, "
+    "exact.",
+    "pixel_ap": "Average precision of the pixels pooled of all test images whose defects are marked (good "
+    "images included) at original resolution, step-wise, tied scores one step, exact.",
     "au_pro": "Area under the mean overlap with the 8-connected defect regions (each weighs the same) over "
-    "the false-positive rate of the good pixels of all test images pooled (good images included), from rate "
-    "0 to 0.3, divided by 0.3; original resolution, tied scores one step, linear interpolation there, exact.",
+    "the false-positive rate of the good pixels pooled of all test images whose defects are marked (good "
+    "images included), from rate 0 to 0.3, divided by 0.3; original resolution, tied scores one step, linear "
+    "interpolation there, exact.",
     "false_alarm_rate": "Share of the good images with score > the run's threshold (strict).",
     "ms_per_image": "Wall-clock milliseconds to score an image already in memory, mean over the test images; "
     "the first batch left out as warm-up if there are more.",

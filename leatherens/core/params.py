@@ -13,7 +13,7 @@ from leatherens.core.errors import ConfigError, did_you_mean
 class Params(BaseModel):
     """Base of every `Params`: frozen, unknown keys refused, defaults validated."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 P = TypeVar("P", bound=BaseModel)
@@ -35,11 +35,17 @@ def _sentences(error: ValidationError, schema: type[BaseModel], owner: str) -> l
         if fault["type"] == "extra_forbidden":
             known = sorted(schema.model_fields)
             hint = did_you_mean(key, known)
-            sentences.append(f"{owner}: unknown option '{key}'{hint} (options: {', '.join(known)})")
+            offered = f"options: {', '.join(known)}" if known else "it has none"
+            sentences.append(f"{owner}: unknown option '{key}'{hint} ({offered})")
+        elif fault["type"] == "missing":
+            sentences.append(f"{owner}: option '{key}' is required")
+        elif not key:  # a rule between several options
+            sentences.append(f"{owner}: {_lowered(fault['msg'])}")
         else:
             sentences.append(f"{owner}: option '{key}': {_lowered(fault['msg'])}, got {fault['input']!r}")
     return sentences
 
 
 def _lowered(message: str) -> str:
+    message = message.removeprefix("Value error, ")  # what pydantic puts before a validator's own words
     return message[:1].lower() + message[1:]

@@ -55,11 +55,12 @@ class TailScale:
         )
         right = torch.searchsorted(knots, at.contiguous()).clamp(1, len(knots) - 1)
         slope = (surprise[right] - surprise[right - 1]) / (knots[right] - knots[right - 1])
-        inside = surprise[right - 1] + slope * (
-            at - knots[right - 1]
-        )  # goes on linearly below the first knot
+        inside = surprise[right - 1] + slope * (at - knots[right - 1])
         beyond = (at - knots[-1]).clamp(min=0) / self.spread
         tail = surprise[-1] + torch.log1p(self.shape * beyond) / self.shape
+        # Below all good scores nothing is surprising: ever slower, lest one calm member outweigh the others.
+        below = (knots[0] - at).clamp(min=0) / (knots[1] - knots[0])
+        inside = torch.where(below > 0, -surprise[1] * torch.log1p(below), inside)
         return torch.where(at > knots[-1], tail, inside).to(torch.float32)
 
 
@@ -68,19 +69,25 @@ def fit_tail(pixels: Floats) -> TailScale:
     ordered = np.sort(pixels)
     levels = 1 - np.geomspace(1, 1 - TAIL_FROM, KNOTS)  # denser towards the tail
     knots = np.quantile(ordered, levels)
-    smallest = max(float(np.ptp(ordered)), abs(float(ordered[-1])), 1e-12) * 1e-7
-    knots = np.maximum.accumulate(
-        knots + smallest * np.arange(KNOTS)
-    )  # strictly increasing even for constants
+    smallest = 1e-7 * (_extent(knots) or _extent(ordered) or 1e-12)
+    steps = smallest * np.arange(KNOTS)
+    knots = np.maximum.accumulate(knots - steps) + steps  # equal ones apart: strictly increasing
     excess = ordered[ordered > knots[-1]] - knots[-1]
-    shape, spread = _pareto(excess) if len(excess) >= 10 else (LIGHTEST_TAIL, smallest * KNOTS)
+    shape, spread = _pareto(excess) if len(excess) else (LIGHTEST_TAIL, smallest * KNOTS)
     return TailScale(knots, -np.log1p(-levels), shape, max(spread, smallest))
+
+
+def _extent(ordered: Floats) -> float:
+    """How large ascending values are, or how far apart."""
+    return max(float(ordered[-1] - ordered[0]), abs(float(ordered[-1])))
 
 
 def _pareto(excess: Floats) -> tuple[float, float]:
     """Shape and spread of a Pareto tail by probability-weighted moments (Hosking, Wallis, 1987)."""
-    rank = np.arange(len(excess))  # ascending
     first = float(excess.mean())
+    if len(excess) < 10:  # too few to show a shape
+        return LIGHTEST_TAIL, first * (1 - LIGHTEST_TAIL)
+    rank = np.arange(len(excess))  # ascending
     second = float((excess * (len(excess) - 1 - rank) / (len(excess) - 1)).mean())
     shape = 2 - first / max(first - 2 * second, 1e-12 * first)
     shape = float(np.clip(shape, LIGHTEST_TAIL, 0.9))

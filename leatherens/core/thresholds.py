@@ -67,6 +67,8 @@ class Threshold(Component):
         if not normals.count or normals.count != len(normals.maps):
             found = f"{normals.count} scores and {len(normals.maps)} maps"
             raise InputError(f"{self.id}: expected one map per held-out good image, got {found}")
+        if not np.isfinite(normals.image).all() or not all(np.isfinite(p).all() for p in normals._pixels()):
+            raise InputError(f"{self.id}: the scores of held-out good images hold NaN or infinite values")
         self.forget()
         self.image_ = float(self._value(np.asarray(normals.image, dtype=np.float64)))
         self.pixel_ = float(self._pixel_value(normals))

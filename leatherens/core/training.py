@@ -21,7 +21,14 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from leatherens.core.artifact import read_tensors, write_tensors
+from leatherens.core.artifact import write_tensors
+from leatherens.core.checkpoint import (
+    flat_optimizer,
+    load_optimizer,
+    moved_on,
+    read_checkpoint,
+    under,
+)
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import ArtifactError, TrainingError
 from leatherens.core.params import Params
@@ -264,33 +271,26 @@ class _Trainer:
     def _write(self, path: Path) -> None:
         tensors = {f"module.{k}": v for k, v in self.task.module.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
-        moments, plain = _flat_optimizer(self.task.optimizer)
-        schedule = self.task.scheduler.state_dict() if self.task.scheduler else {}
-        note = {
-            "log": self.log.as_json(),
-            "optimizer": plain,
-            "scheduler": _jsonable(schedule),
-            "key": self.key,
-        }
+        moments, plain = flat_optimizer(self.task.optimizer)
+        note = {"log": self.log.as_json(), "optimizer": plain, "key": self.key}
         write_tensors(path, tensors | moments, {"note": json.dumps(note)})
 
     def _resume(self) -> None:
         path = self.context.checkpoint
         if path is None or not path.exists():
             return
-        tensors, note = _read_checkpoint(path)
+        tensors, note = read_checkpoint(path)
         if note["key"] != self.key:
             self.context.progress.say(
                 f"{self.task.name}: the checkpoint is of other options or images; starting anew"
             )
             return
-        self.task.module.load_state_dict(_under("module.", tensors))
-        self.best = _under("best.", tensors)
-        _load_optimizer(self.task.optimizer, tensors, note["optimizer"])
-        if self.task.scheduler is not None:
-            # The rest, such as milestones, is as it was made; JSON would turn its integer keys into strings.
-            self.task.scheduler.load_state_dict(self.task.scheduler.state_dict() | note["scheduler"])
         self.log = TrainingLog.from_json(note["log"])
+        self.task.module.load_state_dict(under("module.", tensors))
+        self.best = under("best.", tensors)
+        if self.task.scheduler is not None:
+            moved_on(self.task.scheduler, self._done)
+        load_optimizer(self.task.optimizer, tensors, note["optimizer"])
         self.context.progress.say(
             f"{self.task.name}: going on from step {self._done} of {self.schedule.steps}"
         )
@@ -306,52 +306,3 @@ class _Trainer:
             (str(self.images.size), *self.images.ids, "validation", *self.validation.ids),
         ]
         return str(derive(self.context.seed, *(text for part in parts for text in part)))
-
-
-def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A checkpoint's tensors and note. What is none is refused, never written over."""
-    try:
-        tensors, metadata = read_tensors(path)
-        note: dict[str, Any] = json.loads(metadata.get("note", "null"))
-        if not {"log", "optimizer", "scheduler", "key"} <= set(note or ()):
-            raise ArtifactError(f"{path}: not a checkpoint of a training")
-    except (ArtifactError, json.JSONDecodeError) as error:
-        raise ArtifactError(f"{error}; move it away to learn from the start") from None
-    return tensors, note
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def _jsonable(state: dict[str, Any]) -> dict[str, Any]:
-    """What moves while a scheduler runs: its numbers and lists of numbers."""
-    return {
-        name: value
-        for name, value in state.items()
-        if all(isinstance(part, int | float) for part in (value if isinstance(value, list) else [value]))
-    }
-
-
-def _flat_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimiser's state as named tensors and plain values."""
-    state = optimizer.state_dict()
-    tensors: dict[str, Tensor] = {}
-    plain: dict[str, Any] = {"param_groups": state["param_groups"], "state": {}}
-    for index, slots in state["state"].items():
-        for name, value in slots.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{index}.{name}"] = value
-            else:
-                plain["state"].setdefault(str(index), {})[name] = value
-    return tensors, plain
-
-
-def _load_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], plain: dict[str, Any]
-) -> None:
-    slots: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in plain["state"].items()}
-    for path, tensor in _under("optimizer.", tensors).items():
-        index, name = path.split(".", 1)
-        slots.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({"param_groups": plain["param_groups"], "state": slots})

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from leatherens.core.errors import InputError
+from leatherens.core.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ImageBatch:
         if len(self.ids) != len(self.pixels):
             raise InputError(f"a batch of {len(self.pixels)} images needs as many ids, got {len(self.ids)}")
         if self.valid is not None:
-            _check_valid(self.valid, self.pixels)
+            _check_valid(self.valid, self.pixels, self.ids)
             object.__setattr__(self, "pixels", _filled(self.pixels, self.valid))
         _check_values(self.pixels, self.ids)
 
@@ -69,19 +69,20 @@ def _check_values(pixels: Tensor, ids: Sequence[str]) -> None:
         if not bool(image.isfinite().all()):
             raise InputError(f"{name}: the image holds NaN or infinite values")
         if bool(image.min() < 0) or bool(image.max() > 1):
-            found = f"{float(image.min()):.3g}..{float(image.max()):.3g}"
+            found = f"{float(image.min()):.8g}..{float(image.max()):.8g}"
             raise InputError(f"{name}: expected values in 0..1, got {found}; divide 8-bit images by 255")
 
 
-def _check_valid(valid: Tensor, pixels: Tensor) -> None:
+def _check_valid(valid: Tensor, pixels: Tensor, ids: Sequence[str]) -> None:
     batch, _, height, width = pixels.shape
     if valid.dtype != torch.bool or valid.shape != (batch, height, width):
         expected = (batch, height, width)
         raise InputError(
             f"expected a bool valid mask of shape {expected}, got {valid.dtype} {tuple(valid.shape)}"
         )
-    if batch and not bool(valid.flatten(1).any(dim=1).all()):
-        raise InputError("a valid mask leaves nothing of an image to inspect")
+    inspected = valid.flatten(1).any(dim=1)  # (B,)
+    if not bool(inspected.all()):
+        raise InputError(f"{ids[int(inspected.int().argmin())]}: the valid mask leaves nothing to inspect")
 
 
 def _filled(pixels: Tensor, valid: Tensor) -> Tensor:
@@ -103,6 +104,9 @@ class FeatureMaps:
             raise InputError(f"{len(self.maps)} feature maps need as many names, got {self.names}")
 
     def __getitem__(self, name: str) -> Tensor:
+        if name not in self.names:
+            near = did_you_mean(name, self.names)
+            raise InputError(f"no feature map '{name}'{near} (there are: {', '.join(self.names)})")
         return self.maps[self.names.index(name)]
 
     def select(self, names: Sequence[str]) -> FeatureMaps:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from leatherens.core.errors import WeightsError
+
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 DEFAULT_MODEL = "tf_efficientnet_lite0"
 """The backbone that works offline out of the box: its weights are an ordinary dependency."""
@@ -42,7 +45,7 @@ class Backbone(ABC):
 class WeightFinder:
     """Where pretrained weights come from, in order: given path, installed packages, hub cache, hub.
 
-    paths: files, or folders searched for `MODEL.safetensors`, `MODEL.pth`, `MODEL*.safetensors`.
+    paths: files and folders of files called `MODEL.safetensors`, `MODEL.pth`, `MODEL-anything.pth` and so on.
     packages: the `backbones` plugins, by model name.
     allow_download: whether the hub may be asked; nothing downloads by surprise.
     """
@@ -100,17 +103,22 @@ def _no_weights(model: str, looked: Sequence[str]) -> str:
 def _file_for(path: Path, model: str) -> Path | None:
     """The weights of `model` at a path: the folder's file of that name, or the file itself."""
     if path.is_dir():
-        patterns = [
-            f"{model}.safetensors",
-            f"{model}.pth",
-            f"{model}.pt",
-            f"{model}[._-]*.safetensors",
-            f"{model}[._-]*.pth",
-        ]
-        return next((file for pattern in patterns for file in sorted(path.glob(pattern))), None)
+        return _best_named(sorted(path.iterdir()), model)
     if not path.exists():
         raise WeightsError(f"{path}: no such weights file or folder")
-    return path if model in path.name or model.split(".", maxsplit=1)[0] in path.name else None
+    return _best_named([path], model)
+
+
+def _best_named(files: Sequence[Path], model: str) -> Path | None:
+    """The file called like the model, with its tag or without, or else one that begins so.
+
+    `resnet18-f37072fd.pth` is for resnet18, and `wide_resnet50_2.pth` not for resnet50.
+    """
+    plain = model.split(".", maxsplit=1)[0]
+    exact = [name + suffix for name in (model, plain) for suffix in WEIGHT_SUFFIXES]
+    begun = [f"{model}[._-]*{suffix}" for suffix in WEIGHT_SUFFIXES]
+    begun += [f"{plain}[_-]*{suffix}" for suffix in WEIGHT_SUFFIXES]
+    return next((file for pattern in exact + begun for file in files if fnmatch(file.name, pattern)), None)
 
 
 def read_weights(file: Path) -> Weights:

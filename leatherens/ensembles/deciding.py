@@ -57,8 +57,8 @@ def _learn(recipe: Recipe, host: PluginHost, scores: ScorerScores) -> Decider:
 def save_deciders(folder: RunFolder, deciders: Mapping[str, Decider]) -> None:
     """Write them into the run."""
     for scorer, decider in deciders.items():
-        folder.save(folder.part(f"calibrators/{scorer}"), decider.calibrator)
-        folder.save(folder.part(f"thresholds/{scorer}"), decider.threshold)
+        folder.save(folder.part("calibrators", scorer), decider.calibrator)
+        folder.save(folder.part("thresholds", scorer), decider.threshold)
 
 
 def load_deciders(
@@ -68,8 +68,8 @@ def load_deciders(
     threshold, calibrator = type(build_threshold(recipe, host)), type(build_calibrator(recipe, host))
     return {
         scorer: Decider(
-            folder.load(folder.part(f"thresholds/{scorer}"), threshold),
-            folder.load(folder.part(f"calibrators/{scorer}"), calibrator),
+            folder.load(folder.part("thresholds", scorer), threshold),
+            folder.load(folder.part("calibrators", scorer), calibrator),
         )
         for scorer in scorers
     }

@@ -28,6 +28,7 @@ from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.scoring import FloatMap, ScorerScores, Scores, score_images
 from leatherens.ensembles.sources import FileSource
@@ -40,14 +41,14 @@ Masks: TypeAlias = Sequence["Mask | None"]
 class Evaluation:
     """Measures a fitted ensemble on labelled images.
 
-    facts: the run's, as its folder holds them.
+    facts: the run's, of these images.
     """
 
     recipe: Recipe
     host: PluginHost
     ensemble: Ensemble
     deciders: Mapping[str, Decider]
-    facts: Mapping[str, Any]
+    facts: Facts
     progress: Progress
 
     def of(self, source: FileSource, *, into: RunFolder | None) -> RunView:

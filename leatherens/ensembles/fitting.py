@@ -35,16 +35,16 @@ class Fitting:
 
     def ensemble(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> Ensemble:
         """The fitted ensemble."""
-        members = {id: self._member(member, fit, validate) for id, member in parts.members.items()}
+        members = {id: self._member(id, member, fit, validate) for id, member in parts.members.items()}
         ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
         return replace(ensemble, scales=self._scales(ensemble, validate))
 
-    def _member(self, member: Detector, fit: ImageSource, validate: ImageSource) -> Detector:
-        folder = self.folder.member(member.id)
+    def _member(self, id: str, member: Detector, fit: ImageSource, validate: ImageSource) -> Detector:
+        folder = self.folder.member(id)
         if self.folder.holds(folder):
-            self.progress.say(f"{member.id}: already learned")
+            self.progress.say(f"{id}: already learned")
             return self.folder.load(folder, type(member)).to(self.device)
         started = time.monotonic()
         checkpoint = folder / "checkpoint.safetensors"
@@ -92,15 +92,12 @@ class Fitting:
         """The common scale of every voter; a single voter needs none."""
         if ensemble.alone:
             return {}
-        at = self.folder.part("scales")
         names = ensemble.voter_names
-        if not all((at / f"{name}.safetensors").exists() for name in names):
+        if not all(self.folder.scale(name).exists() for name in names):
             seen = [ensemble.voters(s, b) for s, b in self._observed(ensemble, validate)]
             for name in names:
-                write_tensors(
-                    at / f"{name}.safetensors", fit_scale([voters[name] for voters in seen]).state()
-                )
-        return {name: Scale.from_state(read_tensors(at / f"{name}.safetensors")[0]) for name in names}
+                write_tensors(self.folder.scale(name), fit_scale([voters[name] for voters in seen]).state())
+        return {name: Scale.from_state(read_tensors(self.folder.scale(name))[0]) for name in names}
 
     def _observed(
         self, ensemble: Ensemble, images: ImageSource

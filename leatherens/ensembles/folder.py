@@ -13,33 +13,30 @@ RUN/
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import hashlib
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 from leatherens.core.artifact import read_json, read_state, write_json, write_state, write_text
 from leatherens.core.component import Component
 from leatherens.core.errors import ArtifactError, ConfigError
-from leatherens.core.params import parse_params
-
-FORMAT = 1
-"""Version of this layout; a run of a newer one is refused."""
+from leatherens.core.params import Params, parse_params
+from leatherens.ensembles.facts import Facts, read_facts
 
 C = TypeVar("C", bound=Component)
 
-_NAMED_VERSIONS = (
-    "leatherens",
-    "torch",
-    "timm",
-    "numpy",
-    "scikit-learn",
-    "faiss-cpu",
-    "opencv-python-headless",
-)
+
+class _Saved(Params):
+    """What stands beside a saved state: whose it is, and a digest of each of its files."""
+
+    id: str
+    options: dict[str, Any]
+    files: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +75,22 @@ class RunFolder:
         """Whether there is a run at all."""
         return (self.path / "run.json").exists()
 
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run."""
+        return shlex.join(["leatherens", "run", "--resume", "--out", str(self.path)])
+
     def member(self, id: str) -> Path:
         """The folder of one member."""
-        return self.path / "members" / id
+        return self.path / "members" / _file_name(id)
 
-    def part(self, name: str) -> Path:
-        """One part of the ensemble: `block`, `head`, `scales`, `calibrators/ID`, `thresholds/ID`."""
-        return self.path / "ensemble" / name
+    def part(self, *names: str) -> Path:
+        """One part of the ensemble: `block`, `head`, `calibrators` or `thresholds` and a scorer's id."""
+        return self.path.joinpath("ensemble", *map(_file_name, names))
+
+    def scale(self, voter: str) -> Path:
+        """One voter's scale."""
+        return self.part("scales") / f"{_file_name(voter)}.safetensors"
 
     def map(self, id: str) -> Path:
         """The ensemble's score map of one test image, float32 TIFF at original size."""
@@ -111,33 +117,28 @@ class RunFolder:
             yield
         finally:
             lock.release()
+            if not self.begun:  # refused before anything was written: leave nothing behind
+                (self.path / ".lock").unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.path.rmdir()
 
-    def write_facts(self, facts: Mapping[str, Any]) -> None:
-        """Write run.json: what a reader needs to trust or repeat the run."""
-        write_json(self.path / "run.json", {"format": FORMAT, "versions": versions(), **facts})
+    def write_facts(self, facts: Facts) -> None:
+        """Write run.json, after which the run has begun."""
+        write_json(self.path / "run.json", facts.model_dump(mode="json"))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """What `write_facts` wrote; refuses what is no run, or a run of a newer version."""
         if not self.path.is_dir():
             raise ArtifactError(f"{self.path}: no such run folder")
         if not self.begun:
             raise ArtifactError(f"{self.path}: not a run folder of leatherens (there is no run.json in it)")
-        facts: dict[str, Any] = read_json(self.path / "run.json")
-        if facts.get("format", 0) > FORMAT:
-            made = facts.get("versions", {}).get("leatherens", "a newer version")
-            raise ArtifactError(
-                f"{self.path}: written by leatherens {made} (format {facts['format']}), this one reads up to "
-                f"format {FORMAT}; update leatherens"
-            )
-        return facts
+        return read_facts(self.path / "run.json")
 
     def require_done(self) -> None:
         """Refuse a run that was not finished."""
         self.facts()
         if not self.done:
-            raise ArtifactError(
-                f"{self.path}: this run is not finished; go on with leatherens run --resume {self.path}"
-            )
+            raise ArtifactError(f"{self.path}: this run is not finished; go on with {self.resume_command}")
 
     def finish(self) -> None:
         """Say that everything is there."""
@@ -146,35 +147,41 @@ class RunFolder:
     def save(self, folder: Path, component: Component) -> None:
         """Write a fitted component: its state, then its options, whose presence says it is whole."""
         write_state(folder, component.state())
-        write_json(
-            folder / "component.json",
-            {"id": component.id, "options": component.params.model_dump(mode="json")},
-        )
+        files = {name: _digest(folder / name) for name in ("state.json", "state.safetensors")}
+        saved = _Saved(id=component.id, options=component.params.model_dump(mode="json"), files=files)
+        write_json(folder / "component.json", saved.model_dump(mode="json"))
 
     def holds(self, folder: Path) -> bool:
         """Whether a component was saved there whole."""
         return (folder / "component.json").exists()
 
     def load(self, folder: Path, kind: type[C]) -> C:
-        """The fitted component saved there."""
-        saved = read_json(folder / "component.json")
-        if saved["id"] != kind.id:
+        """The fitted component saved there, unless one of its files is not what was saved."""
+        saved = parse_params(_Saved, read_json(folder / "component.json"), owner=str(folder))
+        if saved.id != kind.id:
             raise ArtifactError(
-                f"{folder}: holds '{saved['id']}', expected '{kind.id}'; the run's recipe was changed"
+                f"{folder}: holds '{saved.id}', expected '{kind.id}'; the run's recipe was changed"
             )
+        for name, digest in saved.files.items():
+            if _digest(folder / name) != digest:
+                raise ArtifactError(f"{folder / name}: damaged; copy the run again, or make it again")
         try:
-            params = parse_params(kind.Params, saved["options"], owner=kind.id)
+            params = parse_params(kind.Params, saved.options, owner=kind.id)
         except ConfigError as error:
             raise ArtifactError(f"{folder}: saved by another version of '{kind.id}' ({error})") from None
         return kind.from_state(params, read_state(folder))
 
 
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    found = {"python": platform.python_version()}
-    for name in _NAMED_VERSIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def _file_name(id: str) -> str:
+    """An id as a file name: `plugin:id` has a character that not every file system takes."""
+    return re.sub(r"[^\w.-]", "--", id)
+
+
+def _digest(path: Path) -> str:
+    """Changes with any byte of a file."""
+    try:
+        return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: missing; copy the run again, or make it again") from None
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror})") from None

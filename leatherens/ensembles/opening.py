@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leatherens.configs.recipe import Recipe, read_recipe
+from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import read_tensors
-from leatherens.core.backbones import BackbonePool
-from leatherens.core.errors import ArtifactError, InputError
+from leatherens.core.errors import InputError
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection, Sample
@@ -23,10 +22,11 @@ from leatherens.ensembles.deciding import Decider, load_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
 from leatherens.ensembles.evaluation import Evaluation
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.parts import build, load_backbones, resolve
+from leatherens.ensembles.parts import build, load_backbones, reductions
 from leatherens.ensembles.scoring import FloatMap, at_original_size
 from leatherens.ensembles.sources import FileSource, require_no_problems
 from leatherens.ensembles.splits import Splits
+from leatherens.ensembles.stored import require_same_weights, stored_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +72,33 @@ class OpenedRun:
     def evaluate(
         self, collection: Collection, host: PluginHost, progress: Progress, into: RunFolder | None
     ) -> RunView:
-        """Measure on a collection's test images, less those the run learned from."""
-        known = self._learned_from(collection)
-        samples = tuple(sample for sample in collection.test if sample.id not in known)
+        """Measure on a collection, less the images the run learned from."""
+        samples = self._testable(collection)
         if not samples:
             raise InputError(
                 f"{collection.root}: no test images; expected {collection.title} with images to test on"
             )
         source = FileSource(samples, size=self.recipe.size)
         require_no_problems(source.problems(progress), len(samples))
-        facts = {**self.folder.facts(), "data_sentence": collection.sentence}
+        shown = {
+            "data_sentence": collection.sentence,
+            "remarks": (*collection.remarks, *reductions(self.recipe, host)),
+        }
+        facts = self.folder.facts().model_copy(update=shown)
         return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress).of(
             source, into=into
         )
 
+    def _testable(self, collection: Collection) -> tuple[Sample, ...]:
+        """The test images; the good ones too where the test brings none, as when the run was split."""
+        lacking = not any(sample.defective is False for sample in collection.test)
+        offered = (*collection.train, *collection.test) if lacking else collection.test
+        known = self._learned_from(collection)
+        return tuple(sample for sample in offered if sample.id not in known)
+
     def _learned_from(self, collection: Collection) -> set[str]:
         """Ids of the run's own learning images, when it is shown its own collection again."""
-        if Path(self.folder.facts()["data"]["root"]) != collection.root.resolve():
+        if Path(self.folder.facts().data.root) != collection.root.resolve():
             return set()
         splits = Splits.read(self.folder.splits)
         return {*splits.fit, *splits.validate, *splits.calibrate}
@@ -117,14 +127,16 @@ class OpenedRun:
         )
 
 
-def open_run(path: Path, host: PluginHost, *, device: str = "auto") -> OpenedRun:
+def open_run(
+    path: Path, host: PluginHost, *, device: str = "auto", weights: tuple[str, ...] = ()
+) -> OpenedRun:
     """Open a finished run; an `ArtifactError` says what is missing or damaged."""
     folder = RunFolder(path)
     folder.require_done()
-    recipe = resolve(read_recipe(folder.recipe).model_copy(update={"device": device}), host)
+    recipe = stored_recipe(folder, host, device=device, weights=weights)
     parts = build(recipe, host)
     pool = load_backbones(recipe, host, parts)
-    _check_backbones(folder, pool)
+    require_same_weights(folder, pool)
     members = {
         id: folder.load(folder.member(id), type(member)).to(recipe.device)
         for id, member in parts.members.items()
@@ -135,23 +147,11 @@ def open_run(path: Path, host: PluginHost, *, device: str = "auto") -> OpenedRun
         pool, members, parts.cuts, parts.score_fusion, votes=parts.votes, block=block, head=head
     )
     scales = {} if ensemble.alone else {name: load_scale(folder, name) for name in ensemble.voter_names}
-    ensemble = replace(ensemble, scales=scales)
     deciders = load_deciders(folder, recipe, host, (ENSEMBLE, *members))
-    return OpenedRun(folder, recipe, ensemble, deciders)
+    return OpenedRun(folder, recipe, replace(ensemble, scales=scales), deciders)
 
 
-def _check_backbones(folder: RunFolder, pool: BackbonePool) -> None:
-    """Refuse other weights than the members learned with: their scores would mean something else."""
-    learned_with = folder.facts()["backbones"]
-    for model, found in pool.loaded().items():
-        if found["fingerprint"] != learned_with[model]["fingerprint"]:
-            raise ArtifactError(
-                f"{folder.path}: learned with other weights of '{model}' ({learned_with[model]['origin']}) than "
-                f"those found now ({found['origin']}); give the first ones with --weights"
-            )
-
-
-def load_scale(folder: RunFolder, name: str) -> Scale:
+def load_scale(folder: RunFolder, voter: str) -> Scale:
     """One voter's scale."""
-    tensors, _ = read_tensors(folder.part("scales") / f"{name}.safetensors")
+    tensors, _ = read_tensors(folder.scale(voter))
     return Scale.from_state(tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from leatherens.core.backbones import BackbonePool, FeatureCache
 from leatherens.core.calibration import Calibrator
 from leatherens.core.component import Component
 from leatherens.core.detector import Detector, Effort
-from leatherens.core.errors import ConfigError
+from leatherens.core.errors import ConfigError, did_you_mean
 from leatherens.core.fusion import FusionBlock
 from leatherens.core.heads import Head
 from leatherens.core.host import PluginHost
@@ -43,6 +44,7 @@ class Parts:
 
 def resolve(recipe: Recipe, host: PluginHost) -> Recipe:
     """The same recipe with every default of every part written out, ready to be stored."""
+    _refuse_twins(recipe, host)
     device = _device(recipe.device)
     effort = _effort(recipe.effort, device)
     settled = recipe.model_copy(update={"device": device, "effort": effort.value, "mode": recipe.fusion_mode})
@@ -94,7 +96,21 @@ def load_backbones(
     finder = WeightFinder(paths=named, packages=packages, allow_download=recipe.allow_download)
     pool = BackbonePool(finder, device=recipe.device, cache=cache)
     pool.prepare(request for member in parts.members.values() for request in member.backbones())
+    _refuse_unused(recipe, pool)
     return pool
+
+
+def _refuse_unused(recipe: Recipe, pool: BackbonePool) -> None:
+    """Refuse a weights file that was given and is not used: other weights would silently stand in for it."""
+    loaded = pool.loaded()
+    used = {found["origin"] for found in loaded.values()}
+    for path in map(Path, recipe.weights):
+        if path.is_file() and str(path) not in used:
+            models = ", ".join(loaded) or "none, the members need no weights"
+            raise ConfigError(
+                f"{path}: no member uses this weights file (backbones: {models}); name it after the "
+                "backbone, such as resnet18.pth, or leave it out"
+            )
 
 
 def reductions(recipe: Recipe, host: PluginHost) -> tuple[str, ...]:
@@ -128,15 +144,29 @@ def _resolved_member(host: PluginHost, id: str, member: MemberChoice, effort: Ef
     return MemberChoice(options=settled, features=member.features or detector.default_cut)
 
 
+def _refuse_twins(recipe: Recipe, host: PluginHost) -> None:
+    """Refuse a detector named twice, as `stfpm` and as `plugin:stfpm`."""
+    names: dict[str, str] = {}
+    for id in recipe.members:
+        entry = host.detectors().entry(id)
+        if entry.qualified in names:
+            raise ConfigError(
+                f"members: '{names[entry.qualified]}' and '{id}' are one detector; name it once"
+            )
+        names[entry.qualified] = id
+
+
 def _device(asked: str) -> str:
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device '{asked}' was asked for, but torch sees no GPU here; use --device cpu")
-    try:
-        torch.device(asked)
-    except RuntimeError:
-        raise ConfigError(f"unknown device '{asked}'; use auto, cpu or cuda") from None
+    if asked != "cpu" and not re.fullmatch(r"cuda(:\d+)?", asked):
+        hint = did_you_mean(asked, ("auto", "cpu", "cuda")) or "; use auto, cpu or cuda"
+        raise ConfigError(f"unknown device '{asked}'{hint}")
+    number = int(asked.partition(":")[2] or 0)
+    count = torch.cuda.device_count()
+    if asked != "cpu" and number >= count:
+        seen = f"only {count} of them" if count else "no GPU"
+        raise ConfigError(f"device '{asked}' was asked for, but torch sees {seen} here; use --device cpu")
     return asked
 
 
@@ -144,5 +174,6 @@ def _effort(asked: str, device: str) -> Effort:
     if asked == "auto":
         return Effort.quick if device == "cpu" else Effort.full
     if asked not in Effort.__members__:
-        raise ConfigError(f"unknown effort '{asked}'; use auto, quick or full")
+        hint = did_you_mean(asked, ("auto", *Effort.__members__)) or "; use auto, quick or full"
+        raise ConfigError(f"unknown effort '{asked}'{hint}")
     return Effort(asked)

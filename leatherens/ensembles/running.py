@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from leatherens.configs.recipe import Recipe, write_recipe
 from leatherens.core.backbones import BackbonePool, FeatureCache
 from leatherens.core.errors import ArtifactError
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress
-from leatherens.core.reading import Collection, read_folder
+from leatherens.core.reading import Collection
 from leatherens.core.reporting import RunView
+from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.deciding import Decider, learn_deciders, promise_remark, save_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
 from leatherens.ensembles.evaluation import Evaluation
+from leatherens.ensembles.facts import Facts, recipe_fingerprint
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import build, load_backbones, reductions
 from leatherens.ensembles.scoring import score_images
 from leatherens.ensembles.sources import FileSource, require_no_problems
 from leatherens.ensembles.splits import Splits, fingerprint, make_splits
-
-
-@dataclass(frozen=True, slots=True)
-class DataChoice:
-    """Where the images are, as the user said it."""
-
-    root: str
-    layout: str | None = None
-    defects: str | None = None
-    masks: str | None = None
-
-    def read(self, host: PluginHost, *, learning: bool = True) -> Collection:
-        """The samples; learning: good images to learn from are required."""
-        registry = host.readers()
-        readers = {id: registry.load(id)() for id in registry.ids()}
-        defects, masks = (Path(p) if p else None for p in (self.defects, self.masks))
-        return read_folder(
-            readers, Path(self.root), layout=self.layout, defects=defects, masks=masks, learning=learning
-        )
+from leatherens.ensembles.stored import require_same_weights, stored_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +37,7 @@ class Run:
     command: str
 
     def make(self) -> RunView:
-        """Do what is not done yet; a finished run is only looked at."""
+        """Do what is not done yet, and measure."""
         with self.folder.locked():
             collection = self.data.read(self.host)
             self.progress.say(collection.sentence)
@@ -82,28 +65,30 @@ class Run:
 
     def _begin(self, collection: Collection, pool: BackbonePool) -> Splits:
         """Write down what will be done, or check that it is what was begun."""
-        samples = (*collection.train, *collection.test)
-        mark = fingerprint(samples)
+        mark = fingerprint((*collection.train, *collection.test))
         if self.folder.begun:
-            if self.folder.facts()["data_fingerprint"] != mark:
+            facts = self.folder.facts()
+            if facts.data_fingerprint != mark:
                 raise ArtifactError(
-                    f"{self.folder.path}: the images in {self.data.root} changed since this run began; start a new one"
+                    f"{self.folder.path}: the images in {self.data.root} changed since this run began; "
+                    "put them back, or start a new run"
                 )
+            require_same_weights(self.folder, pool)
             return Splits.read(self.folder.splits)
         splits = make_splits(collection, seed=self.recipe.seed)
         write_recipe(self.folder.recipe, self.recipe)
         splits.write(self.folder.splits)
-        remarks = [*collection.remarks, *reductions(self.recipe, self.host)]
         self.folder.write_facts(
-            {
-                "name": self.folder.path.name,
-                "command": self.command,
-                "data": asdict(self.data),
-                "data_sentence": collection.sentence,
-                "data_fingerprint": mark,
-                "remarks": remarks,
-                "backbones": pool.loaded(),
-            }
+            Facts(
+                name=self.folder.path.resolve().name,
+                command=self.command,
+                data=self.data,
+                data_sentence=collection.sentence,
+                data_fingerprint=mark,
+                recipe_fingerprint=recipe_fingerprint(self.folder.recipe),
+                remarks=(*collection.remarks, *reductions(self.recipe, self.host)),
+                backbones=pool.loaded(),
+            )
         )
         return splits
 
@@ -124,3 +109,18 @@ class Run:
         if remark:
             self.progress.say(remark)
         return deciders
+
+
+def unfinished_run(
+    folder: RunFolder,
+    host: PluginHost,
+    progress: Progress,
+    *,
+    device: str | None = None,
+    weights: tuple[str, ...] = (),
+    allow_download: bool = False,
+) -> Run:
+    """The run begun in a folder, to be gone on with; device and places of weights may be others."""
+    facts = folder.facts()
+    recipe = stored_recipe(folder, host, device=device, weights=weights, allow_download=allow_download)
+    return Run(folder, recipe, facts.data, host, progress, facts.command)

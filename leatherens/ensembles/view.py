@@ -11,13 +11,14 @@ from leatherens.core.photographs import read_photograph
 from leatherens.core.reporting import RunView, ScoredImage
 from leatherens.ensembles.deciding import Decider, promise_remark
 from leatherens.ensembles.ensemble import ENSEMBLE
+from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.scoring import Scores
 from leatherens.ensembles.sources import FileSource
 
 
 def view_of(
     recipe: Recipe,
-    facts: Mapping[str, Any],
+    facts: Facts,
     source: FileSource,
     scores: Scores,
     deciders: Mapping[str, Decider],
@@ -26,15 +27,15 @@ def view_of(
     """What was scored, against which thresholds, with what result."""
     promise = promise_remark(recipe, deciders[ENSEMBLE].decision)
     return RunView(
-        name=facts["name"],
-        data=facts["data_sentence"],
+        name=facts.name,
+        data=facts.data_sentence,
         recipe=recipe.model_dump(mode="json"),
         metrics=metrics,
         decisions={scorer: decider.decision for scorer, decider in deciders.items()},
         images=tuple(_image(index, source, scores, deciders[ENSEMBLE]) for index in range(len(source.ids))),
-        remarks=(*([promise] if promise else []), *facts["remarks"]),
-        command=facts["command"],
-        versions=facts["versions"],
+        remarks=(*([promise] if promise else []), *facts.remarks),
+        command=facts.command,
+        versions=facts.versions,
     )
 
 

@@ -50,12 +50,12 @@ def register_heads(register: Register) -> None:
 def register_score_fusions(register: Register) -> None:
     """Fixed rules over calibrated scores."""
     register(
-        "mean", "leatherens.plugins.score_fusions:Mean", summary="mean of the members' calibrated scores"
+        "mean", "leatherens.plugins.score_fusions:Mean", summary="mean of the voters' scores on the common scale"
     )
     register(
         "maximum",
         "leatherens.plugins.score_fusions:Maximum",
-        summary="largest of the members' calibrated scores",
+        summary="largest of the voters' scores on the common scale",
     )
 
 

@@ -7,10 +7,11 @@ features at every position. Where it fails to, something is there that good leat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec, normalise, untrained_pyramid
@@ -70,13 +71,13 @@ class STFPM(Detector):
         backbone: str = "resnet18"
         layers: tuple[int, ...] = (1, 2, 3)
         weights: str = "pretrained"
-        epochs: int = 100
-        batch_size: int = 32
-        learning_rate: float = 0.4
-        momentum: float = 0.9
-        weight_decay: float = 1e-4
-        steps: int | None = None
-        patience: int | None = None
+        epochs: PositiveInt = 100
+        batch_size: PositiveInt = 32
+        learning_rate: PositiveFloat = 0.4
+        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+        weight_decay: NonNegativeFloat = 1e-4
+        steps: PositiveInt | None = None
+        patience: PositiveInt | None = None
 
     @classmethod
     def params_for(cls, effort: Effort) -> Params:
@@ -102,7 +103,8 @@ class STFPM(Detector):
 
     def _build(self) -> None:
         options = self.params
-        self.student_: nn.Module = untrained_pyramid(options.backbone, options.layers)
+        student = untrained_pyramid(options.backbone, options.layers)
+        self.student_: nn.Module = student.to(memory_format=torch.channels_last)  # a third faster on a CPU
 
     def _remember(self, spec: PyramidSpec) -> None:
         self.mean_, self.std_ = list(spec.mean), list(spec.std)
@@ -143,7 +145,8 @@ class STFPM(Detector):
             weight_decay=options.weight_decay,
         )
         loss = lambda batch, generator: matching_loss(levels(batch))  # noqa: E731
-        return Task(self.id, self.student_, optimizer, loss=loss, judge=judge)
+        identity = f"{options!r} {self.teacher_}"
+        return Task(self.id, self.student_, optimizer, loss=loss, judge=judge, identity=identity)
 
     def _student(self, batch: ImageBatch) -> Sequence[Tensor]:
         maps: Any = self.student_(normalise(batch.pixels, self.mean_, self.std_))

@@ -35,6 +35,14 @@ def pairs(first: Observation, second: Observation) -> Iterator[tuple[str, Tensor
         yield name, one.cpu(), other.cpu()
 
 
+def same(first: Observation, second: Observation) -> bool:
+    """Whether two observations agree up to rounding."""
+    return all(
+        one.shape == other.shape and float((one - other).abs().max()) <= tolerance(one)
+        for _, one, other in pairs(first, second)
+    )
+
+
 def pick(seen: Observation, rows: list[int]) -> Observation:
     """The observation of some images of a batch."""
     features = FeatureMaps(tuple(m[rows] for m in seen.features.maps), seen.features.names)

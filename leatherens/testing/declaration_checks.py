@@ -20,15 +20,16 @@ from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Effort
 from leatherens.core.errors import ConfigError, NotFittedError
 from leatherens.core.params import Params
+from leatherens.testing.bench import Bench, described
 from leatherens.testing.stand_ins import changed, global_state
-from leatherens.testing.trial import Trial, described
+from leatherens.testing.trial import Trial
 
 SLOW_SECONDS = 0.5
 """A constructor that stores takes microseconds; the best of three says that it does not compute."""
 LOWER_KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
-def check_constructor_does_no_work(trial: Trial) -> None:
+def check_constructor_does_no_work(trial: Bench) -> None:
     """Making a detector stores options: nothing is learned, built, read or drawn."""
     trial.make()  # a maker may import the class when first called, which opens files
     before, opened = global_state(), _opened_files(trial.make)
@@ -65,7 +66,7 @@ def _opened_files(call: Callable[[], object]) -> list[str]:
     return opened
 
 
-def check_options_round_trip(trial: Trial) -> None:
+def check_options_round_trip(trial: Bench) -> None:
     """Options written to a recipe as plain JSON make the same detector again; nobody changes them later."""
     member = trial.make()
     trial.expect(
@@ -82,7 +83,7 @@ def check_options_round_trip(trial: Trial) -> None:
     )
 
 
-def check_unknown_option_refused(trial: Trial) -> None:
+def check_unknown_option_refused(trial: Bench) -> None:
     """A misspelt option is a `ConfigError` that names it, never ignored."""
     try:
         type(trial.make()).from_options({"no_such_option": 1})
@@ -96,7 +97,7 @@ def check_unknown_option_refused(trial: Trial) -> None:
         trial.fail("an unknown option must be refused with a ConfigError, but was accepted")
 
 
-def check_repr_names_params(trial: Trial) -> None:
+def check_repr_names_params(trial: Bench) -> None:
     """The repr says which options a detector has: it is what logs and error reports show."""
     member = trial.make()
     shown = repr(member)
@@ -188,12 +189,12 @@ def _import_alone(module: str, file: str) -> tuple[bool, str]:
     return done.returncode != 0, "".join(said.strip().splitlines()[-1:])
 
 
-CHECKS = (
+PART_CHECKS = (
     check_constructor_does_no_work,
     check_options_round_trip,
     check_unknown_option_refused,
     check_repr_names_params,
-    check_declarations,
-    check_unfitted_raises,
-    check_import_leaves_globals_alone,
 )
+"""Those that hold for every replaceable part."""
+
+CHECKS = (*PART_CHECKS, check_declarations, check_unfitted_raises, check_import_leaves_globals_alone)

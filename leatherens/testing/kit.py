@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from leatherens.core.detector import Detector
+from leatherens.core.component import Component
 from leatherens.core.errors import ConfigError, did_you_mean
-from leatherens.testing.detector_checks import CHECKS
-from leatherens.testing.trial import ConformanceError, Trial, described
+from leatherens.testing.bench import Bench, ConformanceError, described
+from leatherens.testing.checks import bench_for, checks_for, made_class
 
 if TYPE_CHECKING:
     import pytest
@@ -30,18 +30,19 @@ class CheckResult:
     seconds: float
 
 
-def member_checks(make: Callable[[], Detector]) -> Iterator[tuple[str, Check]]:
-    """The checks of a detector by name; each raises `ConformanceError` with a sentence if it fails.
+def member_checks(make: Callable[[], Component]) -> Iterator[tuple[str, Check]]:
+    """The checks of a detector or part by name; each raises `ConformanceError` with a sentence if it fails.
 
     make: the class, or anything that makes one without arguments, with options small enough to fit in
         seconds. The checks share a few fits, made when first needed.
     """
-    trial = Trial(make)
-    for name, check in CHECKS.items():
+    checks = checks_for(make)
+    trial = bench_for(make, checks)
+    for name, check in checks.items():
         yield name, partial(_run, name, check, trial)
 
 
-def _run(name: str, check: Callable[[Trial], None], trial: Trial) -> None:
+def _run(name: str, check: Callable[[Any], None], trial: Bench) -> None:
     try:
         check(trial)
     except ConformanceError:
@@ -51,14 +52,14 @@ def _run(name: str, check: Callable[[Trial], None], trial: Trial) -> None:
 
 
 def check_member(
-    make: Callable[[], Detector], *, expected_failures: Reasons | None = None, stop: bool = False
+    make: Callable[[], Component], *, expected_failures: Reasons | None = None, stop: bool = False
 ) -> list[CheckResult]:
-    """Run all checks on a detector; never raises for what a check finds.
+    """Run all checks on a detector or part; never raises for what a check finds.
 
     expected_failures: reason by check. Strict: a check that passes though declared failing has failed.
     stop: end with the first failed check.
     """
-    reasons = _validated(expected_failures or {}, _member_name(make))
+    reasons = _validated(expected_failures or {}, make)
     results: list[CheckResult] = []
     for name, check in member_checks(make):
         results.append(_result(name, check, reasons.get(name)))
@@ -82,7 +83,7 @@ def _result(name: str, check: Check, reason: str | None) -> CheckResult:
 
 
 def parametrize_members(
-    *makes: Callable[[], Detector], expected_failures: Mapping[str, Reasons] | None = None
+    *makes: Callable[[], Component], expected_failures: Mapping[str, Reasons] | None = None
 ) -> pytest.MarkDecorator:
     """A pytest decorator: `def test_conforms(check): check()` runs every check of every member.
 
@@ -94,7 +95,7 @@ def parametrize_members(
     cases: list[Any] = []
     for make in makes:
         member = _member_name(make)
-        reasons = _validated(declared.pop(member, {}), member)
+        reasons = _validated(declared.pop(member, {}), make)
         for name, check in member_checks(make):
             marks = [pytest.mark.xfail(reason=reasons[name], strict=True)] if name in reasons else []
             cases.append(pytest.param(check, id=f"{member}-{name}", marks=marks))
@@ -106,20 +107,20 @@ def parametrize_members(
     return pytest.mark.parametrize("check", cases)
 
 
-def _validated(reasons: Reasons, member: str) -> Reasons:
+def _validated(reasons: Reasons, make: Callable[[], Component]) -> Reasons:
+    if not reasons:
+        return reasons
+    member, checks = _member_name(make), checks_for(make)
     for name, reason in reasons.items():
-        if name not in CHECKS:
+        if name not in checks:
             raise ConfigError(
-                f"{member}: no check '{name}' to expect a failure of{did_you_mean(name, CHECKS)}"
+                f"{member}: no check '{name}' to expect a failure of{did_you_mean(name, checks)}"
             )
         if not reason.strip():
             raise ConfigError(f"{member}: the expected failure of {name} needs a reason")
     return reasons
 
 
-def _member_name(make: Callable[[], Detector]) -> str:
-    """The detector's id where it can be had without making one, else the maker's name."""
-    if isinstance(make, partial):
-        return _member_name(make.func)
-    owner = getattr(make, "__self__", make)  # from_options is bound to its class
-    return str(getattr(owner, "id", None) or getattr(make, "__name__", type(make).__name__))
+def _member_name(make: Callable[[], Component]) -> str:
+    """The id of what is made where it has one, else the maker's name."""
+    return str(getattr(made_class(make), "id", None) or getattr(make, "__name__", type(make).__name__))

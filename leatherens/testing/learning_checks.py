@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from leatherens.core.types import ImageBatch
+from leatherens.testing.comparing import same
 from leatherens.testing.stand_ins import Interrupter, changed, global_state, lent_globals
 from leatherens.testing.trial import Fit, Trial
 
@@ -43,9 +44,12 @@ def check_use_leaves_globals_alone(trial: Trial) -> None:
 
 def check_same_seed_same_scores(trial: Trial) -> None:
     """Two fits with one seed agree, whatever state the global random generators are in."""
-    images, validate = trial.small.teach, trial.small.validate
-    again = trial.fit(trial.make(), images, validate, globals_seed=2)
-    _expect_same_scores(trial, trial.small_fit, again, "two fits with the same seed disagree")
+    first, images = trial.small_fit, trial.small.mixed
+    seen = trial.observe(first.member, images)
+    if same(seen, trial.observe(trial.refit.member, images)):
+        return  # the refit was one of the two; only where it disagrees is a third needed, to say why
+    again = trial.fit(trial.make(), trial.small.teach, trial.small.validate, globals_seed=2)
+    _expect_same_scores(trial, first, again, "two fits with the same seed disagree")
 
 
 def check_refit_forgets(trial: Trial) -> None:

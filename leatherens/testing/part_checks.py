@@ -1,0 +1,241 @@
+"""Checks of the parts behind the detectors: score fusions, calibrators, thresholds.
+
+They are tried on made-up scores: heavy-tailed, as detectors' are, and never on images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leatherens.core.artifact import read_state, write_state
+from leatherens.core.calibration import Calibrator
+from leatherens.core.component import Component
+from leatherens.core.errors import NotFittedError
+from leatherens.core.randomness import numpy_generator, torch_generator
+from leatherens.core.scorefusion import ScoreFusion
+from leatherens.core.thresholds import Normals, Threshold
+from leatherens.core.types import ScoreMap
+from leatherens.testing.bench import Bench
+from leatherens.testing.declaration_checks import PART_CHECKS
+
+ERRORS_ALLOWED = 4
+"""Standard errors of a counted share; a correct part fails one run in tens of thousands."""
+
+
+def voters(count: int = 3, images: int = 5) -> dict[str, ScoreMap]:
+    """Scores of made-up members on the common scale, by name."""
+    generator = torch_generator(0, "voters")
+    maps = [torch.randn(images, 6, 8, generator=generator).exp() for _ in range(count)]
+    return {f"member-{i}": ScoreMap(pixels, pixels.flatten(1).amax(dim=1)) for i, pixels in enumerate(maps)}
+
+
+def check_fusion_keeps_shapes(trial: Bench) -> None:
+    """Fused scores are float32 and finite, with the voters' shapes."""
+    fused, like = trial.make().fuse(voters()), voters()["member-0"]
+    for name, value, expected in (
+        ("map", fused.pixels, like.pixels),
+        ("image score", fused.image, like.image),
+    ):
+        trial.expect(value.shape == expected.shape, f"the fused {name} has shape {tuple(value.shape)}")
+        trial.expect(value.dtype == torch.float32, f"the fused {name} is {value.dtype}, expected float32")
+        trial.expect(bool(value.isfinite().all()), f"the fused {name} holds NaN or infinite values")
+
+
+def check_fusion_ignores_order(trial: Bench) -> None:
+    """It does not matter in which order the voters come, nor who is called what."""
+    given = voters()
+    renamed = dict(zip(given, reversed(given.values()), strict=True))
+    _expect_equal(
+        trial, trial.make().fuse(given), trial.make().fuse(renamed), "fusing depends on the voters' order"
+    )
+
+
+def check_fusion_of_one_is_identity(trial: Bench) -> None:
+    """One voter alone is returned as it is: an ensemble of one is its member."""
+    alone = voters(1)
+    _expect_equal(trial, alone["member-0"], trial.make().fuse(alone), "one voter alone is changed")
+
+
+def check_fusion_keeps_ranking_beside_a_constant(trial: Bench) -> None:
+    """A voter that says the same everywhere turns no ranking round."""
+    (one,) = voters(1).values()
+    for level in (0.0, 1.0):
+        constant = ScoreMap(torch.full_like(one.pixels, level), torch.full_like(one.image, level))
+        fused = trial.make().fuse({"constant": constant, "one": one})
+        for before, after in ((one.pixels, fused.pixels), (one.image, fused.image)):
+            trial.expect(
+                _never_falls(before, after), f"beside a voter that always says {level:g}, rankings turn round"
+            )
+
+
+def check_fusion_scores_each_image_alone(trial: Bench) -> None:
+    """An image's fused scores do not depend on the other images of the batch."""
+    together = trial.make().fuse(voters())
+    first = {name: ScoreMap(v.pixels[:1], v.image[:1]) for name, v in voters().items()}
+    one = ScoreMap(together.pixels[:1], together.image[:1])
+    _expect_equal(trial, one, trial.make().fuse(first), "fused one by one and together, scores disagree")
+
+
+def _expect_equal(trial: Bench, first: ScoreMap, second: ScoreMap, sentence: str) -> None:
+    for name, one, other in (
+        ("map", first.pixels, second.pixels),
+        ("image score", first.image, second.image),
+    ):
+        close = one.shape == other.shape and torch.allclose(one, other, rtol=1e-5, atol=1e-6)
+        trial.expect(close, f"{sentence}: {name}")
+
+
+def _never_falls(before: Tensor, after: Tensor) -> bool:
+    """Whether `after` never falls where `before` rises."""
+    ordered = after.flatten()[before.flatten().argsort()]
+    return bool((ordered.diff() >= -1e-6).all())
+
+
+def good_scores(count: int, *path: int) -> Tensor:
+    """(count,) scores of made-up good images."""
+    return torch.randn(count, generator=torch_generator(0, "good", *path)).exp()
+
+
+def check_calibrator_is_monotone(trial: Bench) -> None:
+    """A higher raw score never has a lower calibrated one; all lie in 0..1; the number of normals is told."""
+    calibrated = trial.make().fit(good_scores(99)).calibrate(torch.linspace(-1, 50, 400))
+    image = calibrated.image
+    trial.expect(bool((image.diff() >= 0).all()), "a higher raw score has a lower calibrated one")
+    trial.expect(bool(((image >= 0) & (image <= 1)).all()), "calibrated scores leave 0..1")
+    trial.expect(calibrated.normals == 99, f"normals is {calibrated.normals}, expected 99")
+
+
+def check_calibrator_keeps_its_promise(trial: Bench) -> None:
+    """On fresh good images, 1 - score is at most a in a share a of cases, within binomial error."""
+    runs, member = 2000, trial.make()
+    drawn = good_scores(50 * runs).view(runs, 50)
+    p = torch.cat([1 - member.fit(row[:49]).calibrate(row[49:]).image for row in drawn])
+    for rate in (0.1, 0.3, 0.5):
+        share = float((p <= rate + 1e-6).double().mean())
+        error = ERRORS_ALLOWED * (rate * (1 - rate) / runs) ** 0.5
+        trial.expect(
+            abs(share - rate) <= error,
+            f"a share {share:.3f} of fresh good images has 1 - score <= {rate:g} (error {error:.3f})",
+        )
+
+
+def check_calibrator_is_kept(trial: Bench) -> None:
+    """Saved, loaded and refitted, a calibrator says the same; unfitted it says nothing."""
+    fresh, other = good_scores(20, 1), good_scores(60, 2) + 100
+    say: Callable[[Any], list[float]] = lambda member: member.calibrate(fresh).image.tolist()  # noqa: E731
+    _expect_kept(trial, good_scores(99), other, say)
+
+
+def check_threshold_is_finite(trial: Bench) -> None:
+    """Both thresholds are finite numbers, from one good image on, and lie within reach of the scores seen."""
+    for count in (1, 2, 99):
+        member = trial.make().fit(normals(count))
+        for name in ("image_", "pixel_"):
+            value = getattr(member, name)
+            trial.expect(np.isfinite(value), f"{name} is {value} after {count} good images")
+        trial.expect(member.normals_ == count, f"normals_ is {member.normals_}, expected {count}")
+
+
+def check_threshold_follows_the_scores(trial: Bench) -> None:
+    """Scores in another unit, twice as large and shifted, give the same decisions."""
+    plain, moved = trial.make().fit(normals(60)), trial.make().fit(normals(60, scale=2, shift=5))
+    for name in ("image_", "pixel_"):
+        expected = 2 * getattr(plain, name) + 5
+        fits = np.isclose(getattr(moved, name), expected, rtol=1e-6)
+        trial.expect(
+            fits, f"scores times 2 plus 5: {name} is {getattr(moved, name):g}, expected {expected:g}"
+        )
+
+
+def check_threshold_keeps_its_promise(trial: Bench) -> None:
+    """The promised share of false alarms holds on fresh good images within its error; no flag, no promise."""
+    member = trial.make().fit(normals(99))
+    promised = member.promise_
+    trial.expect(
+        (promised is not None) == member.makes_promise,
+        f"makes_promise={member.makes_promise} is declared, but promise_ is {promised}",
+    )
+    if promised is None:
+        return
+    runs, fresh = 600, 10
+    above = [_share_above(trial.make(), run, fresh) for run in range(runs)]
+    error = ERRORS_ALLOWED * max(float(np.std(above)), promised) / runs**0.5
+    share = float(np.mean(above))
+    trial.expect(
+        share <= promised + error,
+        f"{share:.4f} of fresh good images are above the threshold, "
+        f"promised are {promised:.4f} (error {error:.4f})",
+    )
+
+
+def _share_above(member: Threshold, run: int, fresh: int) -> float:
+    member.fit(normals(99, run))
+    return float((numpy_generator(run, "fresh").lognormal(size=fresh) > member.image_).mean())
+
+
+def check_threshold_is_kept(trial: Bench) -> None:
+    """Saved, loaded and refitted, a threshold is the same; unfitted it has no state."""
+    say: Callable[[Any], list[float]] = lambda member: [member.image_, member.pixel_]  # noqa: E731
+    _expect_kept(trial, normals(60), normals(30, 1, shift=100), say)
+
+
+def normals(count: int, seed: int = 0, *, scale: float = 1, shift: float = 0) -> Normals:
+    """Scores of made-up good images: image scores and maps of 2 x 3 pixels."""
+    generator = numpy_generator(seed, "normals")
+    image = generator.lognormal(size=count)
+    return Normals(image * scale + shift, list(generator.lognormal(size=(count, 2, 3)) * scale + shift))
+
+
+def _expect_kept(trial: Bench, first: Any, other: Any, say: Callable[[Any], list[float]]) -> None:
+    member = trial.make()
+    try:
+        member.state()
+    except NotFittedError:
+        pass
+    else:
+        trial.fail("state before fit must raise NotFittedError, but gave an answer")
+    expected = say(member.fit(first))
+    trial.expect(say(_reloaded(member)) == expected, "saved and loaded, it decides otherwise")
+    trial.expect(say(member.fit(other).fit(first)) == expected, "a second fit remembers the first")
+    trial.expect(member.fit(first) is member, "fit must return self")
+
+
+def _reloaded(member: Component) -> Component:
+    with TemporaryDirectory() as folder:
+        write_state(Path(folder), member.state())
+        return type(member).from_state(member.params, read_state(Path(folder)))
+
+
+FUSION_CHECKS = (
+    *PART_CHECKS,
+    check_fusion_keeps_shapes,
+    check_fusion_ignores_order,
+    check_fusion_of_one_is_identity,
+    check_fusion_keeps_ranking_beside_a_constant,
+    check_fusion_scores_each_image_alone,
+)
+CALIBRATOR_CHECKS = (
+    *PART_CHECKS,
+    check_calibrator_is_monotone,
+    check_calibrator_keeps_its_promise,
+    check_calibrator_is_kept,
+)
+THRESHOLD_CHECKS = (
+    *PART_CHECKS,
+    check_threshold_is_finite,
+    check_threshold_follows_the_scores,
+    check_threshold_keeps_its_promise,
+    check_threshold_is_kept,
+)
+BY_KIND: dict[type[Component], tuple[Callable[[Bench], None], ...]] = {
+    ScoreFusion: FUSION_CHECKS,
+    Calibrator: CALIBRATOR_CHECKS,
+    Threshold: THRESHOLD_CHECKS,
+}

@@ -1,0 +1,123 @@
+"""Score fusions, calibrators and thresholds that each break one promise, named for their sin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leatherens.core.calibration import Calibrator, conformal_scores
+from leatherens.core.scorefusion import ScoreFusion
+from leatherens.core.thresholds import Floats, Threshold
+from leatherens.core.types import CalibratedScores, ScoreMap
+
+
+class Mean(ScoreFusion):
+    """Keeps the contract."""
+
+    id = "plain-mean"
+
+    def _combine(self, stacked: Tensor) -> Tensor:
+        return stacked.mean(dim=0)
+
+
+class LosesTheImageAxis(Mean):
+    def _combine(self, stacked: Tensor) -> Tensor:
+        return stacked.flatten(1).mean(dim=0)
+
+
+class FirstVoterCountsDouble(Mean):
+    def _combine(self, stacked: Tensor) -> Tensor:
+        return (stacked.sum(dim=0) + stacked[0]) / (len(stacked) + 1)
+
+
+class RescalesALoneVoter(Mean):
+    def fuse(self, voters: Any) -> ScoreMap:
+        seen = super().fuse(voters)
+        return ScoreMap(seen.pixels / 2, seen.image / 2)
+
+
+class DistanceFromTheMean(Mean):
+    def _combine(self, stacked: Tensor) -> Tensor:
+        return (stacked - 3 * stacked[0]).abs().amax(dim=0)
+
+
+class MinMaxOverTheVotes(Mean):
+    def _combine(self, stacked: Tensor) -> Tensor:
+        return ((stacked - stacked.min()) / (stacked.max() - stacked.min())).mean(dim=0)
+
+
+class Conformal(Calibrator):
+    """Keeps the contract."""
+
+    id = "plain-conformal"
+    normals_: Tensor
+
+    def _fit(self, normals: Tensor) -> None:
+        self.normals_ = normals
+
+    def _calibrate(self, scores: Tensor) -> CalibratedScores:
+        return CalibratedScores(conformal_scores(scores, self.normals_), len(self.normals_))
+
+
+class TurnedRound(Conformal):
+    def _calibrate(self, scores: Tensor) -> CalibratedScores:
+        right = super()._calibrate(scores)
+        return CalibratedScores(1 - right.image, right.normals)
+
+
+class AssumesGaussianScores(Conformal):
+    def _calibrate(self, scores: Tensor) -> CalibratedScores:
+        away = (scores - self.normals_.mean()) / self.normals_.std()
+        return CalibratedScores(torch.special.ndtr(away), len(self.normals_))
+
+
+class PoolsWithEarlierFits(Conformal):
+    def _fit(self, normals: Tensor) -> None:
+        self.earlier = torch.cat([getattr(self, "earlier", normals[:0]), normals])
+        self.normals_ = self.earlier
+
+
+class Highest(Threshold):
+    """Keeps the contract; promises what the maximum of n promises, at any n."""
+
+    id = "plain-highest"
+    makes_promise = True
+
+    def _value(self, scores: Floats) -> float:
+        return float(scores.max())
+
+    def _promise(self, count: int) -> float | None:
+        return 1 / (count + 1)
+
+
+class NeedsTwoScores(Highest):
+    def _value(self, scores: Floats) -> float:
+        return float(scores.max()) if len(scores) > 1 else float("nan")
+
+
+class FixedMargin(Highest):
+    def _value(self, scores: Floats) -> float:
+        return float(scores.max() + 0.5)
+
+
+class PromisesTooMuch(Highest):
+    def _value(self, scores: Floats) -> float:
+        return float(np.quantile(scores, 0.95))
+
+
+class PromisesInSecret(Highest):
+    makes_promise = False
+
+
+class RemembersTheHighest(Highest):
+    def _value(self, scores: Floats) -> float:
+        self.highest = max(getattr(self, "highest", -np.inf), float(scores.max()))
+        return self.highest
+
+
+class LosesItsThreshold(Highest):
+    def state(self) -> dict[str, Any]:
+        return {name: value for name, value in super().state().items() if name != "pixel_"}

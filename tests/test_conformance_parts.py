@@ -1,0 +1,55 @@
+"""The kit's checks of score fusions, calibrators and thresholds: good parts pass, each sin is caught."""
+
+from __future__ import annotations
+
+import broken_parts as broken
+import pytest
+
+from leatherens.testing import member_checks, parametrize_members
+from leatherens.testing.bench import ConformanceError
+from leatherens.testing.declaration_checks import PART_CHECKS
+from leatherens.testing.part_checks import BY_KIND
+
+SINS = [
+    (broken.LosesTheImageAxis, "fusion_keeps_shapes", "the fused map has shape (240,)"),
+    (broken.FirstVoterCountsDouble, "fusion_ignores_order", "fusing depends on the voters' order: map"),
+    (broken.RescalesALoneVoter, "fusion_of_one_is_identity", "one voter alone is changed: map"),
+    (broken.DistanceFromTheMean, "fusion_keeps_ranking_beside_a_constant", "rankings turn round"),
+    (broken.MinMaxOverTheVotes, "fusion_scores_each_image_alone", "one by one and together, scores disagree"),
+    (broken.TurnedRound, "calibrator_is_monotone", "a higher raw score has a lower calibrated one"),
+    (
+        broken.AssumesGaussianScores,
+        "calibrator_keeps_its_promise",
+        "of fresh good images has 1 - score <= 0.3",
+    ),
+    (broken.PoolsWithEarlierFits, "calibrator_is_kept", "a second fit remembers the first"),
+    (broken.NeedsTwoScores, "threshold_is_finite", "image_ is nan after 1 good images"),
+    (broken.FixedMargin, "threshold_follows_the_scores", "scores times 2 plus 5: image_ is"),
+    (broken.PromisesTooMuch, "threshold_keeps_its_promise", "above the threshold, promised are 0.0100"),
+    (
+        broken.PromisesInSecret,
+        "threshold_keeps_its_promise",
+        "makes_promise=False is declared, but promise_ is 0.01",
+    ),
+    (broken.RemembersTheHighest, "threshold_is_kept", "a second fit remembers the first"),
+    (broken.LosesItsThreshold, "threshold_is_kept", "AttributeError was raised"),
+]
+
+
+@parametrize_members(broken.Mean, broken.Conformal, broken.Highest)
+def test_good_parts_conform(check):
+    check()
+
+
+@pytest.mark.parametrize(("part", "check", "sentence"), SINS, ids=lambda v: getattr(v, "__name__", None))
+def test_check__catches_its_sin(part, check, sentence):
+    with pytest.raises(ConformanceError) as found:
+        dict(member_checks(part))[check]()
+
+    assert sentence in str(found.value)
+
+
+def test_every_check_of_parts_has_a_sinner():
+    own = {check.__name__.removeprefix("check_") for checks in BY_KIND.values() for check in checks}
+
+    assert {check for _, check, _ in SINS} == own - {c.__name__.removeprefix("check_") for c in PART_CHECKS}

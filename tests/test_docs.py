@@ -1,0 +1,70 @@
+"""The documentation's code and lists are true."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import util
+from pathlib import Path
+
+import pytest
+
+from leatherens.core import hookspecs
+from leatherens.core.host import PluginHost
+from leatherens.testing import check_member
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the tests run without the docs folder")
+
+
+def code_blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.fixture
+def oddcolour(tmp_path: Path) -> Path:
+    file = tmp_path / "oddcolour.py"
+    file.write_text(code_blocks("write-a-detector.md", "python")[0], encoding="utf-8")
+    return file
+
+
+def test_the_detector_of_the_page_is_a_plugin(oddcolour: Path) -> None:
+    host = PluginHost(installed=False, files=[oddcolour], strict=True)
+
+    assert host.detectors().load("oddcolour").id == "oddcolour"
+
+
+def test_the_detector_of_the_page_conforms(oddcolour: Path) -> None:
+    spec = util.spec_from_file_location("oddcolour", oddcolour)
+    assert spec is not None
+    module = util.module_from_spec(spec)
+    sys.modules["oddcolour"] = module
+    try:
+        spec.loader.exec_module(module)
+        failed = [result for result in check_member(module.Oddcolour) if not result.passed]
+    finally:
+        del sys.modules["oddcolour"]
+
+    assert failed == []
+
+
+def test_every_hook_stands_on_the_plugins_page_with_its_signature() -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    hooks = [name for name in vars(hookspecs) if name.startswith("register_")]
+
+    assert [hook for hook in hooks if f"### `{hook}(register)`" not in page] == []
+
+
+def test_the_plugins_page_lists_every_built_in() -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (builtin,) = PluginHost(installed=False).plugins()
+
+    assert [entry.id for entry in builtin.entries if f"| `{entry.id}` | {entry.summary} |" not in page] == []
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"<!-- test-command -->\n```sh\n(python3 -m venv [^\n]* -m pytest[^\n]*)\n```", readme)
+
+    assert block is not None

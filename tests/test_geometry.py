@@ -1,0 +1,114 @@
+"""Resizing, smoothing and pooling against scipy and torch, and what an image score counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter, uniform_filter
+from torch import Tensor
+
+from leatherens.core.geometry import (
+    block_mean,
+    image_maximum,
+    largest_grid,
+    mean_filter,
+    resize,
+    resize_scores,
+    silence,
+    smooth,
+    valid_positions,
+)
+
+
+def maps(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5, 4.0, 9.0])
+@pytest.mark.parametrize("size", [(32, 48), (5, 9), (1, 7), (3, 2)], ids=str)
+def test_smooth__agrees_with_scipy_even_where_the_kernel_is_wider_than_the_image(
+    size: tuple[int, int], sigma: float
+) -> None:
+    pixels = maps(2, *size)
+    expected = np.stack([gaussian_filter(image.double().numpy(), sigma) for image in pixels])
+    np.testing.assert_allclose(smooth(pixels, sigma), expected, atol=2e-6)
+
+
+def test_smooth__leaves_constant_maps_and_sigma_zero_alone() -> None:
+    constant = torch.full((1, 6, 40), 0.37)
+    torch.testing.assert_close(smooth(constant, 4.0), constant)
+    pixels = maps(1, 6, 40)
+    assert smooth(pixels, 0.0) is pixels
+
+
+def test_smooth__treats_each_image_alone() -> None:
+    pixels = maps(3, 16, 20)
+    torch.testing.assert_close(smooth(pixels, 2.0)[1:2], smooth(pixels[1:2], 2.0))
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(9, 30), (4, 5), (8, 12)], ids=str)
+def test_resize__is_bilinear(size: tuple[int, int], align_corners: bool) -> None:
+    given = maps(2, 3, 8, 12)
+    expected = F.interpolate(given, size, mode="bilinear", align_corners=align_corners)
+    torch.testing.assert_close(resize(given, size, align_corners=align_corners), expected)
+    torch.testing.assert_close(
+        resize_scores(given[:, 0], size), F.interpolate(given[:, :1], size, mode="bilinear")[:, 0]
+    )
+
+
+def test_resize__keeps_constant_maps_and_returns_what_already_fits() -> None:
+    assert torch.equal(resize_scores(torch.full((1, 3, 5), 0.125), (64, 96)), torch.full((1, 64, 96), 0.125))
+    given = maps(1, 2, 8, 12)
+    assert resize(given, (8, 12)) is given
+
+
+def test_resize__with_antialias_counts_every_pixel() -> None:
+    checkers = torch.zeros(1, 1, 16, 16)
+    checkers[..., ::4, ::4] = 1.0  # what plain bilinear at a quarter of the size steps over
+    assert float(resize(checkers, (4, 4)).sum()) == 0.0
+    assert float(resize(checkers, (4, 4), antialias=True).mean()) == pytest.approx(1 / 16, abs=0.02)
+
+
+@pytest.mark.parametrize("width", [1, 3, 21])
+def test_mean_filter__agrees_with_scipy(width: int) -> None:
+    pixels = maps(2, 30, 40)
+    expected = [uniform_filter(image.double().numpy(), width, mode="constant") for image in pixels]
+    np.testing.assert_allclose(mean_filter(pixels, width), expected, atol=1e-6)
+
+
+def test_block_mean__averages_blocks() -> None:
+    given = torch.arange(24.0).view(1, 1, 4, 6)
+    expected = given.view(2, 2, 3, 2).mean(dim=(1, 3))
+    torch.testing.assert_close(block_mean(given, 2)[0, 0], expected)
+
+
+def test_image_maximum__counts_valid_pixels_only() -> None:
+    pixels = torch.tensor([[[1.0, 9.0], [3.0, 2.0]], [[-5.0, -4.0], [-9.0, -6.0]]])
+    assert image_maximum(pixels).tolist() == [9.0, -4.0]
+    valid = torch.tensor([[[True, False], [True, True]], [[False, False], [True, True]]])
+    assert image_maximum(pixels, valid).tolist() == [3.0, -6.0]
+
+
+def test_silence__gives_invalid_pixels_the_lowest_valid_score_of_their_own_image() -> None:
+    pixels = torch.tensor([[[1.0, 9.0], [3.0, 2.0]], [[-5.0, -4.0], [-9.0, -6.0]]])
+    valid = torch.tensor([[[True, False], [True, True]], [[True, True], [False, True]]])
+    expected = torch.tensor([[[1.0, 1.0], [3.0, 2.0]], [[-5.0, -4.0], [-6.0, -6.0]]])
+    assert torch.equal(silence(pixels, valid), expected)
+    assert silence(pixels, None) is pixels
+
+
+def test_valid_positions__are_those_of_which_half_is_valid() -> None:
+    valid = torch.zeros(2, 4, 8, dtype=torch.bool)
+    valid[0, :, :6] = True  # columns of two: whole, whole, whole, none
+    valid[0, 0, 6] = True  # a quarter of one position
+    valid[1, 0, 7] = True  # one pixel in all: its position stands in
+    positions = valid_positions(valid, (2, 4))
+    assert positions[0].tolist() == [[True, True, True, False], [True, True, True, False]]
+    assert positions[1].tolist() == [[False, False, False, True], [False, False, False, False]]
+
+
+def test_largest_grid__is_the_finest() -> None:
+    assert largest_grid([maps(1, 2, 4, 6), maps(1, 9, 8, 12), maps(1, 1, 2, 3)]) == (8, 12)
