@@ -120,7 +120,8 @@ def test_fit__refuses_too_few_images(learn: int, validate: int, found: str) -> N
         (
             AnySize,
             (17, 9),
-            "any-size: expected images of height and width at least 16, got 17 x 9; the nearest size is 17 x 16",
+            "any-size: expected images of height and width at least 16, got 17 x 9; "
+            "the nearest size is 17 x 16",
         ),
     ],
 )

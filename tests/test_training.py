@@ -159,6 +159,27 @@ def test_train__repeats_itself_and_follows_the_seed() -> None:
     assert first.losses != other.losses
 
 
+def test_train__draws_anew_in_each_step_and_alike_in_each_validation() -> None:
+    drawn: dict[str, list[float]] = {"loss": [], "judge": []}
+    task = counting_task(dict.fromkeys(range(7), 1.0))
+    judge = task.judge
+    assert judge is not None
+
+    def noted_loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+        drawn["loss"].append(float(torch.rand((), generator=generator)))
+        return task.loss(batch, generator)
+
+    def noted_judge(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+        drawn["judge"].append(float(torch.rand((), generator=generator)))
+        return judge(batch, generator)
+
+    schedule = Schedule(steps=6, batch_size=2, validate_every=1)  # four held-out images: two batches
+    train(replace(task, loss=noted_loss, judge=noted_judge), photographs(), HELD_OUT, schedule, context())
+    assert len(set(drawn["loss"])) == 6
+    assert drawn["judge"] == drawn["judge"][:2] * 6
+    assert len(set(drawn["judge"])) == 2
+
+
 def test_train__advances_by_one_for_each_step() -> None:
     watched = context()
     train(noisy_task(), photographs(), HELD_OUT, SHORT, watched)
@@ -239,8 +260,8 @@ def test_train__ends_on_a_nan_loss_with_the_best_state_in_place() -> None:
     with pytest.raises(TrainingError) as caught:
         train(task, photographs(), HELD_OUT, Schedule(steps=9, batch_size=2, validate_every=2), context())
     assert str(caught.value) == (
-        "member: the loss became NaN or infinite at step 5 (learning rate 1); the last good state is of step 2. "
-        "Try a smaller learning rate."
+        "member: the loss became NaN or infinite at step 5 (learning rate 1); the last good state is of "
+        "step 2. Try a smaller learning rate."
     )
     assert (caught.value.member, caught.value.step) == ("member", 5)
     assert steps_of(task) == 2
@@ -473,8 +494,8 @@ def full_disk(*_: object, **__: object) -> None:
 
 
 UNSAVED = (
-    "member: no checkpoint could be kept, an interruption now would lose what was learned since the last one; "
-    "{file}: cannot be written (No space left on device); free some space or choose another --out"
+    "member: no checkpoint could be kept, an interruption now would lose what was learned since the last "
+    "one; {file}: cannot be written (No space left on device); free some space or choose another --out"
 )
 
 

@@ -6,6 +6,7 @@ A command's module is imported when the command is called; `--help` reads the ta
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,4 +114,6 @@ def cli(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; leaves with 0, 2 (a mistake to mend), 130 (Ctrl-C) or 1 (output closed)."""
+    # Threads that spin while they wait make a busy machine ten times slower; read when torch loads OpenMP.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     cli.main(args=None if arguments is None else list(arguments), prog_name="leatherens")

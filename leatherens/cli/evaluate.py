@@ -49,7 +49,7 @@ def evaluate(
     Nothing is learned from them; shown its own folder again, RUN leaves out the images it learned from.
     """
     from leatherens.cli.progress import terminal_progress
-    from leatherens.cli.recipe_options import absolute
+    from leatherens.cli.recipe_options import weight_places
     from leatherens.cli.table import print_results
     from leatherens.core.artifact import without_nan
     from leatherens.ensembles.data import DataChoice
@@ -57,7 +57,7 @@ def evaluate(
 
     progress = terminal_progress()
     into = _result_folder(out) if out else None
-    opened = open_run(run, session.host, device=device, weights=absolute(weights))
+    opened = open_run(run, session.host, device=device, weights=weight_places(weights))
     collection = DataChoice.at(root, **beside).read(session.host, learning=False)
     progress.say(collection.sentence)
     view = opened.evaluate(collection, session.host, progress, into)

@@ -46,13 +46,13 @@ def predict(
 
     Exit code 0: all good, 1: something is defective, 2: a file could not be judged.
     """
-    from leatherens.cli.recipe_options import absolute
+    from leatherens.cli.recipe_options import weight_places
     from leatherens.core.reading import unlabelled
     from leatherens.ensembles.opening import open_run
 
     session: Session = ctx.obj
     samples = unlabelled(_expanded(paths))
-    opened = open_run(run, session.host, device=device, weights=absolute(weights))
+    opened = open_run(run, session.host, device=device, weights=weight_places(weights))
     codes = {GOOD}
     for judgement in opened.judge(samples):
         written = _write(judgement, out) if out else {}

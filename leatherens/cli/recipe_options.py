@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +12,43 @@ import click
 from leatherens.configs.recipe import Mode, Recipe
 from leatherens.core.errors import ConfigError, did_you_mean
 from leatherens.core.host import PluginHost
+from leatherens.core.listing import images_under
 from leatherens.core.params import parse_params
 
 _PLAIN = ("effort", "mode", "device", "seed")
 """Options that are recipe keys as they stand."""
 
+_PARTS = ("block", "head", "score_fusion", "calibrator", "threshold")
+"""Recipe keys that name one plugin each; --set takes them like members."""
+
 
 def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     """The recipe that the given options make; those not given are left to the recipe's defaults."""
-    members = _members(options, host)
-    content: dict[str, Any] = {"members": members, **_threshold(options, host)}
+    ids = _ids(options["members"], host)
+    settings = _settings(options["settings"], ids)
+    content: dict[str, Any] = {"members": {id: {"options": settings.get(id, {})} for id in ids}}
+    _add_textures(options["textures"], content["members"], host)
+    for part in _PARTS:
+        if options.get(part) is not None or part in settings:
+            id = options.get(part) or Recipe.model_fields[part].default.id
+            content[part] = {"id": id, "options": settings.get(part, {})}
+    _add_false_alarms(options["false_alarms"], content, host)
     content |= {key: options[key] for key in _PLAIN if options[key] is not None}
-    content |= {
-        key: {"id": options[key]} for key in ("block", "head", "score_fusion") if options[key] is not None
-    }
     if options["size"] is not None:
         content["size"] = _size(options["size"])
-    content["weights"] = absolute(options["weights"])
+    content["weights"] = weight_places(options["weights"])
     content["allow_download"] = options["allow_download"]
     recipe = parse_params(Recipe, content, owner="run")
-    _refuse_idle(options, recipe)
+    _refuse_idle(content, recipe)
     return recipe
 
 
-def absolute(paths: tuple[Path, ...]) -> tuple[str, ...]:
-    """Paths that mean the same from anywhere."""
+def weight_places(paths: Sequence[Path]) -> tuple[str, ...]:
+    """What --weights names, as paths that mean the same from anywhere."""
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"--weights: {path}: no such file or folder; check the name")
     return tuple(str(path.resolve()) for path in paths)
-
-
-def _members(options: Mapping[str, Any], host: PluginHost) -> dict[str, dict[str, Any]]:
-    """The members with the options set for them; a texture folder goes to every member that takes one."""
-    ids = _ids(options["members"], host)
-    members: dict[str, dict[str, Any]] = {id: {"options": {}} for id in ids}
-    detectors = {id: host.detectors().load(id) for id in ids}
-    if options["textures"]:
-        takers = [id for id in ids if "textures" in detectors[id].Params.model_fields]
-        _check_textures(options["textures"], ids, takers)
-        for id in takers:
-            members[id]["options"]["textures"] = str(options["textures"].resolve())
-    for setting in options["settings"]:
-        member, key, value = _setting(setting, ids)
-        members[member]["options"][key] = value
-    return members
 
 
 def _ids(text: str | None, host: PluginHost) -> list[str]:
@@ -64,47 +59,67 @@ def _ids(text: str | None, host: PluginHost) -> list[str]:
     for id in ids:
         if ids.count(id) > 1:
             raise ConfigError(f"--members: '{id}' is named twice; name each detector once")
+        host.detectors().entry(id)  # a mistyped one is told before anything said about it
     return ids
 
 
-def _check_textures(folder: Path, ids: list[str], takers: list[str]) -> None:
-    if not takers:
-        raise ConfigError(f"--textures: none of the members ({', '.join(ids)}) takes textures; leave it out")
-    if not folder.is_dir():
-        raise ConfigError(f"--textures: {folder}: no such folder; check the name")
-
-
-def _setting(text: str, ids: list[str]) -> tuple[str, str, Any]:
+def _settings(given: Sequence[str], ids: list[str]) -> dict[str, dict[str, Any]]:
+    """What --set says, by member or part."""
     import yaml
 
-    path, equals, value = text.partition("=")
-    if not equals or "." not in path:
-        raise ConfigError(f"--set: expected MEMBER.KEY=VALUE, such as stfpm.steps=100, got '{text}'")
-    member = next((id for id in ids if path.startswith(f"{id}.")), None)
-    if member is None:
-        named = path.partition(".")[0]
+    found: dict[str, dict[str, Any]] = {}
+    for text in given:
+        path, equals, value = text.partition("=")
+        if not equals or "." not in path:
+            raise ConfigError(f"--set: expected MEMBER.KEY=VALUE, such as stfpm.steps=100, got '{text}'")
+        owner = _owner(path, ids)
+        try:
+            found.setdefault(owner, {})[path.removeprefix(f"{owner}.")] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {text}: the value '{value}' is not YAML; put it in quotes") from None
+    return found
+
+
+def _owner(path: str, ids: list[str]) -> str:
+    """The member or part that a path begins with."""
+    owners = [*ids, *_PARTS]
+    for owner in owners:
+        if path.startswith(f"{owner}."):
+            return owner
+    named = path.partition(".")[0]
+    hint = did_you_mean(named, owners)
+    known = f"members: {', '.join(ids)}; parts: {', '.join(_PARTS)}"
+    raise ConfigError(f"--set {path}: no member or part is called '{named}'{hint} ({known})")
+
+
+def _add_textures(folder: Path | None, members: dict[str, Any], host: PluginHost) -> None:
+    """A texture folder goes to every member that takes one."""
+    if folder is None:
+        return
+    takers = [id for id in members if "textures" in host.detectors().load(id).Params.model_fields]
+    if not takers:
         raise ConfigError(
-            f"--set {text}: '{named}' is not among the members{did_you_mean(named, ids)} ({', '.join(ids)})"
+            f"--textures: none of the members ({', '.join(members)}) takes textures; leave it out"
         )
-    try:
-        return member, path.removeprefix(f"{member}."), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {text}: the value '{value}' is not YAML; put it in quotes") from None
+    if not folder.is_dir() or not images_under(folder).images:
+        raise ConfigError(f"--textures: {folder}: no folder with pictures in it; check the name")
+    for id in takers:
+        members[id]["options"]["textures"] = str(folder.resolve())
 
 
-def _threshold(options: Mapping[str, Any], host: PluginHost) -> dict[str, Any]:
-    """The threshold's part of the recipe; empty where nothing was said about it."""
-    id, rate = options["threshold"], options["false_alarms"]
-    if id is None and rate is None:
-        return {}
-    id = id or Recipe.model_fields["threshold"].default.id
+def _add_false_alarms(rate: float | None, content: dict[str, Any], host: PluginHost) -> None:
     if rate is None:
-        return {"threshold": {"id": id}}
-    if "false_alarms" not in host.thresholds().load(id).Params.model_fields:
-        raise ConfigError(f"--false-alarms: the threshold '{id}' takes no rate; leave one of the two out")
+        return
     if not 0 < rate < 1:
         raise ConfigError(f"--false-alarms: expected a share between 0 and 1, such as 0.01, got {rate:g}")
-    return {"threshold": {"id": id, "options": {"false_alarms": rate}}}
+    choice = content.setdefault(
+        "threshold", {"id": Recipe.model_fields["threshold"].default.id, "options": {}}
+    )
+    if "false_alarms" not in host.thresholds().load(choice["id"]).Params.model_fields:
+        raise ConfigError(
+            f"--false-alarms: the threshold '{choice['id']}' takes no rate; leave one of the two out"
+        )
+    choice["options"]["false_alarms"] = rate
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -114,12 +129,12 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or found[1])
 
 
-def _refuse_idle(options: Mapping[str, Any], recipe: Recipe) -> None:
-    """Refuse options that would change nothing, which somebody may believe in."""
+def _refuse_idle(content: Mapping[str, Any], recipe: Recipe) -> None:
+    """Refuse what would change nothing, and somebody may believe in."""
     mode = recipe.fusion_mode
-    for flag in ("block", "head"):
-        if options[flag] is not None and mode is Mode.score:
-            raise ConfigError(f"--{flag}: mode 'score' fuses no features; add --mode feature or hybrid")
+    for part in ("block", "head"):
+        if part in content and mode is Mode.score:
+            raise ConfigError(f"--{part}: mode 'score' fuses no features; add --mode feature or hybrid")
     voters = (len(recipe.members) if mode is not Mode.feature else 0) + (mode is not Mode.score)
-    if options["score_fusion"] is not None and voters == 1:
+    if "score_fusion" in content and voters == 1:
         raise ConfigError("--score-fusion: there is one score only, so that nothing is fused; leave it out")

@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,11 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 )
 @click.option("--size", metavar="N or HxW", show_default="256", help="Size images are brought to.")
 @click.option(
-    "--set", "settings", metavar="MEMBER.KEY=VALUE", multiple=True, help="A member's option (repeatable)."
+    "--set",
+    "settings",
+    metavar="MEMBER.KEY=VALUE",
+    multiple=True,
+    help="An option of a member, or of block, head, threshold ... (repeatable).",
 )
 @click.option("--textures", type=FOLDER, help="Folder of pictures for artificial anomalies.")
 @click.option(
@@ -118,14 +122,16 @@ def _refuse_taken(folder: RunFolder) -> None:
 
 def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress) -> Run | None:
     """The run to go on with; nothing, and a line, if it is finished."""
-    from leatherens.cli.recipe_options import absolute
+    from leatherens.cli.recipe_options import weight_places
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.running import unfinished_run
 
     _refuse_other_options(options)
     folder = RunFolder(options["out"] or _latest_unfinished())
     places = {"device": options["device"], "allow_download": options["allow_download"]}
-    found = unfinished_run(folder, session.host, progress, weights=absolute(options["weights"]), **places)
+    found = unfinished_run(
+        folder, session.host, progress, weights=weight_places(options["weights"]), **places
+    )
     if folder.done:
         click.echo(
             f"{folder.path}: this run is finished already; its report is {folder.path / 'report.html'}"
@@ -137,11 +143,11 @@ def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress
 def _refuse_other_options(options: Mapping[str, Any]) -> None:
     """A run is gone on with as it was begun; what else was given would be believed to count."""
     names = {"settings": "--set"}
-    others = [
+    others = sorted(
         names.get(key, f"--{key.replace('_', '-')}")
         for key, value in options.items()
         if key not in (*RESUMABLE, "resume") and value not in (None, ())
-    ]
+    )
     if others:
         raise ConfigError(f"--resume goes on as the run was begun; leave out {', '.join(others)}")
 
@@ -169,20 +175,16 @@ def _fresh_folder(data: Path | None, members: Mapping[str, Any]) -> Path:
     """A new folder whose name tells what and when; made here, so that no other run takes the name."""
     names = [data.resolve().name if data else "demo", *(id.replace(":", "-") for id in members)]
     stem = f"{'-'.join(names)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    for number in count(1):
-        folder = RUNS / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            if not folder.is_dir():  # a file where the folder of runs should be
-                raise ArtifactError(
-                    f"{RUNS}: a file, not a folder; choose another place with --out"
-                ) from None
-            continue
-        except OSError as error:
-            raise ArtifactError(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
-        return folder
-    raise AssertionError("count never ends")
+    try:
+        RUNS.mkdir(exist_ok=True)
+        for number in count(1):
+            folder = RUNS / (stem if number == 1 else f"{stem}-{number}")
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise ArtifactError(f"{RUNS}: cannot be written ({error.strerror}); give another --out") from None
+    raise AssertionError("counting never ends")
 
 
 def _latest_unfinished() -> Path:

@@ -31,7 +31,7 @@ def resize_scores(pixels: Tensor, size: Size) -> Tensor:
 
 
 def smooth(pixels: Tensor, sigma: float) -> Tensor:
-    """Gaussian smoothing of (B, H, W), `scipy.ndimage.gaussian_filter`'s: 4 sigma wide, edges mirrored."""
+    """Gaussian smoothing of (B, H, W), as `scipy.ndimage.gaussian_filter` does it by default."""
     if sigma <= 0:
         return pixels
     radius = int(4 * sigma + 0.5)

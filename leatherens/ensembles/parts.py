@@ -160,8 +160,7 @@ def _device(asked: str) -> str:
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if asked != "cpu" and not re.fullmatch(r"cuda(:\d+)?", asked):
-        hint = did_you_mean(asked, ("auto", "cpu", "cuda")) or "; use auto, cpu or cuda"
-        raise ConfigError(f"unknown device '{asked}'{hint}")
+        raise ConfigError(f"unknown device '{asked}'; use auto, cpu or cuda")
     number = int(asked.partition(":")[2] or 0)
     count = torch.cuda.device_count()
     if asked != "cpu" and number >= count:

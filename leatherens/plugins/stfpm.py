@@ -20,9 +20,14 @@ from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.geometry import image_maximum, resize_scores
 from leatherens.core.params import Params
 from leatherens.core.randomness import seeded_construction
+from leatherens.core.synthesis.crops import random_crops
 from leatherens.core.training import Schedule, Task, train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
+
+
+MOST_VALIDATIONS = 10
+"""A short training on few images would otherwise validate more than it learns."""
 
 
 def unit_features(maps: Sequence[Tensor]) -> list[Tensor]:
@@ -56,6 +61,16 @@ def product_map(levels: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     return resize_scores(product, size)
 
 
+def let_residuals_pass(student: nn.Module) -> None:
+    """Set norms that start at zero to one.
+
+    timm starts the last norm of each residual block at zero; the authors' student does not.
+    """
+    for norm in student.modules():
+        if isinstance(norm, nn.BatchNorm2d) and not bool(norm.weight.any()):
+            nn.init.ones_(norm.weight)
+
+
 class STFPM(Detector):
     """A student that repeats a frozen teacher on good images; the score is where it cannot."""
 
@@ -66,7 +81,10 @@ class STFPM(Detector):
     default_cut: ClassVar[tuple[str, ...]] = ("difference*",)
 
     class Params(Params):
-        """The published settings: section 4 of the paper and the authors' code."""
+        """The published settings: section 4 of the paper and the authors' code.
+
+        steps: gradient steps in all, in place of `epochs`. crop: learn on random squares of this side.
+        """
 
         backbone: str = "resnet18"
         layers: tuple[int, ...] = (1, 2, 3)
@@ -77,6 +95,7 @@ class STFPM(Detector):
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
         weight_decay: NonNegativeFloat = 1e-4
         steps: PositiveInt | None = None
+        crop: Annotated[int | None, Field(ge=64, multiple_of=32)] = None
         patience: PositiveInt | None = None
 
     @classmethod
@@ -84,7 +103,7 @@ class STFPM(Detector):
         """At quick effort the backbone that is always there, fewer steps and small batches."""
         if effort is Effort.full:
             return cls.Params()
-        return cls.Params(backbone=DEFAULT_MODEL, epochs=60, batch_size=8, steps=320)
+        return cls.Params(backbone=DEFAULT_MODEL, batch_size=8, steps=250, crop=128)
 
     def backbones(self) -> tuple[BackboneRequest, ...]:
         """The teacher."""
@@ -116,6 +135,7 @@ class STFPM(Detector):
         self._remember(context.pool.spec(request))
         with seeded_construction(context.seed, self.id, "student"):
             self._build()
+        let_residuals_pass(self.student_)
         self.student_.to(context.device)
         log = train(
             self._task(request, context), images, validation, self._schedule(len(images.ids)), context
@@ -127,24 +147,27 @@ class STFPM(Detector):
         batch = min(options.batch_size, count)
         epoch = -(-count // batch)
         steps = options.steps or options.epochs * epoch
-        return Schedule(steps=steps, batch_size=batch, validate_every=epoch, patience=options.patience)
+        every = max(epoch, steps // MOST_VALIDATIONS)
+        return Schedule(steps=steps, batch_size=batch, validate_every=every, patience=options.patience)
 
     def _task(self, request: BackboneRequest, context: FitContext) -> Task:
-        def levels(batch: ImageBatch) -> list[Tensor]:
-            teacher = context.pyramids(batch, [request])[request].maps
-            return distances([t.clone() for t in teacher], self._student(batch))
+        options = self.params
+
+        def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+            shown = random_crops(batch, options.crop, generator)
+            teacher = context.pool.pyramids(shown, [request], keep=shown is batch)[request].maps
+            return matching_loss(distances(teacher, self._student(shown)))
 
         def judge(batch: ImageBatch, generator: torch.Generator) -> Tensor:
-            return product_map(levels(batch), batch.size).mean(dim=(1, 2))
+            teacher = context.pyramids(batch, [request])[request].maps
+            return product_map(distances(teacher, self._student(batch)), batch.size).mean(dim=(1, 2))
 
-        options = self.params
         optimizer = torch.optim.SGD(
             self.student_.parameters(),
             lr=options.learning_rate,
             momentum=options.momentum,
             weight_decay=options.weight_decay,
         )
-        loss = lambda batch, generator: matching_loss(levels(batch))  # noqa: E731
         identity = f"{options!r} {self.teacher_}"
         return Task(self.id, self.student_, optimizer, loss=loss, judge=judge, identity=identity)
 
