@@ -73,7 +73,9 @@ def test_reductions__name_what_is_not_as_published(host: PluginHost) -> None:
     small = recipe("draem", effort="full").model_copy(
         update={"members": {"draem": MemberChoice(options={"width": 4})}}
     )
-    assert reductions(resolve(small, host), host) == ("draem is reduced: width 4 (paper 128)",)
+    assert reductions(resolve(small, host), host) == (
+        "draem differs from its published settings (in brackets): width 4 (128)",
+    )
 
 
 def test_resolve__refuses_one_detector_under_two_names(host: PluginHost) -> None:

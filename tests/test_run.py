@@ -124,7 +124,10 @@ def test_run__says_what_it_promises_and_what_was_reduced(leather: Path, tmp_path
         "note: a false-alarm rate of 0.01 was asked for; 2 held-out good images can promise 0.333 at best "
         "(99 are needed for the one asked)\n" in result.stdout
     )
-    assert "note: stfpm is reduced: backbone test_resnet (paper resnet18)" in result.stdout
+    assert (
+        "note: stfpm differs from its published settings (in brackets): backbone test_resnet (resnet18)"
+        in result.stdout
+    )
     assert f"report: {tmp_path / 'run' / 'report.html'}\n" in result.stdout
 
 

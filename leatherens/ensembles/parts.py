@@ -114,17 +114,17 @@ def _refuse_unused(recipe: Recipe, pool: BackbonePool) -> None:
 
 
 def reductions(recipe: Recipe, host: PluginHost) -> tuple[str, ...]:
-    """What quick effort made smaller than the paper, one sentence per member."""
+    """How members differ from their published settings, one sentence each."""
     sentences = []
     for id, member in recipe.members.items():
         published = host.detectors().load(id).params_for(Effort.full).model_dump(mode="json")
         changed = [
-            f"{key} {member.options[key]} (paper {value})"
+            f"{key} {member.options[key]} ({'unset' if value is None else value})"
             for key, value in published.items()
             if member.options.get(key) != value
         ]
         if changed:
-            sentences.append(f"{id} is reduced: {', '.join(changed)}")
+            sentences.append(f"{id} differs from its published settings (in brackets): {', '.join(changed)}")
     return tuple(sentences)
 
 

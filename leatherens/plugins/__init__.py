@@ -50,7 +50,9 @@ def register_heads(register: Register) -> None:
 def register_score_fusions(register: Register) -> None:
     """Fixed rules over calibrated scores."""
     register(
-        "mean", "leatherens.plugins.score_fusions:Mean", summary="mean of the voters' scores on the common scale"
+        "mean",
+        "leatherens.plugins.score_fusions:Mean",
+        summary="mean of the voters' scores on the common scale",
     )
     register(
         "maximum",

@@ -24,6 +24,7 @@ class GrainFamily:
     nap: Range  # roughness of the surface itself
 
 
+FULL_GRAIN = GrainFamily((15, 20), (1.0, 1.3), (0.65, 1.0), (0.5, 1.1), (0.4, 0.6), (0.05, 0.08))
 CREASED = GrainFamily((24, 36), (1.0, 1.5), (0.9, 1.4), (0.5, 1.2), (0.5, 0.8), (0.05, 0.09))
 PEBBLED = GrainFamily((9, 15), (1.0, 1.3), (0.5, 0.9), (0.9, 1.6), (0.1, 0.3), (0.04, 0.08))
 NAPPA = GrainFamily((8, 13), (1.1, 1.8), (0.25, 0.45), (0.1, 0.3), (0.4, 0.8), (0.04, 0.07))
@@ -40,7 +41,7 @@ class Leather:
 
 
 SCENARIOS: Mapping[str, tuple[Leather, ...]] = {
-    "one-colour": (Leather((0.53, 0.345, 0.275), CREASED, 0.14),),
+    "one-colour": (Leather((0.53, 0.345, 0.275), FULL_GRAIN, 0.14),),
     "multi-colour": (
         Leather((0.13, 0.13, 0.14), PEBBLED, 0.22),  # black
         Leather((0.30, 0.34, 0.37), NAPPA, 0.12),  # slate
