@@ -23,7 +23,14 @@ from leatherens.core.progress import Advance, Silent
 from leatherens.core.randomness import numpy_generator, seeded_construction
 from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.core.weights import WeightFinder
-from leatherens.plugins.stfpm import STFPM, distances, matching_loss, product_map, unit_features
+from leatherens.plugins.stfpm import (
+    STFPM,
+    distances,
+    let_residuals_pass,
+    matching_loss,
+    product_map,
+    unit_features,
+)
 
 MODEL = "test_resnet"
 """timm's tiny ResNet; levels 1 to 3 have strides 4, 8, 16."""
@@ -181,7 +188,7 @@ def test_fit__lowers_the_loss_well_below_its_start(taught: STFPM) -> None:
 
 def test_fit__keeps_the_epoch_with_the_smallest_mean_map_of_held_out_images(taught: STFPM) -> None:
     steps, values = zip(*taught.log_["validations"], strict=True)
-    assert list(steps) == list(range(2, 61, 2))  # eight images in fours: an epoch is two steps
+    assert list(steps) == list(range(6, 61, 6))  # sixty steps in ten parts
     assert taught.log_["best_step"] == steps[int(np.argmin(values))]
     pixels, _ = scores(taught, leather(2, seed=9))
     assert float(pixels.mean()) == pytest.approx(min(values), rel=1e-4)
@@ -380,3 +387,14 @@ def test_options__are_refused_in_words(options: dict[str, float], sentence: str)
     with pytest.raises(ConfigError) as caught:
         STFPM.from_options(options)
     assert str(caught.value) == f"stfpm: {sentence}"
+
+
+def test_the_student_starts_with_open_residual_branches() -> None:
+    with seeded_construction(0, "student"):
+        student = untrained_pyramid("resnet18", (1, 2, 3))
+    closed = [m for m in student.modules() if isinstance(m, torch.nn.BatchNorm2d) and not m.weight.any()]
+
+    let_residuals_pass(student)
+
+    assert len(closed) == 6
+    assert all(bool((norm.weight == 1).all()) for norm in closed)

@@ -1,0 +1,1 @@
+"""Contracts and shared mathematics; imports no other room of the house."""

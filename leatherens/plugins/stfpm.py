@@ -25,9 +25,8 @@ from leatherens.core.training import Schedule, Task, train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 
-
 MOST_VALIDATIONS = 10
-"""A short training on few images would otherwise validate more than it learns."""
+"""Where `steps` bound the training; on few images it would otherwise validate more than it learns."""
 
 
 def unit_features(maps: Sequence[Tensor]) -> list[Tensor]:
@@ -147,7 +146,7 @@ class STFPM(Detector):
         batch = min(options.batch_size, count)
         epoch = -(-count // batch)
         steps = options.steps or options.epochs * epoch
-        every = max(epoch, steps // MOST_VALIDATIONS)
+        every = epoch if options.steps is None else max(epoch, steps // MOST_VALIDATIONS)
         return Schedule(steps=steps, batch_size=batch, validate_every=every, patience=options.patience)
 
     def _task(self, request: BackboneRequest, context: FitContext) -> Task:
