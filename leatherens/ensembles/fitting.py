@@ -7,13 +7,14 @@ calibrate images, which nothing saw before, give thresholds their promise (`deci
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from leatherens.core.artifact import read_tensors, write_json, write_tensors
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import Detector, FitContext
-from leatherens.core.fusion import GoodFeatures
+from leatherens.core.fusion import FusionBlock, GoodFeatures
+from leatherens.core.heads import GoodMaps
 from leatherens.core.progress import Progress
 from leatherens.core.scale import Scale, fit_scale
 from leatherens.core.types import ImageBatch, ImageSource, Observation, batches
@@ -70,14 +71,9 @@ class Fitting:
             return replace(ensemble, block=block.to(self.device), head=head.to(self.device))
         features = self._features(ensemble, fit, "fusion: gathering features")
         block.fit(features).to(self.device)
-        maps = [(block.transform(f), valid) for f, valid in features]
-        checked = [
-            (block.transform(f), valid)
-            for f, valid in self._features(ensemble, validate, "fusion: held-out features")
-        ]
-        head.fit(
-            maps, validation=checked, context=FitContext(self.pool, self.seed, self.device, self.progress)
-        )
+        held_out = self._features(ensemble, validate, "fusion: held-out features")
+        context = FitContext(self.pool, self.seed, self.device, self.progress)
+        head.fit(Fused(block, features), validation=Fused(block, held_out), context=context)
         self.folder.save(at_block, block)
         self.folder.save(at_head, head)
         return replace(ensemble, block=block, head=head)
@@ -111,6 +107,18 @@ class Fitting:
         """The images in batches, on the device."""
         for batch in batches(images, self.batch_size):
             yield batch.to(self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """The fused maps of a source, made anew in each walk: they are larger than their features."""
+
+    block: FusionBlock
+    features: Iterable[GoodFeatures]
+
+    def __iter__(self) -> Iterator[GoodMaps]:
+        for features, valid in self.features:
+            yield self.block.transform(features), valid
 
 
 REPLAYED_BYTES = 2 * 2**30
