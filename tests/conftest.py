@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from tiny_runs import make
 
-from leatherens.core.leather import write_demo
+# As the command line does, and before torch is imported: a spinning thread makes a busy machine far slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from tiny_runs import make  # noqa: E402
+
+from leatherens.core.leather import write_demo  # noqa: E402
 
 
 @pytest.fixture(scope="session")
