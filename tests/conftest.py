@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-# As the command line does, and before torch is imported: a spinning thread makes a busy machine far slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before torch is imported, here and in processes that tests start: sums in one order on every machine, so that
+# the small trainings below end in the same state, and no thread that spins while it waits for another.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
-from tiny_runs import make  # noqa: E402
+from tiny_runs import make
 
-from leatherens.core.leather import write_demo  # noqa: E402
+from leatherens.core.leather import write_demo
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_counts() -> Iterator[None]:
+    """Ctrl-C works as at a terminal: started in the background, Python would inherit that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
