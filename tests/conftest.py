@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# Before torch is imported, here and in processes that tests start: sums in one order on every machine, so that
-# the small trainings below end in the same state, and no thread that spins while it waits for another.
+# Before torch is imported, here and in processes that tests start: sums in one order on every machine, so
+# that small trainings end in the same state, and no thread that spins while it waits for another.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
