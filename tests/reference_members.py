@@ -130,7 +130,7 @@ class TinyAutoencoder(Detector):
         with seeded_construction(context.seed, self.id):
             self._build()
         optimizer = torch.optim.Adam(self.network_.parameters(), lr=0.02)
-        task = Task(self.id, self.network_, optimizer, self._loss, self._judge)
+        task = Task(self.id, self.network_, [optimizer], self._loss, self._judge)
         schedule = Schedule(steps=self.params.steps, batch_size=4, validate_every=10)
         train(task, images, validation, schedule, context)
 

@@ -436,9 +436,9 @@ def test_schedule__lowers_the_rate_to_a_fifth_twice():
     assert schedule.steps == 30  # three batches of four show ten images
     rates = []
     for _ in range(schedule.steps):
-        rates.append(task.optimizer.param_groups[0]["lr"])
-        task.optimizer.step()
-        task.scheduler.step()
+        rates.append(task.optimizers[0].param_groups[0]["lr"])
+        task.optimizers[0].step()
+        task.schedulers[0].step()
     assert rates == pytest.approx([1e-4] * 24 + [2e-5] * 3 + [4e-6] * 3)
 
 

@@ -73,18 +73,25 @@ def said(found: FitContext) -> list[str]:
     return found.progress.sentences
 
 
-Rates = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler | None]
+Rates = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
 
 
-def sgd(parameters: Iterator[nn.Parameter]) -> SGD:
-    return SGD(parameters, lr=0.1, momentum=0.9, weight_decay=1e-3)
+Optimizers = Callable[[nn.Sequential], list[torch.optim.Optimizer]]
 
 
-def adam(parameters: Iterator[nn.Parameter]) -> Adam:
-    return Adam(parameters, lr=0.01)
+def sgd(network: nn.Sequential) -> list[torch.optim.Optimizer]:
+    return [SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)]
 
 
-def noisy_task(optimizer: Callable[..., torch.optim.Optimizer] = sgd, rates: Rates = lambda _: None) -> Task:
+def adam(network: nn.Sequential) -> list[torch.optim.Optimizer]:
+    return [Adam(network.parameters(), lr=0.01)]
+
+
+def sgd_and_adam(network: nn.Sequential) -> list[torch.optim.Optimizer]:
+    return [SGD(network[:2].parameters(), lr=0.1, momentum=0.9), Adam(network[2:].parameters(), lr=0.01)]
+
+
+def noisy_task(optimizers: Optimizers = sgd, rates: Rates | None = None) -> Task:
     """A small network with batch-norm whose loss draws from the step's generator."""
     with seeded_construction(1, "test"):
         network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1))
@@ -96,8 +103,8 @@ def noisy_task(optimizer: Callable[..., torch.optim.Optimizer] = sgd, rates: Rat
     def judge(batch: ImageBatch, generator: torch.Generator) -> Tensor:
         return (network(batch.pixels) - 1).square().mean(dim=(1, 2, 3))
 
-    made = optimizer(network.parameters())
-    return Task("member", network, made, loss, judge, rates(made))
+    made = optimizers(network)
+    return Task("member", network, made, loss, judge, [rates(o) for o in made] if rates else [])
 
 
 class Counter(nn.Module):
@@ -123,7 +130,7 @@ def counting_task(values: dict[int, float] | None = None, *, nan_at: int | None 
         assert values is not None
         return torch.full((len(batch),), values[counter.steps])
 
-    return Task("member", counter, SGD(counter.parameters(), lr=1.0), loss, judge if values else None)
+    return Task("member", counter, [SGD(counter.parameters(), lr=1.0)], loss, judge if values else None)
 
 
 def steps_of(task: Task) -> int:
@@ -289,8 +296,8 @@ def test_train__ends_on_a_validation_value_that_is_no_number(value: float) -> No
 
 # interruption and resumption
 
-RATES: dict[str, Rates] = {
-    "none": lambda _: None,
+RATES: dict[str, Rates | None] = {
+    "none": None,
     "multi-step": lambda o: lr_scheduler.MultiStepLR(o, [4, 9], gamma=0.2),
     "step": lambda o: lr_scheduler.StepLR(o, 3),
     "exponential": lambda o: lr_scheduler.ExponentialLR(o, 0.9),
@@ -309,19 +316,19 @@ def finished(task: Task, found: FitContext) -> tuple[TrainingLog, dict[str, Tens
 
 
 @pytest.mark.parametrize("rates", RATES.values(), ids=RATES.keys())
-@pytest.mark.parametrize("optimizer", [sgd, adam])
+@pytest.mark.parametrize("optimizers", [sgd, adam, sgd_and_adam])
 @pytest.mark.parametrize("stops", [[7], [12], [1, 5, 6]], ids=str)
 def test_train__resumed_equals_uninterrupted_bit_for_bit(
-    stops: list[int], optimizer: Callable[..., torch.optim.Optimizer], rates: Rates, tmp_path: Path
+    stops: list[int], optimizers: Optimizers, rates: Rates | None, tmp_path: Path
 ) -> None:
-    expected_log, expected = finished(noisy_task(optimizer, rates), context())
+    expected_log, expected = finished(noisy_task(optimizers, rates), context())
 
     file = tmp_path / "checkpoint.safetensors"
     for stop in stops:
         with pytest.raises(KeyboardInterrupt):
-            finished(noisy_task(optimizer, rates), context(file, stop_at=stop))
+            finished(noisy_task(optimizers, rates), context(file, stop_at=stop))
     last = context(file)
-    log, found = finished(noisy_task(optimizer, rates), last)
+    log, found = finished(noisy_task(optimizers, rates), last)
 
     assert said(last) == [f"member: going on from step {stops[-1]} of 12"]
     assert log == expected_log
@@ -382,7 +389,7 @@ OTHERS: dict[str, Callable[[Path], object]] = {
     ),
     "optimiser": lambda file: train(noisy_task(adam), photographs(), HELD_OUT, SHORT, context(file)),
     "learning rate": lambda file: train(
-        noisy_task(lambda p: SGD(p, lr=0.05, momentum=0.9, weight_decay=1e-3)),
+        noisy_task(lambda network: [SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)]),
         photographs(),
         HELD_OUT,
         SHORT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,26 +41,38 @@ def moved_on(scheduler: torch.optim.lr_scheduler.LRScheduler, steps: int) -> Non
             scheduler.step()
 
 
-def flat_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimiser's state as named tensors and plain values."""
+def flat_optimizers(
+    optimizers: Sequence[torch.optim.Optimizer],
+) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """The states of optimisers as named tensors, and plain values for each."""
+    flat = [_flat(optimizer, f"optimizer{i}.") for i, optimizer in enumerate(optimizers)]
+    return {name: t for tensors, _ in flat for name, t in tensors.items()}, [plain for _, plain in flat]
+
+
+def load_optimizers(
+    optimizers: Sequence[torch.optim.Optimizer], tensors: dict[str, Tensor], plain: list[dict[str, Any]]
+) -> None:
+    """Give optimisers back what `flat_optimizers` took."""
+    for i, (optimizer, values) in enumerate(zip(optimizers, plain, strict=True)):
+        _load(optimizer, under(f"optimizer{i}.", tensors), values)
+
+
+def _flat(optimizer: torch.optim.Optimizer, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     state = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
     plain: dict[str, Any] = {"param_groups": state["param_groups"], "state": {}}
     for index, slots in state["state"].items():
         for name, value in slots.items():
             if isinstance(value, Tensor):
-                tensors[f"optimizer.{index}.{name}"] = value
+                tensors[f"{prefix}{index}.{name}"] = value
             else:
                 plain["state"].setdefault(str(index), {})[name] = value
     return tensors, plain
 
 
-def load_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], plain: dict[str, Any]
-) -> None:
-    """Give an optimiser back what `flat_optimizer` took."""
+def _load(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
     slots: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in plain["state"].items()}
-    for path, tensor in under("optimizer.", tensors).items():
+    for path, tensor in tensors.items():
         index, name = path.split(".", 1)
         slots.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({"param_groups": plain["param_groups"], "state": slots})

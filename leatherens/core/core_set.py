@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leatherens.core.progress import Advance
+
 CANDIDATES = 2048
 """Rows the greedy step looks at between two passes over all rows; they fit into a CPU's cache."""
 
@@ -20,8 +22,12 @@ COVERED = 1e-6
 """Share of the largest squared norm below which a squared distance is rounding: the row is covered."""
 
 
-def greedy_core_set(points: Tensor, count: int, *, start: int = 0) -> Tensor:
+def greedy_core_set(
+    points: Tensor, count: int, *, start: int = 0, advance: Advance = lambda taken: None
+) -> Tensor:
     """Indices (M,) of at most `count` rows of points (N, d) in the order they are taken, from row `start`.
+
+    `advance` is told how many more were taken.
 
     The exact greedy order, lazily: only the `CANDIDATES` farthest rows are followed step by step. Distances
     to what is taken only shrink, so a candidate farther than every row outside was before is the farthest of
@@ -40,12 +46,14 @@ def greedy_core_set(points: Tensor, count: int, *, start: int = 0) -> Tensor:
     taken = torch.tensor([start], device=points.device)
     nearest = torch.full_like(norms, torch.inf)  # squared distance of each row to the taken ones
     pending = taken
+    advance(1)
     while len(taken) < count:
         _bring_up_to_date(nearest, points, norms, pending)
         pending = _next_picks(points, nearest, count - len(taken), covered)
         if not len(pending):
             break
         taken = torch.cat([taken, pending])
+        advance(len(pending))
     return taken
 
 

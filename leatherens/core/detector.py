@@ -8,7 +8,7 @@ fills a bank or gathers statistics walks the images. Neither pretends to be the 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatch
@@ -61,6 +61,16 @@ class FitContext:
         """The frozen pyramids of training images, remembered from epoch to epoch and across members."""
         return self.pool.pyramids(batch, requests, keep=True)
 
+    def walk(
+        self, images: ImageSource, requests: Sequence[BackboneRequest], title: str, *, batch_size: int = 8
+    ) -> Iterator[tuple[ImageBatch, Pyramids]]:
+        """Every image once, in order, on the device, with its frozen pyramids; progress counts images."""
+        with self.progress.step(title, len(images.ids)) as advance:
+            for loaded in batches(images, batch_size):
+                batch = loaded.to(self.device)
+                yield batch, self.pyramids(batch, requests)
+                advance(len(batch))
+
 
 class Detector(Component):
     """A published technique: learns from good images only, exposes feature maps and score maps."""
@@ -68,6 +78,9 @@ class Detector(Component):
     capabilities: ClassVar[Capabilities] = Capabilities()
     default_cut: ClassVar[tuple[str, ...]] = ("*",)
     """Patterns of the feature maps that fusion takes unless a recipe says otherwise."""
+
+    size_: list[int]
+    """Height and width learned from; only detectors that learn each position remember it."""
 
     @classmethod
     def params_for(cls, effort: Effort) -> Any:
@@ -133,6 +146,14 @@ class Detector(Component):
             raise InputError(
                 f"{self.id}: expected images of height and width {divisible}at least {flags.min_size}, "
                 f"got {height} x {width}; the nearest size is {near}"
+            )
+
+    def require_learned_size(self, size: tuple[int, int]) -> None:
+        """Refuse a size other than the one learned from (`size_`): for detectors that learn each position."""
+        if tuple(size) != tuple(self.size_):
+            raise InputError(
+                f"{self.id}: learned every position of images of {self.size_[0]} x {self.size_[1]}, got "
+                f"{size[0]} x {size[1]}; bring the images to that size or fit anew"
             )
 
     def _check_observation(self, seen: Observation, batch: ImageBatch) -> None:

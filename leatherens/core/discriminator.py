@@ -39,6 +39,15 @@ def truncated_hinge(true: Tensor, fake: Tensor, margin: float = HINGE) -> Tensor
     return (margin - true).clamp_min(0).mean() + (margin + fake).clamp_min(0).mean()
 
 
+def hinge_loss(network: nn.Module, true: Tensor, fake: Tensor, margin: float = HINGE) -> Tensor:
+    """The truncated hinge of a network on rows (M, C) and (N, C), a scalar.
+
+    One pass over both, so that batch norm sees them together, as in the authors' code.
+    """
+    judged = network(torch.cat([true, fake]))
+    return truncated_hinge(judged[: len(true)], judged[len(true) :], margin)
+
+
 def with_noise(rows: Tensor, spread: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
     """Rows (M, C) plus Gaussian noise of deviation `spread` (C,) times one of `scales` (K,), per row."""
     chosen = scales[

@@ -51,9 +51,14 @@ def _mirror(pixels: Tensor, radius: int, *, dim: int) -> Tensor:
     return pixels.index_select(dim, positions)
 
 
+def neighbourhood_mean(maps: Tensor, side: int) -> Tensor:
+    """(B, C, h, w) averaged over `side` x `side` windows (odd), zeros counted beyond the border."""
+    return F.avg_pool2d(maps, side, stride=1, padding=side // 2)
+
+
 def mean_filter(pixels: Tensor, width: int) -> Tensor:
     """(B, H, W) averaged over `width` x `width` windows (odd), zeros counted beyond the border."""
-    return F.avg_pool2d(pixels[:, None], width, stride=1, padding=width // 2)[:, 0]
+    return neighbourhood_mean(pixels[:, None], width)[:, 0]
 
 
 def block_mean(maps: Tensor, factor: int) -> Tensor:

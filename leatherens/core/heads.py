@@ -19,8 +19,9 @@ from typing_extensions import Self
 from leatherens.core.component import Component
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import InputError
-from leatherens.core.geometry import Size, image_maximum, resize_scores, silence, smooth, valid_positions
+from leatherens.core.geometry import Size, image_maximum, valid_positions
 from leatherens.core.params import Params
+from leatherens.core.patches import patch_scores
 from leatherens.core.rows import RowReservoir, rows_of
 from leatherens.core.types import ScoreMap
 
@@ -71,9 +72,8 @@ class Head(Component):
             height, width = patches.shape[-2:]
             positions = None if valid is None else valid_positions(valid, (height, width))
             image = self._image_score(patches, maps, positions)
-            pixels = resize_scores(silence(patches, positions), size)
-            pixels = smooth(pixels, self.params.smoothing * min(size) / SMOOTHING_SIDE)
-        return ScoreMap(silence(pixels, valid), image)
+            sigma = self.params.smoothing * min(size) / SMOOTHING_SIDE
+            return patch_scores(patches, size, smoothing=sigma, valid=valid, image=image)
 
     @abstractmethod
     def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from leatherens.core.artifact import write_tensors
 from leatherens.core.checkpoint import (
-    flat_optimizer,
-    load_optimizer,
+    flat_optimizers,
+    load_optimizers,
     moved_on,
     read_checkpoint,
     under,
@@ -57,19 +57,20 @@ class Task:
     """What learns: a module in whose tensors everything learned lives, a loss and a judgement.
 
     loss: batch and generator of this step (for augmentation) to a scalar.
+    optimizers: one, or one for each group of weights that has its own rule; stepped one after the other.
     judge: batch of validation images to (B,) values, smaller is better; the module is in eval mode.
         `None` keeps the last state.
-    scheduler: stepped after every gradient step.
+    schedulers: stepped after every gradient step.
     identity: whatever else makes it this training, such as the options behind the loss; a checkpoint of
         another identity is not gone on from.
     """
 
     name: str
     module: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: Sequence[torch.optim.Optimizer]
     loss: Callable[[ImageBatch, torch.Generator], Tensor]
     judge: Callable[[ImageBatch, torch.Generator], Tensor] | None = None
-    scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
+    schedulers: Sequence[torch.optim.lr_scheduler.LRScheduler] = ()
     identity: str = ""
 
 
@@ -189,11 +190,13 @@ class _Trainer:
         value = float(loss.detach())
         if value - value != 0:
             raise self._diverged("the loss", step)
-        self.task.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.task.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.task.optimizer.step()
-        if self.task.scheduler is not None:
-            self.task.scheduler.step()
+        for optimizer in self.task.optimizers:
+            optimizer.step()
+        for scheduler in self.task.schedulers:
+            scheduler.step()
         self.log.losses.append(value)
 
     def _order(self, step: int) -> Sequence[int]:
@@ -238,7 +241,7 @@ class _Trainer:
 
     def _diverged(self, what: str, step: int) -> TrainingError:
         self._finish()
-        rate = self.task.optimizer.param_groups[0]["lr"]
+        rate = max(group["lr"] for optimizer in self.task.optimizers for group in optimizer.param_groups)
         good = (
             f"the last good state is of step {self.log.best_step}"
             if self.best
@@ -271,8 +274,8 @@ class _Trainer:
     def _write(self, path: Path) -> None:
         tensors = {f"module.{k}": v for k, v in self.task.module.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
-        moments, plain = flat_optimizer(self.task.optimizer)
-        note = {"log": self.log.as_json(), "optimizer": plain, "key": self.key}
+        moments, plain = flat_optimizers(self.task.optimizers)
+        note = {"log": self.log.as_json(), "optimizers": plain, "key": self.key}
         write_tensors(path, tensors | moments, {"note": json.dumps(note)})
 
     def _resume(self) -> None:
@@ -288,9 +291,9 @@ class _Trainer:
         self.log = TrainingLog.from_json(note["log"])
         self.task.module.load_state_dict(under("module.", tensors))
         self.best = under("best.", tensors)
-        if self.task.scheduler is not None:
-            moved_on(self.task.scheduler, self._done)
-        load_optimizer(self.task.optimizer, tensors, note["optimizer"])
+        for scheduler in self.task.schedulers:
+            moved_on(scheduler, self._done)
+        load_optimizers(self.task.optimizers, tensors, note["optimizers"])
         self.context.progress.say(
             f"{self.task.name}: going on from step {self._done} of {self.schedule.steps}"
         )
@@ -299,10 +302,12 @@ class _Trainer:
         """Changes with anything that would make this another training."""
         task = self.task
         shapes = [(name, tuple(t.shape)) for name, t in task.module.state_dict().items()]
-        groups = [{k: v for k, v in g.items() if k != "params"} for g in task.optimizer.param_groups]
+        groups = [
+            {k: v for k, v in g.items() if k != "params"} for o in task.optimizers for g in o.param_groups
+        ]
         parts = [
             (task.name, task.identity, str(self.schedule), str(shapes)),
-            (type(task.optimizer).__name__, str(groups), type(task.scheduler).__name__),
+            (*(type(part).__name__ for part in (*task.optimizers, *task.schedulers)), str(groups)),
             (str(self.images.size), *self.images.ids, "validation", *self.validation.ids),
         ]
         return str(derive(self.context.seed, *(text for part in parts for text in part)))

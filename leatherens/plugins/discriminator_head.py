@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from leatherens.core.detector import FitContext
-from leatherens.core.discriminator import Discriminator, truncated_hinge, with_noise
+from leatherens.core.discriminator import Discriminator, hinge_loss, with_noise
 from leatherens.core.errors import TrainingError
 from leatherens.core.heads import GoodMaps, Head, HeadParams
 from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
@@ -94,7 +94,9 @@ class DiscriminatorHead(Head):
                 picked = torch.randint(
                     len(rows), (self.params.batch_rows,), generator=draw, device=rows.device
                 )
-                loss = _loss(network.train(), rows[picked], with_noise(rows[picked], spread, scales, draw))
+                loss = hinge_loss(
+                    network.train(), rows[picked], with_noise(rows[picked], spread, scales, draw)
+                )
                 self._descend(optimizer, loss, step)
                 if step % every == 0 or step == self.params.steps:
                     losses.append(_judge(network.eval(), held_out, held_out_fake))
@@ -117,12 +119,6 @@ class DiscriminatorHead(Head):
         optimizer.step()
 
 
-def _loss(network: Discriminator, true: Tensor, fake: Tensor) -> Tensor:
-    """One pass over both halves, so that batch norm sees them together, as in the paper's code."""
-    judged_true, judged_fake = network(torch.cat([true, fake])).chunk(2)
-    return truncated_hinge(judged_true, judged_fake)
-
-
 @torch.inference_mode()
 def _judge(network: Discriminator, true: Tensor, fake: Tensor) -> float:
-    return float(truncated_hinge(network(true), network(fake)))
+    return float(hinge_loss(network, true, fake))

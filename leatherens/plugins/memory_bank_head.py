@@ -15,12 +15,10 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import Self
 
-from leatherens.core.core_set import greedy_core_set, projected
 from leatherens.core.detector import FitContext
-from leatherens.core.geometry import image_maximum
 from leatherens.core.heads import GoodMaps, Head, HeadParams
-from leatherens.core.neighbours import NeighbourSearch, reweighted
-from leatherens.core.randomness import numpy_generator, torch_generator
+from leatherens.core.memory_bank import MemoryBank, thinned
+from leatherens.core.randomness import derive, numpy_generator
 from leatherens.core.rows import RowReservoir
 
 
@@ -51,16 +49,18 @@ class MemoryBankHead(Head):
     def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
         sample = numpy_generator(context.seed, self.id, "positions")
         rows = self.gather(maps, RowReservoir(self.params.max_positions, sample)).to(context.device)
-        count = min(math.ceil(len(rows) * self.params.core_set), self.params.max_rows)
-        if count < len(rows):
-            matrix = torch_generator(context.seed, self.id, "projection")
-            start = int(sample.integers(len(rows)))
-            rows = rows[greedy_core_set(projected(rows, self.params.projection, matrix), count, start=start)]
-        self.bank_ = rows
+        self.bank_ = thinned(
+            rows,
+            min(math.ceil(len(rows) * self.params.core_set), self.params.max_rows),
+            projection=self.params.projection,
+            seed=derive(context.seed, self.id, "core set"),
+            progress=context.progress,
+            name=self.id,
+        )
         self._build()
 
     def _build(self) -> None:
-        self._search = NeighbourSearch(self.bank_)
+        self._bank = MemoryBank(self.bank_)
 
     def to(self, device: torch.device | str) -> Self:
         """Move the bank; the index is made anew where it now lies."""
@@ -69,29 +69,9 @@ class MemoryBankHead(Head):
         return moved
 
     def _score(self, maps: Tensor) -> Tensor:
-        batch, channels, height, width = maps.shape
-        rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)  # (B, C, h, w) -> (B*h*w, C)
-        found = self._search.nearest(rows, min(self.params.neighbours, len(self.bank_)))
-        return found.distances.mean(dim=1).view(batch, height, width)
+        batch, _, height, width = maps.shape
+        distances = self._bank.nearest(maps, self.params.neighbours).distances
+        return distances.mean(dim=1).view(batch, height, width)
 
     def _image_score(self, patches: Tensor, maps: Tensor, positions: Tensor | None) -> Tensor:
-        support = min(self.params.reweight, len(self.bank_))
-        if support <= 1:
-            return image_maximum(patches, positions)
-        seen = patches if positions is None else patches.masked_fill(~positions, -math.inf)
-        score, worst = seen.flatten(1).max(dim=1)  # (B,) each
-        rows = maps.flatten(2)[torch.arange(len(maps), device=maps.device), :, worst]  # (B, C)
-        return reweighted(score, *self._support(rows, support))
-
-    def _support(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Distances (B,) to each row's nearest bank row, and (B, count) to that bank row's neighbours."""
-        found = self._search.nearest(rows)
-        own = found.indices[:, 0]
-        around = self._search.nearest(self.bank_[own], count).indices  # (B, count)
-        around = torch.where((around == own[:, None]).any(dim=1, keepdim=True), around, _first(around, own))
-        return found.distances[:, 0], (rows[:, None] - self.bank_[around]).norm(dim=2)
-
-
-def _first(around: Tensor, own: Tensor) -> Tensor:
-    """`around` with the bank row itself in front: where rows coincide, the search may name only its twins."""
-    return torch.cat([own[:, None], around[:, :-1]], dim=1)
+        return self._bank.image_scores(patches, maps, positions, reweight=self.params.reweight)

@@ -168,7 +168,7 @@ class STFPM(Detector):
             weight_decay=options.weight_decay,
         )
         identity = f"{options!r} {self.teacher_}"
-        return Task(self.id, self.student_, optimizer, loss=loss, judge=judge, identity=identity)
+        return Task(self.id, self.student_, [optimizer], loss=loss, judge=judge, identity=identity)
 
     def _student(self, batch: ImageBatch) -> Sequence[Tensor]:
         maps: Any = self.student_(normalise(batch.pixels, self.mean_, self.std_))

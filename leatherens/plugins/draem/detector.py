@@ -192,7 +192,7 @@ class DRAEM(Detector):
         milestones = [schedule.steps * 8 // 10, schedule.steps * 9 // 10]
         rates = torch.optim.lr_scheduler.MultiStepLR(adam, milestones, gamma=0.2)
         judges = judge if self.params.keep == "best" else None
-        return Task(self.id, self.networks_, adam, loss, judges, rates)
+        return Task(self.id, self.networks_, [adam], loss, judges, [rates])
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         image = batch.pixels.contiguous(memory_format=torch.channels_last)
