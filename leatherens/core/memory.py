@@ -10,9 +10,9 @@ def refuse_beyond(limit_mb: int, size: int, *, owner: str, what: str, remedy: st
 
     what: would be that large, "the bank (250000 rows of 1024 numbers)". remedy: options that make it smaller.
 
-    >>> refuse_beyond(1, 3 << 20, owner="padim", what="the bank", remedy="size 128")
+    >>> refuse_beyond(1, 3 << 20, owner="a", what="the bank", remedy="size 128")
     Traceback (most recent call last):
-    leatherens.core.errors.ConfigError: padim: the bank needs 3 MB, memory_mb is 1; try size 128 or more memory_mb
+    leatherens.core.errors.ConfigError: a: the bank needs 3 MB, memory_mb is 1; try size 128 or more memory_mb
     """
     needed = -(-size // 2**20)
     if needed > limit_mb:
