@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from leatherens.core.errors import ConfigError, did_you_mean
 
@@ -15,6 +15,15 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
+
+def _odd(side: int) -> int:
+    if side % 2 == 0:
+        raise ValueError("expected an odd number, so that the window has a middle")
+    return side
+
+
+OddSide = Annotated[PositiveInt, AfterValidator(_odd)]
+"""Side of a window centred on a position."""
 
 P = TypeVar("P", bound=BaseModel)
 

@@ -76,6 +76,15 @@ def locally_aware(
     return stacked if bins is None else pooled_channels(stacked, bins)
 
 
+def described_channels(channels: Sequence[int], level_bins: int | None, bins: int | None) -> int:
+    """Channels of `locally_aware` on levels of these channels.
+
+    >>> described_channels((512, 1024), 1024, 1024), described_channels((40, 112), None, None)
+    (1024, 152)
+    """
+    return bins or sum(level_bins or wide for wide in channels)
+
+
 def patch_scores(
     patches: Tensor,
     size: Size,

@@ -7,7 +7,12 @@ from leatherens.core.hookspecs import Register, hookimpl
 
 @hookimpl
 def register_detectors(register: Register) -> None:
-    """Two complementary techniques: compared features and segmented reconstructions."""
+    """Remembered patches, compared features, segmented reconstructions."""
+    register(
+        "patchcore",
+        "leatherens.plugins.patchcore:PatchCore",
+        summary="distance to the nearest patch of a thinned memory of good ones",
+    )
     register("stfpm", "leatherens.plugins.stfpm:STFPM", summary="student-teacher feature pyramid matching")
     register(
         "draem",
