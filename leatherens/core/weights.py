@@ -93,10 +93,12 @@ class WeightFinder:
 
 def _no_weights(model: str, looked: Sequence[str]) -> str:
     places = "".join(f"\n  - {place}" for place in looked)
+    installed = model == DEFAULT_MODEL
+    last = "reinstall leatherens" if installed else f"take the backbone that is always there, {DEFAULT_MODEL}"
     return (
         f"no pretrained weights for '{model}'. Looked at:{places}\n"
         f"Three ways out: give a file or folder with --weights (or LEATHERENS_WEIGHTS); allow the hub with "
-        f"--allow-download; or take the backbone that is always there, {DEFAULT_MODEL}."
+        f"--allow-download; or {last}."
     )
 
 
