@@ -21,7 +21,7 @@ from leatherens.core.backbones import (
     normalise,
     untrained_pyramid,
 )
-from leatherens.core.errors import ConfigError, WeightsError
+from leatherens.core.errors import ConfigError, InputError, WeightsError
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import ImageBatch
 from leatherens.core.weights import Backbone, WeightFinder, Weights, load_tensors, read_weights
@@ -441,6 +441,17 @@ def test_pool__feeds_normalised_pixels(file: Path) -> None:
         expected = pyramid.eval()(batch.pixels * 2 - 1)[0]  # (x - 0.5) / 0.5
 
     assert torch.allclose(pool_with(file).pyramids(batch, [request])[request].maps[0], expected, atol=1e-5)
+
+
+def test_pool__refuses_a_size_the_model_cannot_read_naming_the_one_it_was_made_for() -> None:
+    pool = BackbonePool(WeightFinder())
+    request = BackboneRequest("test_vit", (0, 1), "random")
+    with pytest.raises(InputError) as caught:
+        pool.pyramids(ImageBatch(torch.rand(1, 3, 57, 96), ("a",)), [request])
+    assert str(caught.value) == (
+        "test_vit: cannot read images of 57 x 96 (Input height (57) should be divisible by patch size (16)); "
+        "it was made for 160 x 160: choose that size or another backbone"
+    )
 
 
 def test_normalise__is_per_channel() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leatherens.core.errors import ConfigError, did_you_mean
+from leatherens.core.errors import ConfigError, InputError, did_you_mean
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import FeatureMaps, ImageBatch
 from leatherens.core.weights import DEFAULT_MODEL, WeightFinder, load_tensors
@@ -213,8 +213,13 @@ class BackbonePool:
         return dict(zip(loaded.layers, maps, strict=True))
 
     def _forward(self, loaded: _Loaded, pixels: Tensor) -> tuple[Tensor, ...]:
-        with torch.no_grad():  # not inference_mode: its tensors could not stand in a loss
-            maps = loaded.module(loaded.spec.normalise(pixels.to(self.device)))
+        try:
+            with torch.no_grad():  # not inference_mode: its tensors could not stand in a loss
+                maps = loaded.module(loaded.spec.normalise(pixels.to(self.device)))
+        except torch.OutOfMemoryError:
+            raise
+        except (AssertionError, RuntimeError) as error:  # how timm's models refuse a size
+            raise InputError(_size_refused(loaded.module, pixels, error)) from None
         return tuple(m.float() for m in maps)
 
     def _load(self, model: str, weights: str, layers: tuple[int, ...]) -> _Loaded:
@@ -226,7 +231,7 @@ class BackbonePool:
             load_tensors(module, found, model)
             origin = found.origin
         module = module.eval().requires_grad_(False).to(self.device)
-        config = module.pretrained_cfg if hasattr(module, "pretrained_cfg") else module.default_cfg
+        config = _config(module)
         spec = PyramidSpec(
             channels=tuple(module.feature_info.channels()),
             strides=tuple(module.feature_info.reduction()),
@@ -236,6 +241,23 @@ class BackbonePool:
             fingerprint=fingerprint(module.state_dict()),
         )
         return _Loaded(module, layers, spec)
+
+
+def _size_refused(module: Any, pixels: Tensor, error: Exception) -> str:
+    config = _config(module)
+    size, made_for = (
+        " x ".join(str(side) for side in sides[-2:]) for sides in (pixels.shape, config["input_size"])
+    )
+    return (
+        f"{config['architecture']}: cannot read images of {size} ({str(error).rstrip('.')}); it was made for "
+        f"{made_for}: choose that size or another backbone"
+    )
+
+
+def _config(module: Any) -> dict[str, Any]:
+    """What timm knows of a pretrained model: its preprocessing, its size, its name."""
+    found: dict[str, Any] = module.pretrained_cfg if hasattr(module, "pretrained_cfg") else module.default_cfg
+    return found
 
 
 def _select(request: BackboneRequest, levels: Mapping[int, Tensor]) -> FeatureMaps:
