@@ -11,6 +11,13 @@ from leatherens.testing import parametrize_members
 HOST = PluginHost(installed=False)
 
 TINY: dict[str, dict[str, Any]] = {
+    "patchcore": {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "pretrain_embed_dimension": None,
+        "target_embed_dimension": None,
+    },
+    "reverse-distillation": {"backbone": "test_resnet", "layers": [0, 1], "batch_size": 4, "steps": 30},
     "stfpm": {"backbone": "test_resnet", "layers": [0, 1], "batch_size": 4, "steps": 30},
     "draem": {
         "width": 4,

@@ -13,6 +13,11 @@ def register_detectors(register: Register) -> None:
         "leatherens.plugins.patchcore:PatchCore",
         summary="distance to the nearest patch of a thinned memory of good ones",
     )
+    register(
+        "reverse-distillation",
+        "leatherens.plugins.reverse_distillation:ReverseDistillation",
+        summary="a teacher's features regenerated from a narrow code",
+    )
     register("stfpm", "leatherens.plugins.stfpm:STFPM", summary="student-teacher feature pyramid matching")
     register(
         "draem",
