@@ -18,16 +18,17 @@ from leatherens.core.detector import Effort, FitContext
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.leather import good_hide
 from leatherens.core.randomness import numpy_generator
-from leatherens.core.types import ImageBatch, ImagesInMemory, Observation
-from leatherens.core.weights import WeightFinder
-from leatherens.plugins.reverse_distillation import ReverseDistillation
-from leatherens.plugins.reverse_distillation.detector import (
+from leatherens.core.reverse import (
+    ReverseNetworks,
     distances,
     flattened_loss,
+    plan_for,
     positionwise_loss,
     summed_map,
 )
-from leatherens.plugins.reverse_distillation.networks import ReverseNetworks, plan_for
+from leatherens.core.types import ImageBatch, ImagesInMemory, Observation
+from leatherens.core.weights import WeightFinder
+from leatherens.plugins.reverse_distillation import ReverseDistillation
 
 TINY: dict[str, Any] = {
     "backbone": "test_resnet",

@@ -39,6 +39,9 @@ CHECKPOINT_SECONDS = 20.0
 """At most this much training is lost to a power cut; Ctrl-C loses none."""
 
 
+MOST_VALIDATIONS = 10
+
+
 class Schedule(Params):
     """How long to train and when to stop.
 
@@ -50,6 +53,26 @@ class Schedule(Params):
     batch_size: PositiveInt
     validate_every: PositiveInt
     patience: PositiveInt | None = None
+
+    @classmethod
+    def over(
+        cls,
+        images: int,
+        *,
+        batch_size: int,
+        epochs: int,
+        steps: int | None = None,
+        patience: int | None = None,
+    ) -> Schedule:
+        """`epochs` walks through so many images, validated after each, or `steps` in all in their place.
+
+        Fewer images than a batch holds make a batch. Where `steps` bound the training it is validated
+        `MOST_VALIDATIONS` times at most: on few images it would otherwise validate more than it learns.
+        """
+        batch = min(batch_size, images)
+        epoch = -(-images // batch)
+        every = epoch if steps is None else max(epoch, steps // MOST_VALIDATIONS)
+        return cls(steps=steps or epochs * epoch, batch_size=batch, validate_every=every, patience=patience)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,6 @@ from leatherens.core.training import Schedule, Task, train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 
-MOST_VALIDATIONS = 10
-"""Where `steps` bound the training; on few images it would otherwise validate more than it learns."""
-
 
 def unit_features(maps: Sequence[Tensor]) -> list[Tensor]:
     """Each (B, C, h, w) divided by its length over channels; a zero vector stays zero."""
@@ -142,12 +139,10 @@ class STFPM(Detector):
         self.log_ = log.as_json()
 
     def _schedule(self, count: int) -> Schedule:
-        options = self.params
-        batch = min(options.batch_size, count)
-        epoch = -(-count // batch)
-        steps = options.steps or options.epochs * epoch
-        every = epoch if options.steps is None else max(epoch, steps // MOST_VALIDATIONS)
-        return Schedule(steps=steps, batch_size=batch, validate_every=every, patience=options.patience)
+        o = self.params
+        return Schedule.over(
+            count, batch_size=o.batch_size, epochs=o.epochs, steps=o.steps, patience=o.patience
+        )
 
     def _task(self, request: BackboneRequest, context: FitContext) -> Task:
         options = self.params

@@ -1,8 +1,9 @@
-"""What learns in reverse distillation: a bottleneck that fuses a pyramid into one code, and its decoder.
+"""Reverse distillation: a bottleneck folds a teacher's pyramid into one code, a decoder regenerates it.
 
 Deng and Li, CVPR 2022, sections 3.2 and 3.3, with the layers of the authors' code. Everything follows from
 the channels of the pyramid and the kind of its residual blocks, so that any pyramid whose levels halve can be
-a teacher; of ResNet-18 and WideResNet-50-2 the sizes are the published ones.
+a teacher; of ResNet-18 and WideResNet-50-2 the sizes are the published ones. Shared by the detectors that
+learn this way: RD4AD itself and RD++.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from leatherens.core.geometry import Size, resize
 
 Step = Literal["same", "down", "up"]
 """What a block does to height and width: leaves them, halves them, doubles them."""
@@ -157,3 +160,33 @@ class ReverseNetworks(nn.Module):
         """The code, and the levels regenerated from it."""
         code = self.bottleneck(levels)
         return code, self.decoder(code)
+
+
+def flattened_loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
+    """(B,): 1 - cosine of whole levels as one vector an image, summed over levels.
+
+    The authors' code. The paper's equation 2 averages the cosine of each position, which weighs faint
+    positions like strong ones.
+    """
+    pairs = zip(teacher, student, strict=True)
+    return torch.stack([1 - F.cosine_similarity(t.flatten(1), s.flatten(1)) for t, s in pairs]).sum(dim=0)
+
+
+def positionwise_loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
+    """(B,): 1 - cosine of each position, averaged over positions, summed over levels (equation 2)."""
+    return torch.stack([d.mean(dim=(1, 2)) for d in distances(teacher, student)]).sum(dim=0)
+
+
+LOSSES = {"flattened": flattened_loss, "positions": positionwise_loss}
+
+
+def distances(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> list[Tensor]:
+    """1 - cosine over channels per position (equation 1): (B, h, w) in 0..2, one per level."""
+    return [1 - F.cosine_similarity(t, s) for t, s in zip(teacher, student, strict=True)]
+
+
+def summed_map(levels: Sequence[Tensor], size: Size) -> Tensor:
+    """(B, H, W): the levels brought to `size` with aligned corners, as in the authors' code, and added."""
+    return torch.stack([resize(level[:, None], size, align_corners=True)[:, 0] for level in levels]).sum(
+        dim=0
+    )

@@ -1,0 +1,154 @@
+"""What detectors that distil in reverse share: the sizes they take, how they score, what they expose."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
+from leatherens.core.capabilities import Capabilities
+from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
+from leatherens.core.errors import ConfigError, InputError
+from leatherens.core.geometry import image_maximum, silence, smooth
+from leatherens.core.params import Params
+from leatherens.core.randomness import seeded_construction
+from leatherens.core.reverse import distances, summed_map
+from leatherens.core.training import Schedule, Task, train
+from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
+from leatherens.core.weights import DEFAULT_MODEL
+
+Teach: TypeAlias = Callable[[ImageBatch], Sequence[Tensor]]
+"""The frozen teacher's levels of a batch."""
+
+
+class ReverseParams(Params):
+    """Deng and Li, CVPR 2022, section 4, and the authors' code.
+
+    steps: gradient steps in all, in place of `epochs`. crop: learn on random squares of this side.
+    """
+
+    backbone: str = "wide_resnet50_2"
+    layers: Annotated[tuple[int, ...], Field(min_length=2)] = (1, 2, 3)
+    weights: str = "pretrained"
+    epochs: PositiveInt = 200
+    batch_size: Annotated[int, Field(ge=2)] = 16
+    learning_rate: PositiveFloat = 5e-3
+    betas: tuple[float, float] = (0.5, 0.999)
+    smoothing: NonNegativeFloat = 4.0
+    """Sigma of the Gaussian over the score map, in pixels."""
+    steps: PositiveInt | None = None
+    crop: Annotated[int | None, Field(ge=64, multiple_of=32)] = None
+    keep: Literal["last", "best"] = "last"
+    """The last state, as published, or the one of the smallest loss on validation images."""
+    patience: PositiveInt | None = None
+    """Only with keep=best: validations without a better one before stopping."""
+
+
+class ReverseDetector(Detector):
+    """Regenerates a teacher's levels from a code; the score is 1 - cosine, summed over levels."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        multiple_of=32, min_size=64, min_images=2, trains=True
+    )
+    default_cut: ClassVar[tuple[str, ...]] = ("difference*",)
+
+    class Params(ReverseParams):
+        """Those all of them share."""
+
+    networks_: nn.Module
+    """From the teacher's levels to the code and the regenerated levels."""
+
+    @classmethod
+    def params_for(cls, effort: Effort) -> Any:
+        """At quick effort the backbone that is always there, fewer steps and small batches of squares."""
+        if effort is Effort.full:
+            return cls.Params()
+        return cls.Params(backbone=DEFAULT_MODEL, batch_size=8, steps=300, crop=128)
+
+    def backbones(self) -> tuple[BackboneRequest, ...]:
+        """The teacher."""
+        options = self.params
+        return (BackboneRequest(options.backbone, options.layers, options.weights),)
+
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """Per level what separates unit features of teacher and decoder, and 1 - their cosine; the code."""
+        self.require_fitted("features")
+        levels = list(enumerate(zip(self.channels_, self.strides_, strict=True), start=1))
+        return (
+            *(FeatureSpec(f"{self.id}/difference{i}", c, s) for i, (c, s) in levels),
+            *(FeatureSpec(f"{self.id}/distance{i}", 1, s) for i, (_, s) in levels),
+            FeatureSpec(f"{self.id}/code", 2 * self.channels_[-1], 2 * self.strides_[-1]),
+        )
+
+    @abstractmethod
+    def _networks(self) -> nn.Module:
+        """What learns, for levels of `channels_`."""
+
+    @abstractmethod
+    def _task(self, teach: Teach, context: FitContext) -> Task:
+        """How it learns; the identity is filled in."""
+
+    def _build(self) -> None:
+        self.networks_ = self._networks().to(memory_format=torch.channels_last)
+
+    def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        (request,) = self.backbones()
+        spec = context.pool.spec(request)
+        self._remember(spec)
+        self._check_grid(images.size)
+        with seeded_construction(context.seed, self.id):
+            self._build()
+        self.networks_.to(context.device)
+
+        def teach(batch: ImageBatch) -> Sequence[Tensor]:
+            whole = batch.size == images.size  # crops differ at each step: not worth remembering
+            return context.pool.pyramids(batch, [request], keep=whole)[request].maps
+
+        task = self._task(teach, context)
+        self.log_ = train(task, images, validation, self._schedule(len(images.ids)), context).as_json()
+
+    def _remember(self, spec: PyramidSpec) -> None:
+        if any(2 * fine != coarse for fine, coarse in pairwise(spec.strides)):
+            raise ConfigError(
+                f"{self.id}: expected levels of which each has half the height and width of the one before, "
+                f"{self.params.backbone} gives strides {spec.strides} at layers {self.params.layers}"
+            )
+        self.channels_, self.strides_ = list(spec.channels), list(spec.strides)
+        self.teacher_ = spec.fingerprint
+
+    def _check_grid(self, size: tuple[int, int]) -> None:
+        coarsest = 2 * self.strides_[-1]
+        if size[0] % coarsest or size[1] % coarsest:
+            raise InputError(
+                f"{self.id}: expected images of height and width divisible by {coarsest}, twice the stride "
+                f"of the deepest level of {self.params.backbone}, got {size[0]} x {size[1]}"
+            )
+
+    def _schedule(self, count: int) -> Schedule:
+        o = self.params
+        return Schedule.over(
+            count, batch_size=o.batch_size, epochs=o.epochs, steps=o.steps, patience=o.patience
+        )
+
+    def _regenerated(self, teacher: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        code, levels = self.networks_(teacher)
+        return code.float(), [level.float() for level in levels]
+
+    def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
+        (request,) = self.backbones()
+        self._check_grid(batch.size)
+        teacher = pyramids[request].maps
+        code, student = self._regenerated(teacher)
+        differences = [F.normalize(t) - F.normalize(s) for t, s in zip(teacher, student, strict=True)]
+        levels = distances(teacher, student)
+        names = tuple(spec.name for spec in self.features())
+        maps = FeatureMaps((*differences, *(level[:, None] for level in levels), code), names)
+        pixels = smooth(silence(summed_map(levels, batch.size), batch.valid), self.params.smoothing)
+        return Observation(maps, ScoreMap(pixels, image_maximum(pixels, batch.valid)))

@@ -1,0 +1,51 @@
+"""Reverse distillation (Deng and Li, CVPR 2022): a decoder regenerates a teacher's features from a code.
+
+What good leather never shows does not survive the code's narrow passage, so that the decoder's features
+differ from the teacher's where something is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from leatherens.core.detector import FitContext
+from leatherens.core.reverse import ReverseNetworks, flattened_loss, plan_for, positionwise_loss
+from leatherens.core.reverse_detector import ReverseDetector, ReverseParams, Teach
+from leatherens.core.synthesis.crops import random_crops
+from leatherens.core.training import Task
+from leatherens.core.types import ImageBatch
+
+LOSSES = {"flattened": flattened_loss, "positions": positionwise_loss}
+
+
+class ReverseDistillation(ReverseDetector):
+    """A decoder that regenerates a teacher's features from a narrow code; the score is where it cannot."""
+
+    id: ClassVar[str] = "reverse-distillation"
+
+    class Params(ReverseParams):
+        """The published settings."""
+
+        loss: Literal["flattened", "positions"] = "flattened"
+        """Cosine of whole levels, as in the authors' code, or of each position, as in the paper."""
+
+    def _networks(self) -> nn.Module:
+        return ReverseNetworks(self.channels_, plan_for(self.params.backbone, len(self.channels_)))
+
+    def _task(self, teach: Teach, context: FitContext) -> Task:
+        options = self.params
+        lost = LOSSES[options.loss]
+
+        def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+            return judge(random_crops(batch, options.crop, generator), generator).mean()
+
+        def judge(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+            teacher = teach(batch)
+            return lost(teacher, self._regenerated(teacher)[1])
+
+        adam = torch.optim.Adam(self.networks_.parameters(), lr=options.learning_rate, betas=options.betas)
+        judges = judge if options.keep == "best" else None
+        return Task(self.id, self.networks_, [adam], loss, judges, identity=f"{options!r} {self.teacher_}")
