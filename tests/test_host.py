@@ -87,7 +87,7 @@ def only(host: PluginHost) -> PluginInfo:
 BUILTIN = {
     "backbones": ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"),
     "calibrators": ("conformal",),
-    "detectors": ("draem", "stfpm"),
+    "detectors": ("cfa", "cse", "draem", "patchcore", "reverse-distillation", "simplenet", "stfpm"),
     "fusion_blocks": ("global", "independent"),
     "heads": ("discriminator", "memory-bank"),
     "readers": ("folder", "mvtec-ad"),
@@ -420,8 +420,9 @@ def test_unknown_id__suggests_the_nearest_and_lists_all() -> None:
     with pytest.raises(UnknownPlugin) as caught:
         PluginHost(installed=False).detectors().entry("stfmp")
 
-    assert str(caught.value) == "no detector 'stfmp'; did you mean 'stfpm'? (detectors: draem, stfpm)"
-    assert (caught.value.id, caught.value.candidates) == ("stfmp", ("draem", "stfpm"))
+    listed = ", ".join(BUILTIN["detectors"])
+    assert str(caught.value) == f"no detector 'stfmp'; did you mean 'stfpm'? (detectors: {listed})"
+    assert (caught.value.id, caught.value.candidates) == ("stfmp", BUILTIN["detectors"])
 
 
 def test_unknown_id__like_nothing_known_lists_all() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,17 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
+from small_leather import context, learned, leather, seen
 from torch import Tensor
 
 from leatherens.core.artifact import read_state, write_state
-from leatherens.core.backbones import BackbonePool, BackboneRequest
+from leatherens.core.backbones import BackboneRequest
 from leatherens.core.core_set import greedy_core_set
 from leatherens.core.detector import Effort, FitContext, observe_all
 from leatherens.core.errors import ConfigError, InputError
-from leatherens.core.leather import good_hide
 from leatherens.core.memory_bank import MemoryBank
 from leatherens.core.neighbours import reweighted
-from leatherens.core.randomness import numpy_generator
-from leatherens.core.types import ImageBatch, ImagesInMemory, Observation
-from leatherens.core.weights import WeightFinder
+from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.plugins.patchcore import PatchCore
 
 MODEL = "test_resnet"
@@ -38,26 +35,9 @@ TINY: dict[str, Any] = {
 }
 
 
-def leather(count: int, *, size: tuple[int, int] = (64, 96), seed: int = 0) -> ImageBatch:
-    hides = [
-        good_hide(numpy_generator(seed, "hide", i), scenario="one-colour", size=size) for i in range(count)
-    ]
-    pixels = torch.from_numpy(np.stack(hides)).permute(0, 3, 1, 2).float() / 255
-    return ImageBatch(pixels, tuple(f"hide{i}" for i in range(count)))
-
-
-def context(**changes: Any) -> FitContext:
-    return replace(FitContext(BackbonePool(WeightFinder()), seed=3), **changes)
-
-
 def fitted(images: ImageBatch, found: FitContext | None = None, **options: Any) -> PatchCore:
     detector = PatchCore(PatchCore.Params(**{**TINY, **options}))
-    held_out = ImagesInMemory(leather(2, size=images.size, seed=9))
-    return detector.fit(ImagesInMemory(images), validation=held_out, context=found or context())
-
-
-def seen(detector: PatchCore, batch: ImageBatch) -> Observation:
-    return detector.observe(batch, context().pool.pyramids(batch, detector.backbones()))
+    return learned(detector, images, found)
 
 
 def levels(batch: ImageBatch) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 
 from leatherens.core.randomness import (
     derive,
+    kept_python_random,
     numpy_generator,
     numpy_generators,
     seeded_construction,
@@ -84,3 +86,11 @@ def test_seeded_construction__puts_the_global_state_back_after_an_error_too() ->
     with pytest.raises(ZeroDivisionError):
         fail()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_kept_python_random__puts_the_global_generator_back_also_after_an_error() -> None:
+    before = random.getstate()
+    with pytest.raises(ValueError, match="on purpose"), kept_python_random():
+        random.seed(5)
+        raise ValueError("on purpose")
+    assert random.getstate() == before

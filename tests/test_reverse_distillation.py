@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from small_leather import learned, leather, seen
 from torch import Tensor, nn
 
 from leatherens.core.artifact import read_state, write_state
-from leatherens.core.backbones import BackbonePool, FeatureCache
-from leatherens.core.detector import Effort, FitContext
+from leatherens.core.detector import Effort
 from leatherens.core.errors import ConfigError, InputError
-from leatherens.core.leather import good_hide
-from leatherens.core.randomness import numpy_generator
 from leatherens.core.reverse import (
     ReverseNetworks,
     distances,
@@ -26,8 +23,7 @@ from leatherens.core.reverse import (
     positionwise_loss,
     summed_map,
 )
-from leatherens.core.types import ImageBatch, ImagesInMemory, Observation
-from leatherens.core.weights import WeightFinder
+from leatherens.core.types import ImageBatch
 from leatherens.plugins.reverse_distillation import ReverseDistillation
 
 TINY: dict[str, Any] = {
@@ -39,26 +35,9 @@ TINY: dict[str, Any] = {
 }
 
 
-def leather(count: int, *, size: tuple[int, int] = (64, 96), seed: int = 0) -> ImageBatch:
-    hides = [
-        good_hide(numpy_generator(seed, "hide", i), scenario="one-colour", size=size) for i in range(count)
-    ]
-    pixels = torch.from_numpy(np.stack(hides)).permute(0, 3, 1, 2).float() / 255
-    return ImageBatch(pixels, tuple(f"hide{i}" for i in range(count)))
-
-
-def context(**changes: Any) -> FitContext:
-    return replace(FitContext(BackbonePool(WeightFinder(), cache=FeatureCache()), seed=3), **changes)
-
-
 def fitted(images: ImageBatch, **options: Any) -> ReverseDistillation:
     detector = ReverseDistillation(ReverseDistillation.Params(**{**TINY, **options}))
-    held_out = ImagesInMemory(leather(2, size=images.size, seed=9))
-    return detector.fit(ImagesInMemory(images), validation=held_out, context=context())
-
-
-def seen(detector: ReverseDistillation, batch: ImageBatch) -> Observation:
-    return detector.observe(batch, context().pool.pyramids(batch, detector.backbones()))
+    return learned(detector, images)
 
 
 @pytest.fixture(scope="module")

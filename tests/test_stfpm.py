@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +9,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from small_leather import Interrupted, context, learned, leather
 from torch import Tensor
 
 from leatherens.core.artifact import read_state, write_state
-from leatherens.core.backbones import BackbonePool, FeatureCache, untrained_pyramid
+from leatherens.core.backbones import untrained_pyramid
 from leatherens.core.detector import Effort, FeatureSpec, FitContext, observe_all
 from leatherens.core.errors import ArtifactError, ConfigError, InputError
-from leatherens.core.leather import good_hide
-from leatherens.core.progress import Advance, Silent
-from leatherens.core.randomness import numpy_generator, seeded_construction
+from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import ImageBatch, ImagesInMemory
-from leatherens.core.weights import WeightFinder
 from leatherens.plugins.stfpm import (
     STFPM,
     distances,
@@ -38,23 +33,9 @@ MODEL = "test_resnet"
 TINY: dict[str, Any] = {"backbone": MODEL, "weights": "random", "batch_size": 4}
 
 
-def leather(count: int, *, size: tuple[int, int] = (64, 96), seed: int = 0) -> ImageBatch:
-    hides = [
-        good_hide(numpy_generator(seed, "hide", i), scenario="one-colour", size=size) for i in range(count)
-    ]
-    pixels = torch.from_numpy(np.stack(hides)).permute(0, 3, 1, 2).float() / 255
-    return ImageBatch(pixels, tuple(f"hide{i}" for i in range(count)))
-
-
-def context(**changes: Any) -> FitContext:
-    pool = BackbonePool(WeightFinder(), cache=FeatureCache())
-    return replace(FitContext(pool, seed=3), **changes)
-
-
 def fitted(images: ImageBatch, found: FitContext | None = None, **options: Any) -> STFPM:
     detector = STFPM(STFPM.Params(**{**TINY, **options}))
-    held_out = ImagesInMemory(leather(2, size=images.size, seed=9))
-    return detector.fit(ImagesInMemory(images), validation=held_out, context=found or context())
+    return learned(detector, images, found)
 
 
 def scores(detector: STFPM, batch: ImageBatch) -> tuple[Tensor, Tensor]:
@@ -233,20 +214,6 @@ def test_params_for__full_effort_are_the_published_settings() -> None:
         steps=None,
         patience=None,
     )
-
-
-class Interrupted(Silent):
-    @contextmanager
-    def step(self, title: str, total: int) -> Iterator[Advance]:
-        done = 0
-
-        def advance(units: int) -> None:
-            nonlocal done
-            done += units
-            if done == 3:
-                raise KeyboardInterrupt
-
-        yield advance
 
 
 def test_fit__interrupted_leaves_nothing_half_learned_and_goes_on_to_the_same_student(tmp_path: Path) -> None:

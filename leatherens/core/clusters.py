@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from leatherens.core.errors import InputError
+from leatherens.core.randomness import kept_python_random
 
 STARTS = 10
 """Random starts of which the tightest clustering is kept."""
@@ -26,8 +27,9 @@ def centres_of(rows: Tensor, count: int, *, seed: int, owner: str, most_steps: i
         raise InputError(f"{owner}: {count} clusters asked of {len(rows)}; ask for at most {len(rows)}")
     if count == 1:
         return rows.double().mean(dim=0, keepdim=True).float()
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
+    with kept_python_random():  # scikit-learn's first import draws from it
+        from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
 
     means = KMeans(count, n_init=STARTS, max_iter=most_steps, random_state=seed % 2**32)
     with warnings.catch_warnings():

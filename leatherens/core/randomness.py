@@ -8,6 +8,7 @@ and a resumed training needs no generator state on disk.
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -46,6 +47,16 @@ def numpy_generators(generator: torch.Generator, count: int) -> list[np.random.G
 
     seeds = torch.randint(2**62, (count,), generator=generator, device=generator.device)
     return [np.random.default_rng(seed) for seed in seeds.tolist()]
+
+
+@contextmanager
+def kept_python_random() -> Iterator[None]:
+    """Puts Python's global generator back: a library that draws from it while it is imported moves it."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 @contextmanager

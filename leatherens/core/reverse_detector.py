@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -17,22 +17,23 @@ from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.geometry import image_maximum, silence, smooth
-from leatherens.core.params import Params
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.reverse import distances, summed_map
-from leatherens.core.training import Schedule, Task, train
+from leatherens.core.training import KeepingParams, Task, train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 
-Teach: TypeAlias = Callable[[ImageBatch], Sequence[Tensor]]
-"""The frozen teacher's levels of a batch."""
+
+class Teach(Protocol):
+    """The frozen teacher."""
+
+    def __call__(self, batch: ImageBatch, *, keep: bool) -> Sequence[Tensor]:
+        """Its levels of a batch; `keep` remembers them, for images that will be shown again."""
+        ...
 
 
-class ReverseParams(Params):
-    """Deng and Li, CVPR 2022, section 4, and the authors' code.
-
-    steps: gradient steps in all, in place of `epochs`. crop: learn on random squares of this side.
-    """
+class ReverseParams(KeepingParams):
+    """Deng and Li, CVPR 2022, section 4, and the authors' code."""
 
     backbone: str = "wide_resnet50_2"
     layers: Annotated[tuple[int, ...], Field(min_length=2)] = (1, 2, 3)
@@ -43,12 +44,8 @@ class ReverseParams(Params):
     betas: tuple[float, float] = (0.5, 0.999)
     smoothing: NonNegativeFloat = 4.0
     """Sigma of the Gaussian over the score map, in pixels."""
-    steps: PositiveInt | None = None
     crop: Annotated[int | None, Field(ge=64, multiple_of=32)] = None
-    keep: Literal["last", "best"] = "last"
-    """The last state, as published, or the one of the smallest loss on validation images."""
-    patience: PositiveInt | None = None
-    """Only with keep=best: validations without a better one before stopping."""
+    """Learn on random squares of this side."""
 
 
 class ReverseDetector(Detector):
@@ -107,12 +104,11 @@ class ReverseDetector(Detector):
             self._build()
         self.networks_.to(context.device)
 
-        def teach(batch: ImageBatch) -> Sequence[Tensor]:
-            whole = batch.size == images.size  # crops differ at each step: not worth remembering
-            return context.pool.pyramids(batch, [request], keep=whole)[request].maps
+        def teach(batch: ImageBatch, *, keep: bool) -> Sequence[Tensor]:
+            return context.pool.pyramids(batch, [request], keep=keep)[request].maps
 
         task = self._task(teach, context)
-        self.log_ = train(task, images, validation, self._schedule(len(images.ids)), context).as_json()
+        self.log_ = train(task, images, validation, self.params.schedule(len(images.ids)), context).as_json()
 
     def _remember(self, spec: PyramidSpec) -> None:
         if any(2 * fine != coarse for fine, coarse in pairwise(spec.strides)):
@@ -130,12 +126,6 @@ class ReverseDetector(Detector):
                 f"{self.id}: expected images of height and width divisible by {coarsest}, twice the stride "
                 f"of the deepest level of {self.params.backbone}, got {size[0]} x {size[1]}"
             )
-
-    def _schedule(self, count: int) -> Schedule:
-        o = self.params
-        return Schedule.over(
-            count, batch_size=o.batch_size, epochs=o.epochs, steps=o.steps, patience=o.patience
-        )
 
     def _regenerated(self, teacher: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         code, levels = self.networks_(teacher)

@@ -18,6 +18,17 @@ def rows_of(maps: Tensor, valid: Tensor | None = None) -> Tensor:
     return rows[valid_positions(valid, (height, width)).to(rows.device)]
 
 
+def maps_of(rows: Tensor, like: Tensor) -> Tensor:
+    """Rows as positions again: (B * h * w, C) to (B, C, h, w), the batch and grid of the map `like`.
+
+    >>> maps = torch.arange(12.0).view(1, 2, 2, 3)
+    >>> bool((maps_of(rows_of(maps), maps) == maps).all())
+    True
+    """
+    batch, _, height, width = like.shape
+    return rows.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
 class RowReservoir:
     """A uniform sample of at most `limit` rows of a stream, in the order they came.
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import PositiveInt
@@ -54,25 +54,42 @@ class Schedule(Params):
     validate_every: PositiveInt
     patience: PositiveInt | None = None
 
-    @classmethod
-    def over(
-        cls,
-        images: int,
-        *,
-        batch_size: int,
-        epochs: int,
-        steps: int | None = None,
-        patience: int | None = None,
-    ) -> Schedule:
-        """`epochs` walks through so many images, validated after each, or `steps` in all in their place.
 
-        Fewer images than a batch holds make a batch. Where `steps` bound the training it is validated
-        `MOST_VALIDATIONS` times at most: on few images it would otherwise validate more than it learns.
+class TrainedParams(Params):
+    """Options of what learns by gradient steps; everybody sets `epochs` and `batch_size`."""
+
+    epochs: PositiveInt
+    """Walks through the good images."""
+    steps: PositiveInt | None = None
+    """Gradient steps in all, in place of `epochs`: a bound on time whatever the number of images."""
+    batch_size: PositiveInt
+    patience: PositiveInt | None = None
+    """Validations without a better one before stopping."""
+
+    def schedule(self, images: int) -> Schedule:
+        """For so many images: validated after each epoch; fewer images than a batch holds make a batch.
+
+        Where `steps` bound the training it is validated `MOST_VALIDATIONS` times at most: on few images it
+        would otherwise validate more than it learns.
         """
-        batch = min(batch_size, images)
+        batch = min(self.batch_size, images)
         epoch = -(-images // batch)
-        every = epoch if steps is None else max(epoch, steps // MOST_VALIDATIONS)
-        return cls(steps=steps or epochs * epoch, batch_size=batch, validate_every=every, patience=patience)
+        every = epoch if self.steps is None else max(epoch, self.steps // MOST_VALIDATIONS)
+        return Schedule(
+            steps=self.steps or self.epochs * epoch,
+            batch_size=batch,
+            validate_every=every,
+            patience=self.patience,
+        )
+
+
+class KeepingParams(TrainedParams):
+    """Of those that keep the last state unless told otherwise."""
+
+    keep: Literal["last", "best"] = "last"
+    """The last state, or the one of the smallest loss on validation images; test images never choose."""
+    patience: PositiveInt | None = None
+    """Only with keep=best: validations without a better one before stopping."""
 
 
 @dataclass(frozen=True, slots=True)

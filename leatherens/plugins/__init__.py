@@ -7,11 +7,26 @@ from leatherens.core.hookspecs import Register, hookimpl
 
 @hookimpl
 def register_detectors(register: Register) -> None:
-    """Remembered patches, compared features, segmented reconstructions."""
+    """Remembered and adapted features, repeated and regenerated ones, segmented reconstructions."""
     register(
         "patchcore",
         "leatherens.plugins.patchcore:PatchCore",
         summary="distance to the nearest patch of a thinned memory of good ones",
+    )
+    register(
+        "simplenet",
+        "leatherens.plugins.simplenet:SimpleNet",
+        summary="a small network that tells adapted features from noisy ones",
+    )
+    register(
+        "cfa",
+        "leatherens.plugins.cfa:CFA",
+        summary="features adapted to gather around a memory of centres",
+    )
+    register(
+        "cse",
+        "leatherens.plugins.cse:CSE",
+        summary="an embedding contrasted with artificial anomalies, compared with a good one",
     )
     register(
         "reverse-distillation",

@@ -26,7 +26,7 @@ from leatherens.core.memory_bank import MemoryBank, thinned
 from leatherens.core.params import OddSide, Params
 from leatherens.core.patches import described_channels, locally_aware, patch_scores
 from leatherens.core.randomness import derive
-from leatherens.core.rows import rows_of
+from leatherens.core.rows import maps_of, rows_of
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 
@@ -217,12 +217,11 @@ class PatchCore(Detector):
         ]
 
     def _look_up(self, bank: MemoryBank, maps: Tensor, valid: Tensor | None) -> Seen:
-        batch, channels, height, width = maps.shape
         found = bank.nearest(maps, self.params.neighbours)
         distances = found.distances.square() if self.params.squared else found.distances
-        patches = distances.mean(dim=1).view(batch, height, width)
-        nearest = bank.rows[found.indices[:, 0]].view(batch, height, width, channels).permute(0, 3, 1, 2)
-        positions = None if valid is None else valid_positions(valid, (height, width))
+        patches = maps_of(distances.mean(dim=1), maps)[:, 0]
+        nearest = maps_of(bank.rows[found.indices[:, 0]], maps)
+        positions = None if valid is None else valid_positions(valid, (maps.shape[-2], maps.shape[-1]))
         image = bank.image_scores(patches, maps, positions, reweight=self.params.reweight)
         return Seen(maps, maps - nearest, patches, image)
 

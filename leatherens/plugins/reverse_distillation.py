@@ -40,10 +40,12 @@ class ReverseDistillation(ReverseDetector):
         lost = LOSSES[options.loss]
 
         def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
-            return judge(random_crops(batch, options.crop, generator), generator).mean()
+            shown = random_crops(batch, options.crop, generator)
+            teacher = teach(shown, keep=shown is batch)
+            return lost(teacher, self._regenerated(teacher)[1]).mean()
 
         def judge(batch: ImageBatch, generator: torch.Generator) -> Tensor:
-            teacher = teach(batch)
+            teacher = teach(batch, keep=True)
             return lost(teacher, self._regenerated(teacher)[1])
 
         adam = torch.optim.Adam(self.networks_.parameters(), lr=options.learning_rate, betas=options.betas)

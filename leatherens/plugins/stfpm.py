@@ -21,7 +21,7 @@ from leatherens.core.geometry import image_maximum, resize_scores
 from leatherens.core.params import Params
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.synthesis.crops import random_crops
-from leatherens.core.training import Schedule, Task, train
+from leatherens.core.training import Task, TrainedParams, train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 
@@ -76,11 +76,8 @@ class STFPM(Detector):
     )
     default_cut: ClassVar[tuple[str, ...]] = ("difference*",)
 
-    class Params(Params):
-        """The published settings: section 4 of the paper and the authors' code.
-
-        steps: gradient steps in all, in place of `epochs`. crop: learn on random squares of this side.
-        """
+    class Params(TrainedParams):
+        """The published settings: section 4 of the paper and the authors' code."""
 
         backbone: str = "resnet18"
         layers: tuple[int, ...] = (1, 2, 3)
@@ -90,9 +87,8 @@ class STFPM(Detector):
         learning_rate: PositiveFloat = 0.4
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
         weight_decay: NonNegativeFloat = 1e-4
-        steps: PositiveInt | None = None
         crop: Annotated[int | None, Field(ge=64, multiple_of=32)] = None
-        patience: PositiveInt | None = None
+        """Learn on random squares of this side."""
 
     @classmethod
     def params_for(cls, effort: Effort) -> Params:
@@ -134,15 +130,9 @@ class STFPM(Detector):
         let_residuals_pass(self.student_)
         self.student_.to(context.device)
         log = train(
-            self._task(request, context), images, validation, self._schedule(len(images.ids)), context
+            self._task(request, context), images, validation, self.params.schedule(len(images.ids)), context
         )
         self.log_ = log.as_json()
-
-    def _schedule(self, count: int) -> Schedule:
-        o = self.params
-        return Schedule.over(
-            count, batch_size=o.batch_size, epochs=o.epochs, steps=o.steps, patience=o.patience
-        )
 
     def _task(self, request: BackboneRequest, context: FitContext) -> Task:
         options = self.params

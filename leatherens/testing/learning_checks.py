@@ -108,8 +108,9 @@ def check_interrupted_training_resumes(trial: Trial) -> None:
 
 def _interrupted_and_resumed(trial: Trial, checkpoint: Path) -> Fit:
     images, validate = trial.small.teach, trial.small.validate
+    interrupter = Interrupter(trial.small_fit.longest_step)
     try:
-        trial.fit(trial.make(), images, validate, progress=Interrupter(), checkpoint=checkpoint)
+        trial.fit(trial.make(), images, validate, progress=interrupter, checkpoint=checkpoint)
     except KeyboardInterrupt:
         trial.expect(checkpoint.exists(), "an interrupted training leaves no checkpoint")
     else:

@@ -69,21 +69,43 @@ class WatchedImages:
         return ImageBatch(self.images.pixels[pick], ids, valid)
 
 
-class Interrupter(Silent):
-    """Progress that presses Ctrl-C once, when half of the first step with units is done."""
+class Counter(Silent):
+    """Progress that counts the units of each step, by title."""
 
     def __init__(self) -> None:
+        self.units: dict[str, int] = {}
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Advance]:
+        """Open a step that is counted."""
+
+        def advance(units: int) -> None:
+            self.units[title] = self.units.get(title, 0) + units
+
+        yield advance
+
+    @property
+    def longest(self) -> str:
+        """The title of the step with the most units; empty when there was none."""
+        return max(self.units, key=lambda title: self.units[title], default="")
+
+
+class Interrupter(Silent):
+    """Progress that presses Ctrl-C once, when half of the step of this title is done."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
         self.fired = False
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:
-        """Open a step that will be interrupted."""
+        """Open a step that may be interrupted."""
         done = 0
 
         def advance(units: int) -> None:
             nonlocal done
             done += units
-            if not self.fired and done >= max(1, total // 2):
+            if title == self.title and not self.fired and done >= max(1, total // 2):
                 self.fired = True
                 raise KeyboardInterrupt
 

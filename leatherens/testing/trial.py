@@ -15,12 +15,19 @@ import torch
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, FitContext
-from leatherens.core.progress import Progress, Silent
+from leatherens.core.progress import Progress
 from leatherens.core.types import ImageBatch, ImagesInMemory, Observation
 from leatherens.testing.bench import Bench
 from leatherens.testing.comparing import pairs, tolerance
 from leatherens.testing.scenes import Scene, Size, make_scene, patches
-from leatherens.testing.stand_ins import WatchedImages, changed, global_state, lent_globals, random_pool
+from leatherens.testing.stand_ins import (
+    Counter,
+    WatchedImages,
+    changed,
+    global_state,
+    lent_globals,
+    random_pool,
+)
 
 SMALLEST_SIDE = 64
 """Scenes are at least this high: a blob of a tenth of it still covers 120 pixels."""
@@ -37,6 +44,8 @@ class Fit:
     images_kept: bool
     batches_served: int
     checkpoint_left: bool
+    longest_step: str
+    """Title of the step with the most units of progress; a detector that trains, trains there."""
 
 
 class Trial(Bench):
@@ -142,13 +151,23 @@ class Trial(Bench):
         source, kept, printed = WatchedImages(images), images.pixels.clone(), io.StringIO()
         with lent_globals(globals_seed), contextlib.redirect_stdout(printed), TemporaryDirectory() as folder:
             file = checkpoint or Path(folder) / "checkpoint.safetensors"
-            context = FitContext(self.pool, seed=0, progress=progress or Silent(), checkpoint=file)
+            counter = Counter()
+            context = FitContext(self.pool, seed=0, progress=progress or counter, checkpoint=file)
             before = global_state()
             returned: object = member.fit(source, validation=ImagesInMemory(validate), context=context)
             moved = changed(before, global_state())
             images_kept = torch.equal(images.pixels, kept)
             images.pixels.copy_(kept)  # later fits learn from the same images
-            return Fit(member, returned, printed.getvalue(), moved, images_kept, source.served, file.exists())
+            return Fit(
+                member,
+                returned,
+                printed=printed.getvalue(),
+                globals_moved=moved,
+                images_kept=images_kept,
+                batches_served=source.served,
+                checkpoint_left=file.exists(),
+                longest_step=counter.longest,
+            )
 
     def observe(self, member: Detector, batch: ImageBatch, pool: BackbonePool | None = None) -> Observation:
         """What a fitted member sees, given exactly the pyramids it asks for."""

@@ -1,0 +1,64 @@
+"""What CSE's embedder learns from, as one value per image or pair (sections 3.3 and 3.4 of the paper).
+
+`counted` masks (B, ...) bool leave positions out; `None` counts them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from leatherens.core.geometry import valid_positions
+
+Axis = Literal["channels", "width"]
+
+
+def mean_of(values: Tensor, counted: Tensor | None = None) -> Tensor:
+    """(B, ...) to (B,): the mean of what is counted; 0 where nothing is."""
+    if counted is None:
+        return values.flatten(1).mean(dim=1)
+    total = (values * counted).flatten(1).sum(dim=1)
+    return total / counted.flatten(1).sum(dim=1).clamp_min(1)
+
+
+def positions_of(maps: Tensor, valid: Tensor | None) -> Tensor | None:
+    """Which positions of maps (B, C, h, w) count, (B, h, w), given the valid pixels (B, H, W)."""
+    return None if valid is None else valid_positions(valid, (maps.shape[-2], maps.shape[-1]))
+
+
+def similarity(first: Tensor, second: Tensor, axis: Axis, counted: Tensor | None = None) -> Tensor:
+    """Mean cosine similarity of embeddings (B, C, h, w); (B,).
+
+    axis: "channels" compares what both images hold at a position and averages over positions. "width", as in
+        the authors' code, compares the rows of each channel and averages over channels and rows.
+    counted: positions (B, h, w).
+    """
+    if axis == "channels":
+        return mean_of(F.cosine_similarity(first, second, dim=1), counted)
+    if counted is None:
+        return mean_of(F.cosine_similarity(first, second, dim=3))
+    kept = counted[:, None]  # (B, 1, h, w)
+    cosines = F.cosine_similarity(first * kept, second * kept, dim=3)  # (B, C, h)
+    return mean_of(cosines, kept.any(dim=3).expand_as(cosines))
+
+
+def contrastive(similarities: Tensor, defects: Tensor) -> Tensor:
+    """Pairs (B,) whose second image is good lose 1 - cos, those where it is spoilt (1 + cos) / 2."""
+    return torch.where(defects, (1 + similarities) / 2, 1 - similarities)
+
+
+def reconstruction(decoded: Sequence[Tensor], levels: Sequence[Tensor], valid: Tensor | None) -> Tensor:
+    """Half the squared distance of unit features, averaged over positions, then over levels; (B,).
+
+    decoded, levels: (B, C_i, h_i, w_i) each. valid: pixels (B, H, W).
+    """
+    halves = [
+        0.5 * (F.normalize(d, dim=1) - F.normalize(m, dim=1)).square().sum(dim=1)  # (B, h, w)
+        for d, m in zip(decoded, levels, strict=True)
+    ]
+    means = [mean_of(half, positions_of(level, valid)) for half, level in zip(halves, levels, strict=True)]
+    return torch.stack(means).mean(dim=0)
