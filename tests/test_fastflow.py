@@ -634,4 +634,12 @@ def test_full_effort_is_the_published_one() -> None:
 def test_quick_effort_declares_what_it_leaves_out() -> None:
     quick, full = FastFlow.params_for(Effort.quick), FastFlow.params_for(Effort.full)
     changed = {name for name, value in quick if value != getattr(full, name)}
-    assert changed == {"backbone", "flow_steps", "layer_norm", "batch_size", "steps", "score"}
+    assert changed == {
+        "backbone",
+        "flow_steps",
+        "layer_norm",
+        "batch_size",
+        "steps",
+        "learning_rate",
+        "score",
+    }

@@ -92,7 +92,7 @@ def valid_positions(valid: Tensor, size: Size) -> Tensor:
 
 
 def level_positions(maps: Sequence[Tensor], valid: Tensor | None) -> list[Tensor | None]:
-    """`valid_positions` on the grid of each level (B, C, h, w): (B, h, w); `None` where all are valid."""
+    """`valid_positions` on the grid of each level (B, ..., h, w): (B, h, w); `None` where all are valid."""
     return [None if valid is None else valid_positions(valid, (m.shape[-2], m.shape[-1])) for m in maps]
 
 

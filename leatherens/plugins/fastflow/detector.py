@@ -78,6 +78,7 @@ class FastFlow(Detector):
             layer_norm="plain",
             batch_size=8,
             steps=500,
+            learning_rate=1e-2,
             score="energy",
         )
 
