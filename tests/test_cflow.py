@@ -511,6 +511,7 @@ def test_only_what_is_inspected_counts(taught: CFLOW, score: str) -> None:
     [
         (MODEL, (1, 2, 3), (64, 96), [(16, 24), (8, 12), (4, 6)]),
         (MODEL, (0, 3), (57, 83), [(29, 42), (4, 6)]),
+        (MODEL, (2, 4), (32, 40), [(4, 5), (1, 2)]),
         ("test_convnext", (0, 2), (64, 96), [(16, 24), (4, 6)]),
     ],
 )

@@ -484,6 +484,7 @@ def test_what_is_not_inspected_does_not_spread_into_what_is(taught: FastFlow) ->
     [
         ("test_resnet", (1, 2, 3), (64, 96), [(16, 24), (8, 12), (4, 6)]),
         ("test_resnet", (0, 3), (57, 83), [(29, 42), (4, 6)]),
+        ("test_resnet", (2, 4), (32, 40), [(4, 5), (1, 2)]),
         ("test_convnext", (0, 2), (64, 96), [(16, 24), (4, 6)]),
     ],
 )
