@@ -13,6 +13,7 @@ from leatherens.core.geometry import (
     block_mean,
     image_maximum,
     largest_grid,
+    level_positions,
     mean_filter,
     resize,
     resize_scores,
@@ -57,6 +58,8 @@ def test_resize__is_bilinear(size: tuple[int, int], align_corners: bool) -> None
     torch.testing.assert_close(
         resize_scores(given[:, 0], size), F.interpolate(given[:, :1], size, mode="bilinear")[:, 0]
     )
+    aligned = F.interpolate(given[:, :1], size, mode="bilinear", align_corners=True)[:, 0]
+    torch.testing.assert_close(resize_scores(given[:, 0], size, align_corners=True), aligned)
 
 
 def test_resize__keeps_constant_maps_and_returns_what_already_fits() -> None:
@@ -98,6 +101,16 @@ def test_silence__gives_invalid_pixels_the_lowest_valid_score_of_their_own_image
     expected = torch.tensor([[[1.0, 1.0], [3.0, 2.0]], [[-5.0, -4.0], [-6.0, -6.0]]])
     assert torch.equal(silence(pixels, valid), expected)
     assert silence(pixels, None) is pixels
+
+
+def test_level_positions__are_the_valid_positions_of_each_grid() -> None:
+    levels = [maps(2, 3, 8, 12), maps(2, 5, 4, 6)]
+    assert level_positions(levels, None) == [None, None]
+    valid = torch.rand(2, 32, 48, generator=torch.Generator().manual_seed(0)) < 0.5
+    found = level_positions(levels, valid)
+    for positions, size in zip(found, ((8, 12), (4, 6)), strict=True):
+        assert positions is not None
+        assert torch.equal(positions, valid_positions(valid, size))
 
 
 def test_valid_positions__are_those_of_which_half_is_valid() -> None:

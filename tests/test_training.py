@@ -25,7 +25,7 @@ from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import ArtifactError, TrainingError
 from leatherens.core.progress import Advance, Silent
-from leatherens.core.randomness import seeded_construction
+from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
 from leatherens.core.training import Schedule, Task, TrainingLog, interrupts_between_steps, train
 from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.core.weights import WeightFinder
@@ -192,6 +192,92 @@ def test_train__advances_by_one_for_each_step() -> None:
     train(noisy_task(), photographs(), HELD_OUT, SHORT, watched)
     assert isinstance(watched.progress, Watched)
     assert watched.progress.done == 12
+
+
+# several gradient steps on one batch
+
+
+def several_task(optimizers: Optimizers = adam, rates: Rates | None = None, *, times: int = 3) -> Task:
+    """The noisy task, its loss taken `times` times a step with noise drawn in turn."""
+    task = noisy_task(optimizers, rates)
+
+    def losses(batch: ImageBatch, generator: torch.Generator) -> Iterator[Tensor]:
+        for _ in range(times):
+            loss = task.loss(batch, generator)
+            assert isinstance(loss, Tensor)
+            yield loss
+
+    return replace(task, loss=losses)
+
+
+def test_train__moves_the_weights_after_each_of_several_losses() -> None:
+    task = counting_task()
+    assert isinstance(task.module, Counter)
+    number = task.module.number
+    seen: list[float] = []
+
+    def losses(batch: ImageBatch, generator: torch.Generator) -> Iterator[Tensor]:
+        for _ in range(3):
+            seen.append(float(number.detach()))
+            yield number * 1
+
+    schedule = Schedule(steps=2, batch_size=2, validate_every=1)
+    log = train(replace(task, loss=losses), photographs(), HELD_OUT, schedule, context())
+    assert seen == [0, -1, -2, -3, -4, -5]
+    assert log.losses == [-1, -4], "the mean of each step's"
+
+
+def test_train__several_losses_are_those_of_a_plain_loop_and_move_the_learning_rate_once() -> None:
+    task, twin = several_task(rates=RATES["lambda"]), several_task(rates=RATES["lambda"])
+    watched = context()
+    train(replace(task, judge=None), photographs(), HELD_OUT, SHORT, watched)
+
+    (optimizer,), rates = twin.optimizers, []
+    for step in range(SHORT.steps):
+        batch = photographs().batch(epoch_order(step))
+        made = twin.loss(batch, torch_generator(5, "member", "step", step))
+        assert not isinstance(made, Tensor)
+        for loss in made:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+        twin.schedulers[0].step()
+    assert rates == pytest.approx([0.01 / (1 + step) for step in range(12)])
+    expected = twin.module.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in task.module.state_dict().items())
+    assert isinstance(watched.progress, Watched)
+    assert watched.progress.done == 12
+
+
+def epoch_order(step: int) -> list[int]:
+    """Which of seven photographs a step of three sees: walks shuffled by seed 5, one after the other."""
+    orders = [numpy_generator(5, "member", "epoch", epoch).permutation(7).tolist() for epoch in range(6)]
+    return [order for epoch in orders for order in epoch][3 * step : 3 * step + 3]
+
+
+def test_train__several_losses_resumed_equal_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
+    expected_log, expected = finished(several_task(), context())
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        finished(several_task(), context(file, stop_at=5))
+    log, found = finished(several_task(), context(file))
+    assert log == expected_log
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_train__ends_where_one_of_several_losses_is_nan() -> None:
+    task = counting_task(nan_at=4)
+
+    def losses(batch: ImageBatch, generator: torch.Generator) -> Iterator[Tensor]:
+        for _ in range(3):
+            loss = task.loss(batch, generator)
+            assert isinstance(loss, Tensor)
+            yield loss
+
+    with pytest.raises(TrainingError, match=r"^member: the loss became NaN or infinite at step 1 "):
+        train(replace(task, loss=losses), photographs(), HELD_OUT, SHORT, context())
+    assert steps_of(task) == 4
 
 
 # validation and early stopping

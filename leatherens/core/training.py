@@ -8,6 +8,7 @@ therefore repeats the uninterrupted one exactly, without generator states on dis
 from __future__ import annotations
 
 import json
+import math
 import signal
 import threading
 import time
@@ -96,7 +97,9 @@ class KeepingParams(TrainedParams):
 class Task:
     """What learns: a module in whose tensors everything learned lives, a loss and a judgement.
 
-    loss: batch and generator of this step (for augmentation) to a scalar.
+    loss: batch and generator of this step (for augmentation) to a scalar; or to an iterator of scalars, each
+        made after the one before has moved the weights: several gradient steps on one batch, logged as their
+        mean.
     optimizers: one, or one for each group of weights that has its own rule; stepped one after the other.
     judge: batch of validation images to (B,) values, smaller is better; the module is in eval mode.
         `None` keeps the last state.
@@ -108,7 +111,7 @@ class Task:
     name: str
     module: nn.Module
     optimizers: Sequence[torch.optim.Optimizer]
-    loss: Callable[[ImageBatch, torch.Generator], Tensor]
+    loss: Callable[[ImageBatch, torch.Generator], Tensor | Iterator[Tensor]]
     judge: Callable[[ImageBatch, torch.Generator], Tensor] | None = None
     schedulers: Sequence[torch.optim.lr_scheduler.LRScheduler] = ()
     identity: str = ""
@@ -225,8 +228,27 @@ class _Trainer:
         self.task.module.train()
         batch = self.images.batch(self._order(step)).to(self.context.device)
         generator = torch_generator(self.context.seed, self.task.name, "step", step)
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.context.device.startswith("cuda")):
-            loss = self.task.loss(batch, generator)
+        values = [self._descend(loss, step) for loss in self._losses(batch, generator)]
+        for scheduler in self.task.schedulers:
+            scheduler.step()
+        self.log.losses.append(math.fsum(values) / len(values))
+
+    def _losses(self, batch: ImageBatch, generator: torch.Generator) -> Iterator[Tensor]:
+        """Those of one step, one after the other; nothing is yielded within the context of autocast."""
+        with self._autocast():
+            made = self.task.loss(batch, generator)
+            losses = iter([made]) if isinstance(made, Tensor) else made
+            loss = next(losses, None)
+        while loss is not None:
+            yield loss
+            with self._autocast():
+                loss = next(losses, None)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.context.device.startswith("cuda"))
+
+    def _descend(self, loss: Tensor, step: int) -> float:
+        """Move the weights against the gradient of this loss; its value."""
         value = float(loss.detach())
         if value - value != 0:
             raise self._diverged("the loss", step)
@@ -235,9 +257,7 @@ class _Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in self.task.optimizers:
             optimizer.step()
-        for scheduler in self.task.schedulers:
-            scheduler.step()
-        self.log.losses.append(value)
+        return value
 
     def _order(self, step: int) -> Sequence[int]:
         """The images of one step: epochs are shuffled walks, a short last batch is filled from the next."""

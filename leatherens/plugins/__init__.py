@@ -38,6 +38,16 @@ def register_detectors(register: Register) -> None:
         "leatherens.plugins.reverse_distillation:ReverseDistillation",
         summary="a teacher's features regenerated from a narrow code",
     )
+    register(
+        "cflow",
+        "leatherens.plugins.cflow:CFLOW",
+        summary="how likely a feature vector is at its position, by conditional flows",
+    )
+    register(
+        "fastflow",
+        "leatherens.plugins.fastflow:FastFlow",
+        summary="convolutional flows that turn good features into noise",
+    )
     register("stfpm", "leatherens.plugins.stfpm:STFPM", summary="student-teacher feature pyramid matching")
     register(
         "draem",
