@@ -25,9 +25,25 @@ def resize(maps: Tensor, size: Size, *, align_corners: bool = False, antialias: 
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=align_corners, antialias=antialias)
 
 
+def thinned(maps: Tensor, factor: int) -> Tensor:
+    """(B, C, H, W) to every `factor`-th value of every `factor`-th row, the first ones among them.
+
+    What nearest-neighbour interpolation leaves where `factor` divides the sides; fine textures alias.
+
+    >>> thinned(torch.arange(6.0).view(1, 1, 1, 6), 3).tolist()
+    [[[[0.0, 3.0]]]]
+    """
+    return maps[..., ::factor, ::factor]
+
+
 def resize_scores(pixels: Tensor, size: Size) -> Tensor:
     """(B, h, w) to (B, H, W), bilinear."""
     return resize(pixels[:, None], size)[:, 0]
+
+
+def bicubic_scores(pixels: Tensor, size: Size) -> Tensor:
+    """(B, h, w) to (B, H, W), bicubic: constants stay, edges overshoot, and zeros beside them dip below."""
+    return F.interpolate(pixels[:, None], size=size, mode="bicubic", align_corners=False)[:, 0]
 
 
 def smooth(pixels: Tensor, sigma: float) -> Tensor:
