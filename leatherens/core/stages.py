@@ -1,4 +1,4 @@
-"""Every stage of an EfficientNet or MobileNet, where timm's own pyramid shows only the last one of each stride."""
+"""Every stage of an EfficientNet or MobileNet, of which timm's pyramid shows the last one of each stride."""
 
 from __future__ import annotations
 
