@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from numpy.lib.stride_tricks import sliding_window_view
+from by_numpy import atan_clamped, bilinear, convolved
 from small_leather import Interrupted, context, learned, leather, seen
 from torch import Tensor, nn
 
@@ -183,25 +183,6 @@ def test_flow__comes_back_after_training(taught: CSFlow) -> None:
 # the whole path, apart
 
 
-def convolved(maps: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int = 1) -> np.ndarray:
-    """(B, C, h, w), zeros beyond the border."""
-    side = weight.shape[-1]
-    padded = np.pad(maps, ((0, 0), (0, 0), (side // 2, side // 2), (side // 2, side // 2)))
-    windows = sliding_window_view(padded, (side, side), axis=(2, 3))[:, :, ::stride, ::stride]
-    found: np.ndarray = np.einsum("bchwij,dcij->bdhw", windows, weight) + bias[:, None, None]
-    return found
-
-
-def stretched(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(..., h, w) to (..., H, W), linear between the middles of cells, constant beyond the outermost."""
-
-    def along(line: np.ndarray, length: int) -> np.ndarray:
-        at = (np.arange(length) + 0.5) * len(line) / length - 0.5
-        return np.interp(at, np.arange(len(line)), line)
-
-    return np.apply_along_axis(along, -1, np.apply_along_axis(along, -2, maps, size[0]), size[1])
-
-
 class Numbers:
     """A flow's weights, and what it makes of maps by the formulas of the paper."""
 
@@ -225,7 +206,7 @@ class Numbers:
 
     def moved(self, halves: list[np.ndarray], said: list[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
         wide = halves[0].shape[1]
-        scales = [self.clamp * 0.636 * np.arctan(s[:, :wide] / self.clamp) for s in said]
+        scales = [atan_clamped(s[:, :wide], self.clamp) for s in said]
         shifts = [s[:, wide:] for s in said]
         moved = [h * np.exp(s) + t for h, s, t in zip(halves, scales, shifts, strict=True)]
         return moved, np.sum([s.sum(axis=(1, 2, 3)) for s in scales], axis=0)
@@ -239,12 +220,12 @@ class Numbers:
             if i > 0:
                 heard = heard + self.layer(f"{name}.to_coarser.{i - 1}", hidden[i - 1], stride=2)
             if i < len(hidden) - 1:
-                heard = heard + self.layer(f"{name}.to_finer.{i}", stretched(hidden[i + 1], h.shape[2:]))
+                heard = heard + self.layer(f"{name}.to_finer.{i}", bilinear(hidden[i + 1], h.shape[2:]))
             said.append(self.state[f"{name}.gains"][i] * heard)
         return said
 
     def layer(self, name: str, maps: np.ndarray, stride: int = 1) -> np.ndarray:
-        return convolved(maps, self.state[f"{name}.weight"], self.state[f"{name}.bias"], stride)
+        return convolved(maps, self.state[f"{name}.weight"], self.state[f"{name}.bias"], stride=stride)
 
 
 def test_whole_path_equals_a_computation_of_its_own(taught: CSFlow) -> None:
@@ -258,7 +239,7 @@ def test_whole_path_equals_a_computation_of_its_own(taught: CSFlow) -> None:
     for i, latent in enumerate(latents, start=1):
         np.testing.assert_allclose(found.features[f"cs-flow/latent{i}"], latent, rtol=1e-3, atol=1e-4)
     energies = [(latent**2).mean(axis=1) for latent in latents]
-    np.testing.assert_allclose(found.scores.pixels, stretched(energies[0], SIZE), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.scores.pixels, bilinear(energies[0], SIZE), rtol=1e-3, atol=1e-4)
     numbers = np.concatenate([latent.reshape(2, -1) for latent in latents], axis=1)
     np.testing.assert_allclose(found.scores.image, (numbers**2).mean(axis=1) / 2, rtol=1e-4)
 
