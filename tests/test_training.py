@@ -378,6 +378,30 @@ def test_train__saves_every_few_seconds_not_every_step(tmp_path: Path) -> None:
     assert not file.exists()
 
 
+def test_train__does_not_save_at_every_step_what_takes_long_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, saved_at = 0, []
+
+    def slowly(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+        nonlocal now
+        now += 90
+        saved_at.append(now)
+        save_file(tensors, path, metadata=metadata)
+
+    task = noisy_task()
+
+    def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+        nonlocal now
+        now += 10
+        return task.loss(batch, generator)
+
+    monkeypatch.setattr("safetensors.torch.save_file", slowly)
+    monkeypatch.setattr("leatherens.core.training.time.monotonic", lambda: now)
+    finished(replace(task, loss=loss), context(tmp_path / "checkpoint.safetensors"))  # 12 steps
+    assert saved_at == [30 + 90, 150 + 90, 270 + 90, 390 + 90]  # each third step
+
+
 OTHERS: dict[str, Callable[[Path], object]] = {
     "seed": lambda file: train(noisy_task(), photographs(), HELD_OUT, SHORT, context(file, seed=6)),
     "schedule": lambda file: train(

@@ -333,7 +333,6 @@ class _Trainer:
         """Keep a checkpoint; a full disk is told once and does not end a training that can go on."""
         if self.context.checkpoint is None:
             return
-        self.saved_at = time.monotonic()
         try:
             self._write(self.context.checkpoint)
         except ArtifactError as error:
@@ -345,6 +344,7 @@ class _Trainer:
             self.unsaved = True
         else:
             self.unsaved = False
+        self.saved_at = time.monotonic()  # after it: what takes long to write is not written at every step
 
     def _write(self, path: Path) -> None:
         tensors = {f"module.{k}": v for k, v in self.task.module.state_dict().items()}
