@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 from torch import Tensor
 
 from leatherens.core.geometry import (
+    bicubic_scores,
     block_mean,
     image_maximum,
     largest_grid,
@@ -19,6 +20,7 @@ from leatherens.core.geometry import (
     resize_scores,
     silence,
     smooth,
+    thinned,
     valid_positions,
 )
 
@@ -125,3 +127,19 @@ def test_valid_positions__are_those_of_which_half_is_valid() -> None:
 
 def test_largest_grid__is_the_finest() -> None:
     assert largest_grid([maps(1, 2, 4, 6), maps(1, 9, 8, 12), maps(1, 1, 2, 3)]) == (8, 12)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_thinned__is_nearest_neighbour_interpolation(factor: int) -> None:
+    image = maps(2, 3, 16, 24)
+    assert torch.equal(thinned(image, factor), F.interpolate(image, scale_factor=1 / factor))
+
+
+def test_bicubic_scores__keep_constants_and_overshoot_beside_an_edge() -> None:
+    assert bicubic_scores(torch.full((1, 8, 8), 4.0), (64, 64)).unique().tolist() == pytest.approx([4.0])
+    edge = torch.zeros(1, 8, 8)
+    edge[:, :, 4:] = 1
+    found = bicubic_scores(edge, (64, 64))
+    assert float(found.min()) < -0.01
+    assert float(found.max()) > 1.01
+    assert bicubic_scores(maps(2, 3, 5), (31, 17)).shape == (2, 31, 17)

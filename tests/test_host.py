@@ -88,8 +88,10 @@ BUILTIN = {
     "backbones": ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"),
     "calibrators": ("conformal",),
     "detectors": (
+        "ast",
         "cfa",
         "cflow",
+        "cs-flow",
         "cse",
         "draem",
         "fastflow",

@@ -26,7 +26,7 @@ from leatherens.core.detector import FitContext
 from leatherens.core.errors import ArtifactError, TrainingError
 from leatherens.core.progress import Advance, Silent
 from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
-from leatherens.core.training import Schedule, Task, TrainingLog, interrupts_between_steps, train
+from leatherens.core.training import Course, Schedule, Task, TrainingLog, interrupts_between_steps, train
 from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.core.weights import WeightFinder
 
@@ -464,6 +464,30 @@ def test_train__saves_every_few_seconds_not_every_step(tmp_path: Path) -> None:
     assert not file.exists()
 
 
+def test_train__does_not_save_at_every_step_what_takes_long_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, saved_at = 0, []
+
+    def slowly(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+        nonlocal now
+        now += 90
+        saved_at.append(now)
+        save_file(tensors, path, metadata=metadata)
+
+    task = noisy_task()
+
+    def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+        nonlocal now
+        now += 10
+        return task.loss(batch, generator)
+
+    monkeypatch.setattr("safetensors.torch.save_file", slowly)
+    monkeypatch.setattr("leatherens.core.training.time.monotonic", lambda: now)
+    finished(replace(task, loss=loss), context(tmp_path / "checkpoint.safetensors"))  # 12 steps
+    assert saved_at == [30 + 90, 150 + 90, 270 + 90, 390 + 90]  # each third step
+
+
 OTHERS: dict[str, Callable[[Path], object]] = {
     "seed": lambda file: train(noisy_task(), photographs(), HELD_OUT, SHORT, context(file, seed=6)),
     "schedule": lambda file: train(
@@ -528,6 +552,162 @@ def test_train__never_writes_over_a_file_that_is_no_checkpoint(tmp_path: Path) -
         f"{file}: not the checkpoint of a training; move it away to learn from the start"
     )
     assert torch.equal(read_tensors(file)[0]["weight"], torch.ones(3))
+
+
+# several trainings on one checkpoint
+
+
+def hasty(network: nn.Sequential) -> list[torch.optim.Optimizer]:
+    return [Adam(network.parameters(), lr=1.0)]
+
+
+class Turns:
+    """A first and a second training, the second with a loss that needs what the first one learned."""
+
+    def __init__(
+        self, found: FitContext, *, first: str = "", second: str = "", cut_at: int | None = None
+    ) -> None:
+        self.course = Course(photographs(), HELD_OUT, found)
+        self.first = replace(noisy_task(hasty), name="first", identity=first)
+        self.second = replace(noisy_task(sgd), name="second", identity=second)
+        self.steps = {"first": 0, "second": 0}
+        self.cut_at = cut_at
+
+    def run(self) -> tuple[list[TrainingLog], dict[str, Tensor]]:
+        logs = [self.course.train(self._counted(self.first), SHORT)]
+        logs.append(self.course.train(self._counted(replace(self.second, loss=self._imitate)), SHORT))
+        modules = {"first": self.first.module, "second": self.second.module}
+        return logs, {f"{n}.{k}": t.clone() for n, m in modules.items() for k, t in m.state_dict().items()}
+
+    def _imitate(self, batch: ImageBatch, generator: torch.Generator) -> Tensor:
+        assert not self.first.module.training
+        with torch.no_grad():
+            wanted = self.first.module(batch.pixels)
+        noise = torch.rand(batch.pixels.shape, generator=generator)
+        loss: Tensor = (self.second.module(batch.pixels + noise) - wanted).square().mean()
+        return loss
+
+    def _counted(self, task: Task) -> Task:
+        def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+            if sum(self.steps.values()) == self.cut_at:
+                raise MemoryError
+            self.steps[task.name] += 1
+            return task.loss(batch, generator)
+
+        return replace(task, loss=loss)
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[list[TrainingLog], dict[str, Tensor]]:
+    return Turns(context()).run()
+
+
+Whole = tuple[list[TrainingLog], dict[str, Tensor]]
+
+
+def expect_same(found: Whole, expected: Whole) -> None:
+    assert found[0] == expected[0]
+    assert all(torch.equal(found[1][name], tensor) for name, tensor in expected[1].items())
+
+
+def test_course__trains_each_task_as_it_would_be_alone(whole: Whole) -> None:
+    alone = replace(noisy_task(hasty), name="first")
+    log = train(alone, photographs(), HELD_OUT, SHORT, context())
+    assert whole[0][0] == log
+    assert all(torch.equal(whole[1][f"first.{k}"], t) for k, t in alone.module.state_dict().items())
+
+
+def test_course__best_state_of_the_first_is_not_its_last(whole: Whole) -> None:
+    """Or the tests below could not tell which of them is kept."""
+    assert whole[0][0].best_step < 12
+
+
+@pytest.mark.parametrize(
+    ("stop", "made", "sentences"),
+    [
+        (7, {"first": 5, "second": 12}, ["first: going on from step 7 of 12"]),
+        (12, {"first": 0, "second": 12}, ["first: going on from step 12 of 12"]),
+        (13, {"first": 0, "second": 11}, ["first: already learned", "second: going on from step 1 of 12"]),
+        (20, {"first": 0, "second": 4}, ["first: already learned", "second: going on from step 8 of 12"]),
+        (24, {"first": 0, "second": 0}, ["first: already learned", "second: going on from step 12 of 12"]),
+    ],
+)
+def test_course__resumed_equals_uninterrupted_and_repeats_nothing(
+    stop: int, made: dict[str, int], sentences: list[str], whole: Whole, tmp_path: Path
+) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        Turns(context(file, stop_at=stop)).run()
+    last = context(file)
+    turns = Turns(last)
+    expect_same(turns.run(), whole)
+    assert turns.steps == made
+    assert said(last) == sentences
+
+
+def test_course__resumed_again_and_again_equals_uninterrupted(whole: Whole, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    for stop in (3, 9, 14, 19):  # what an earlier call did counts as done
+        with pytest.raises(KeyboardInterrupt):
+            Turns(context(file, stop_at=stop)).run()
+    expect_same(Turns(context(file)).run(), whole)
+
+
+@pytest.mark.parametrize("cut_at", [12, 13])
+def test_course__a_power_cut_in_the_second_does_not_cost_the_first(
+    cut_at: int, whole: Whole, tmp_path: Path
+) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(MemoryError):
+        Turns(context(file), cut_at=cut_at).run()
+    turns = Turns(context(file))
+    expect_same(turns.run(), whole)
+    assert turns.steps == {"first": 0, "second": 12}
+
+
+def test_course__uninterrupted_says_nothing_of_its_own_checkpoints(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
+    found = context(tmp_path / "checkpoint.safetensors")
+    expect_same(Turns(found).run(), whole)
+    assert said(found) == []
+
+
+def test_course__another_second_training_keeps_the_first(whole: Whole, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        Turns(context(file, stop_at=15)).run()
+    last = context(file)
+    turns = Turns(last, second="beta 0.5")
+    expect_same(turns.run(), whole)
+    assert turns.steps == {"first": 0, "second": 12}
+    assert said(last) == [
+        "first: already learned",
+        "second: the checkpoint is of other options or images; starting anew",
+    ]
+
+
+def test_course__another_first_training_is_another_second_one(whole: Whole, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        Turns(context(file, stop_at=15)).run()
+    last = context(file)
+    turns = Turns(last, first="beta 0.5")
+    expect_same(turns.run(), whole)
+    assert turns.steps == {"first": 12, "second": 12}
+    anew = "the checkpoint is of other options or images; starting anew"
+    assert said(last) == [f"first: {anew}", f"second: {anew}"]
+
+
+def test_course__goes_on_to_the_second_when_the_disk_is_full(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safetensors.torch.save_file", full_disk)
+    file = tmp_path / "checkpoint.safetensors"
+    found = context(file)
+    expect_same(Turns(found).run(), whole)
+    assert said(found) == [UNSAVED.format(file=file).replace("member", "second")]
 
 
 # Ctrl-C

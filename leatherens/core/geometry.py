@@ -35,9 +35,25 @@ def repeated(maps: Tensor, size: Size) -> Tensor:
     return maps if tuple(maps.shape[-2:]) == tuple(size) else F.interpolate(maps, size=size, mode="nearest")
 
 
+def thinned(maps: Tensor, factor: int) -> Tensor:
+    """(B, C, H, W) to every `factor`-th value of every `factor`-th row, the first ones among them.
+
+    What nearest-neighbour interpolation leaves where `factor` divides the sides; fine textures alias.
+
+    >>> thinned(torch.arange(6.0).view(1, 1, 1, 6), 3).tolist()
+    [[[[0.0, 3.0]]]]
+    """
+    return maps[..., ::factor, ::factor]
+
+
 def resize_scores(pixels: Tensor, size: Size, *, align_corners: bool = False) -> Tensor:
     """(B, h, w) to (B, H, W), bilinear."""
     return resize(pixels[:, None], size, align_corners=align_corners)[:, 0]
+
+
+def bicubic_scores(pixels: Tensor, size: Size) -> Tensor:
+    """(B, h, w) to (B, H, W), bicubic: constants stay, edges overshoot, and zeros beside them dip below."""
+    return F.interpolate(pixels[:, None], size=size, mode="bicubic", align_corners=False)[:, 0]
 
 
 def smooth(pixels: Tensor, sigma: float) -> Tensor:

@@ -175,6 +175,37 @@ def train(
     return _Trainer(task, images, validation, schedule, context).run()
 
 
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A training that is over, as the checkpoints of those after it keep it."""
+
+    key: str
+    log: TrainingLog
+    state: dict[str, Tensor]
+
+
+class Course:
+    """Trainings of one fit, one after the other, on one checkpoint: what is over is not learned again.
+
+    Give their tasks different names. A training is another one if any before it was another one.
+    """
+
+    def __init__(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        self._images = images
+        self._validation = validation
+        self._context = context
+        self._finished: list[_Finished] = []
+
+    def train(self, task: Task, schedule: Schedule) -> TrainingLog:
+        """As `training.train`; or take the state in which an interrupted course left this task."""
+        before = tuple(self._finished)
+        trainer = _Trainer(task, self._images, self._validation, schedule, self._context, before)
+        log = trainer.run()
+        state = {name: t.detach().clone() for name, t in task.module.state_dict().items()}
+        self._finished.append(_Finished(trainer.key, log, state))
+        return log
+
+
 class _Trainer:
     """One training: the loop and what it must remember to go on after an interruption."""
 
@@ -185,12 +216,14 @@ class _Trainer:
         validation: ImageSource,
         schedule: Schedule,
         context: FitContext,
+        before: Sequence[_Finished] = (),
     ) -> None:
         self.task = task
         self.images = images
         self.validation = validation
         self.schedule = schedule
         self.context = context
+        self.before = before
         self.log = TrainingLog()
         self.best: dict[str, Tensor] = {}
         self.key = self._key()  # now: schedulers move what it is made of
@@ -199,6 +232,8 @@ class _Trainer:
 
     def run(self) -> TrainingLog:
         self._resume()
+        if self.before and not self._done:
+            self._save()  # the training before this one is over, whatever happens now
         with self.context.progress.step(f"{self.task.name}: learning", self.schedule.steps) as advance:
             advance(self._done)
             try:
@@ -318,7 +353,6 @@ class _Trainer:
         """Keep a checkpoint; a full disk is told once and does not end a training that can go on."""
         if self.context.checkpoint is None:
             return
-        self.saved_at = time.monotonic()
         try:
             self._write(self.context.checkpoint)
         except ArtifactError as error:
@@ -330,12 +364,16 @@ class _Trainer:
             self.unsaved = True
         else:
             self.unsaved = False
+        self.saved_at = time.monotonic()  # after it: what takes long to write is not written at every step
 
     def _write(self, path: Path) -> None:
         tensors = {f"module.{k}": v for k, v in self.task.module.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
         moments, plain = flat_optimizers(self.task.optimizers)
         note = {"log": self.log.as_json(), "optimizers": plain, "key": self.key}
+        note["finished"] = [{"key": over.key, "log": over.log.as_json()} for over in self.before]
+        for i, over in enumerate(self.before):
+            tensors |= {f"finished{i}.{k}": v for k, v in over.state.items()}
         write_tensors(path, tensors | moments, {"note": json.dumps(note)})
 
     def _resume(self) -> None:
@@ -343,11 +381,20 @@ class _Trainer:
         if path is None or not path.exists():
             return
         tensors, note = read_checkpoint(path)
-        if note["key"] != self.key:
+        place = len(self.before)
+        over = note.get("finished", [])[place : place + 1]
+        if over and over[0]["key"] == self.key:
+            self.log = TrainingLog.from_json(over[0]["log"])
+            self.best = under(f"finished{place}.", tensors)  # nothing is left to do but to take it
+            self.context.progress.say(f"{self.task.name}: already learned")
+        elif note["key"] == self.key:
+            self._go_on(tensors, note)
+        elif note["key"] not in [earlier.key for earlier in self.before]:
             self.context.progress.say(
                 f"{self.task.name}: the checkpoint is of other options or images; starting anew"
             )
-            return
+
+    def _go_on(self, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
         self.log = TrainingLog.from_json(note["log"])
         self.task.module.load_state_dict(under("module.", tensors))
         self.best = under("best.", tensors)
@@ -369,5 +416,6 @@ class _Trainer:
             (task.name, task.identity, str(self.schedule), str(shapes)),
             (*(type(part).__name__ for part in (*task.optimizers, *task.schedulers)), str(groups)),
             (str(self.images.size), *self.images.ids, "validation", *self.validation.ids),
+            *(("after", earlier.key) for earlier in self.before),
         ]
         return str(derive(self.context.seed, *(text for part in parts for text in part)))

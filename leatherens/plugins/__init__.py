@@ -48,6 +48,16 @@ def register_detectors(register: Register) -> None:
         "leatherens.plugins.fastflow:FastFlow",
         summary="convolutional flows that turn good features into noise",
     )
+    register(
+        "cs-flow",
+        "leatherens.plugins.csflow:CSFlow",
+        summary="a flow over features of three image scales that inform each other",
+    )
+    register(
+        "ast",
+        "leatherens.plugins.ast:AST",
+        summary="a plain student that imitates a flow on good features",
+    )
     register("stfpm", "leatherens.plugins.stfpm:STFPM", summary="student-teacher feature pyramid matching")
     register(
         "draem",
