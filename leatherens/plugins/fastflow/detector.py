@@ -111,10 +111,9 @@ class FastFlow(Detector):
     def _remember(self, spec: PyramidSpec, images: ImageSource, context: FitContext) -> None:
         self.channels_, self.strides_ = list(spec.channels), list(spec.strides)
         self.backbone_ = spec.fingerprint
-        if self.params.layer_norm == "positions":
-            (request,) = self.backbones()
-            maps = context.pyramids(images.batch([0]).to(context.device), [request])[request].maps
-            self.size_, self.grids_ = list(images.size), [list(m.shape[-2:]) for m in maps]
+        (request,) = self.backbones()
+        maps = context.pyramids(images.batch([0]).to(context.device), [request])[request].maps
+        self.size_, self.grids_ = list(images.size), [list(m.shape[-2:]) for m in maps]
 
     def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
         (request,) = self.backbones()
