@@ -33,6 +33,14 @@ TINY: dict[str, dict[str, Any]] = {
     "cfa": {"backbone": "test_resnet", "layers": [0, 1], "gamma_c": 4, "steps": 40},
     "cse": {"backbone": "test_resnet", "layers": [1, 2], "embedding": 8, "batch_size": 4, "steps": 40},
     "reverse-distillation": {"backbone": "test_resnet", "layers": [0, 1], "batch_size": 4, "steps": 30},
+    "rd-plus-plus": {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "batch_size": 4,
+        "parts": 1,
+        "transport": False,
+        "steps": 30,
+    },
     "stfpm": {"backbone": "test_resnet", "layers": [0, 1], "batch_size": 4, "steps": 30},
     "draem": {
         "width": 4,

@@ -87,7 +87,16 @@ def only(host: PluginHost) -> PluginInfo:
 BUILTIN = {
     "backbones": ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"),
     "calibrators": ("conformal",),
-    "detectors": ("cfa", "cse", "draem", "patchcore", "reverse-distillation", "simplenet", "stfpm"),
+    "detectors": (
+        "cfa",
+        "cse",
+        "draem",
+        "patchcore",
+        "rd-plus-plus",
+        "reverse-distillation",
+        "simplenet",
+        "stfpm",
+    ),
     "fusion_blocks": ("global", "independent"),
     "heads": ("discriminator", "memory-bank"),
     "readers": ("folder", "mvtec-ad"),

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leatherens.core.geometry import Size, resize
+from leatherens.core.geometry import Size, mean_in_view, resize, valid_positions
 
 Step = Literal["same", "down", "up"]
 """What a block does to height and width: leaves them, halves them, doubles them."""
@@ -162,19 +162,30 @@ class ReverseNetworks(nn.Module):
         return code, self.decoder(code)
 
 
-def flattened_loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
+def in_view(levels: Sequence[Tensor], valid: Tensor | None) -> list[Tensor]:
+    """Levels with zeros at positions mostly on invalid pixels (B, H, W), so that no sum counts them."""
+    if valid is None:
+        return list(levels)
+    return [m * valid_positions(valid, (m.shape[-2], m.shape[-1]))[:, None] for m in levels]
+
+
+def flattened_loss(
+    teacher: Sequence[Tensor], student: Sequence[Tensor], valid: Tensor | None = None
+) -> Tensor:
     """(B,): 1 - cosine of whole levels as one vector an image, summed over levels.
 
     The authors' code. The paper's equation 2 averages the cosine of each position, which weighs faint
     positions like strong ones.
     """
-    pairs = zip(teacher, student, strict=True)
+    pairs = zip(in_view(teacher, valid), in_view(student, valid), strict=True)
     return torch.stack([1 - F.cosine_similarity(t.flatten(1), s.flatten(1)) for t, s in pairs]).sum(dim=0)
 
 
-def positionwise_loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
+def positionwise_loss(
+    teacher: Sequence[Tensor], student: Sequence[Tensor], valid: Tensor | None = None
+) -> Tensor:
     """(B,): 1 - cosine of each position, averaged over positions, summed over levels (equation 2)."""
-    return torch.stack([d.mean(dim=(1, 2)) for d in distances(teacher, student)]).sum(dim=0)
+    return torch.stack([mean_in_view(d, valid) for d in distances(teacher, student)]).sum(dim=0)
 
 
 LOSSES = {"flattened": flattened_loss, "positions": positionwise_loss}

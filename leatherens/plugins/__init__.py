@@ -33,6 +33,11 @@ def register_detectors(register: Register) -> None:
         "leatherens.plugins.reverse_distillation:ReverseDistillation",
         summary="a teacher's features regenerated from a narrow code",
     )
+    register(
+        "rd-plus-plus",
+        "leatherens.plugins.rd_plus_plus:RDPlusPlus",
+        summary="reverse distillation of features stripped of noise",
+    )
     register("stfpm", "leatherens.plugins.stfpm:STFPM", summary="student-teacher feature pyramid matching")
     register(
         "draem",
