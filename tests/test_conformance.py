@@ -32,6 +32,15 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "cfa": {"backbone": "test_resnet", "layers": [0, 1], "gamma_c": 4, "steps": 40},
     "cse": {"backbone": "test_resnet", "layers": [1, 2], "embedding": 8, "batch_size": 4, "steps": 40},
+    "mixed-teacher": {
+        "texture_backbone": "test_resnet",
+        "semantic_backbone": "test_resnet",
+        "texture_layers": [1],
+        "semantic_layers": [2],
+        "settled_after": None,
+        "batch_size": 4,
+        "steps": 40,
+    },
     "reverse-distillation": {"backbone": "test_resnet", "layers": [0, 1], "batch_size": 4, "steps": 30},
     "rd-plus-plus": {
         "backbone": "test_resnet",

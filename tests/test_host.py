@@ -91,6 +91,7 @@ BUILTIN = {
         "cfa",
         "cse",
         "draem",
+        "mixed-teacher",
         "patchcore",
         "rd-plus-plus",
         "reverse-distillation",

@@ -29,6 +29,11 @@ def register_detectors(register: Register) -> None:
         summary="an embedding contrasted with artificial anomalies, compared with a good one",
     )
     register(
+        "mixed-teacher",
+        "leatherens.plugins.mixed_teacher:MixedTeacher",
+        summary="a small student of texture times a pretrained one of meaning",
+    )
+    register(
         "reverse-distillation",
         "leatherens.plugins.reverse_distillation:ReverseDistillation",
         summary="a teacher's features regenerated from a narrow code",
