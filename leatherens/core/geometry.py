@@ -86,6 +86,14 @@ def image_maximum(pixels: Tensor, valid: Tensor | None = None) -> Tensor:
     return pixels.flatten(1).amax(dim=1)
 
 
+def mean_in_view(maps: Tensor, valid: Tensor | None) -> Tensor:
+    """(B, h, w) to (B,): the mean over positions, those mostly on invalid pixels (B, H, W) left out."""
+    if valid is None:
+        return maps.mean(dim=(1, 2))
+    counted = valid_positions(valid, (maps.shape[-2], maps.shape[-1]))
+    return maps.masked_fill(~counted, 0).sum(dim=(1, 2)) / counted.sum(dim=(1, 2))
+
+
 def silence(pixels: Tensor, valid: Tensor | None) -> Tensor:
     """Give invalid pixels their image's lowest valid score: nothing to see there."""
     if valid is None:
@@ -101,14 +109,6 @@ def valid_positions(valid: Tensor, size: Size) -> Tensor:
     """
     share = F.adaptive_avg_pool2d(valid[:, None].float(), size)[:, 0]
     return share >= share.flatten(1).amax(dim=1).clamp_max(0.5)[:, None, None]
-
-
-def mean_in_view(maps: Tensor, valid: Tensor | None) -> Tensor:
-    """(B, h, w) to (B,): the mean over positions, those mostly on invalid pixels (B, H, W) left out."""
-    if valid is None:
-        return maps.mean(dim=(1, 2))
-    counted = valid_positions(valid, (maps.shape[-2], maps.shape[-1]))
-    return maps.masked_fill(~counted, 0).sum(dim=(1, 2)) / counted.sum(dim=(1, 2))
 
 
 def largest_grid(maps: list[Tensor]) -> Size:

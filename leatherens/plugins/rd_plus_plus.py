@@ -123,10 +123,9 @@ class RDPlusPlus(ReverseDetector):
     @classmethod
     def params_for(cls, effort: Effort) -> Any:
         """At quick effort as reverse distillation, without the transport that teaches nothing."""
-        options = super().params_for(effort)
-        return (
-            options if effort is Effort.full else options.model_copy(update={"parts": 1, "transport": False})
-        )
+        if effort is Effort.full:
+            return cls.Params()
+        return super().params_for(effort).model_copy(update={"parts": 1, "transport": False})
 
     def features(self) -> tuple[FeatureSpec, ...]:
         """As reverse distillation's, and the projected levels."""
@@ -167,10 +166,9 @@ class RDPlusPlus(ReverseDetector):
         clean, noisy = teach(shown, keep=keep), teach(bad, keep=False)
         regenerated = self._regenerated(clean)
         distilled = flattened_loss(clean, regenerated.levels, valid).mean()
+        nothing = torch.zeros_like(distilled)
         learned = projection_loss(
-            transport_loss(regenerated.projected, generator)
-            if options.transport
-            else torch.zeros_like(distilled),
+            transport_loss(regenerated.projected, generator) if options.transport else nothing,
             reconstruction_loss(regenerated.projected, self.networks_.project(noisy), valid),
             contrast_loss(noisy, regenerated.projected, valid),
         )
