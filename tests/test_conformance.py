@@ -17,6 +17,7 @@ TINY: dict[str, dict[str, Any]] = {
         "pretrain_embed_dimension": None,
         "target_embed_dimension": None,
     },
+    "padim": {"backbone": "test_resnet", "layers": [0, 1], "dimensions": 12},
     "simplenet": {
         "backbone": "test_resnet",
         "layers": [0, 1],

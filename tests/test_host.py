@@ -92,6 +92,7 @@ BUILTIN = {
         "cse",
         "draem",
         "mixed-teacher",
+        "padim",
         "patchcore",
         "rd-plus-plus",
         "reverse-distillation",

@@ -80,6 +80,7 @@ class Component(ABC):
     @classmethod
     def from_state(cls, params: Any, state: State) -> Self:
         """The fitted component that gave this state."""
+        cls._require_whole(state)
         component = cls(params)
         for name, value in state.items():
             if "." not in name:
@@ -87,6 +88,16 @@ class Component(ABC):
         component._build()
         component._load_modules(state)
         return component
+
+    @classmethod
+    def _require_whole(cls, state: State) -> None:
+        """Refuse a state without something learned that the class itself declares."""
+        declared = [name for name in vars(cls).get("__annotations__", {}) if name.endswith("_")]
+        for name in declared:
+            if name not in state and not any(key.startswith(f"{name}.") for key in state):
+                raise ArtifactError(
+                    f"{cls.id}: the stored state lacks {name}; it is damaged, or of another version"
+                )
 
     def _build(self) -> None:  # noqa: B027 - most components hold no modules
         """Make the modules (attributes ending in `_`) that `state` will be loaded into."""

@@ -25,6 +25,15 @@ def resize(maps: Tensor, size: Size, *, align_corners: bool = False, antialias: 
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=align_corners, antialias=antialias)
 
 
+def repeated(maps: Tensor, size: Size) -> Tensor:
+    """(B, C, h, w) to (B, C, H, W), every value as often as it fits: the nearest neighbour's.
+
+    >>> repeated(torch.tensor([[[[1.0, 2.0]]]]), (2, 4))[0, 0].tolist()
+    [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
+    """
+    return maps if tuple(maps.shape[-2:]) == tuple(size) else F.interpolate(maps, size=size, mode="nearest")
+
+
 def resize_scores(pixels: Tensor, size: Size) -> Tensor:
     """(B, h, w) to (B, H, W), bilinear."""
     return resize(pixels[:, None], size)[:, 0]

@@ -14,6 +14,11 @@ def register_detectors(register: Register) -> None:
         summary="distance to the nearest patch of a thinned memory of good ones",
     )
     register(
+        "padim",
+        "leatherens.plugins.padim:PaDiM",
+        summary="distance to the Gaussian of good features at the same position",
+    )
+    register(
         "simplenet",
         "leatherens.plugins.simplenet:SimpleNet",
         summary="a small network that tells adapted features from noisy ones",
