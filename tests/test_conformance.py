@@ -49,7 +49,7 @@ TINY: dict[str, dict[str, Any]] = {
         "batch_size": 4,
         "parts": 1,
         "transport": False,
-        "steps": 30,
+        "steps": 20,
     },
     "stfpm": {"backbone": "test_resnet", "layers": [0, 1], "batch_size": 4, "steps": 30},
     "draem": {
