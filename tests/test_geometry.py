@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, uniform_filter
 from torch import Tensor
 
 from leatherens.core.geometry import (
@@ -16,10 +16,12 @@ from leatherens.core.geometry import (
     largest_grid,
     level_positions,
     mean_filter,
+    mean_in_view,
     resize,
     resize_scores,
     silence,
     smooth,
+    smooth_rows,
     thinned,
     valid_positions,
 )
@@ -37,6 +39,15 @@ def test_smooth__agrees_with_scipy_even_where_the_kernel_is_wider_than_the_image
     pixels = maps(2, *size)
     expected = np.stack([gaussian_filter(image.double().numpy(), sigma) for image in pixels])
     np.testing.assert_allclose(smooth(pixels, sigma), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 4.0])
+@pytest.mark.parametrize("size", [(32, 48), (9, 5)], ids=str)
+def test_smooth_rows__agrees_with_scipy_along_one_axis(size: tuple[int, int], sigma: float) -> None:
+    pixels = maps(2, *size)
+    expected = gaussian_filter1d(pixels.double().numpy(), sigma, axis=2)
+    np.testing.assert_allclose(smooth_rows(pixels, sigma), expected, atol=2e-6)
+    assert smooth_rows(pixels, 0.0) is pixels
 
 
 def test_smooth__leaves_constant_maps_and_sigma_zero_alone() -> None:
@@ -143,3 +154,11 @@ def test_bicubic_scores__keep_constants_and_overshoot_beside_an_edge() -> None:
     assert float(found.min()) < -0.01
     assert float(found.max()) > 1.01
     assert bicubic_scores(maps(2, 3, 5), (31, 17)).shape == (2, 31, 17)
+
+
+def test_mean_in_view__leaves_out_positions_mostly_on_invalid_pixels() -> None:
+    given = torch.arange(12.0).view(1, 2, 6).repeat(2, 1, 1)
+    valid = torch.ones(2, 4, 12, dtype=torch.bool)
+    valid[1, :, 5:] = False  # more than half of the third column of positions, and all behind it
+    assert mean_in_view(given, None).tolist() == [5.5, 5.5]
+    assert mean_in_view(given, valid).tolist() == [5.5, (0 + 1 + 2 + 6 + 7 + 8) / 6]

@@ -16,16 +16,10 @@ from leatherens.core.artifact import read_state, write_state
 from leatherens.core.backbones import untrained_pyramid
 from leatherens.core.detector import Effort, FeatureSpec, FitContext, observe_all
 from leatherens.core.errors import ArtifactError, ConfigError, InputError
+from leatherens.core.matching import distances, unit_features
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import ImageBatch, ImagesInMemory
-from leatherens.plugins.stfpm import (
-    STFPM,
-    distances,
-    let_residuals_pass,
-    matching_loss,
-    product_map,
-    unit_features,
-)
+from leatherens.plugins.stfpm import STFPM, let_residuals_pass, matching_loss, product_map
 
 MODEL = "test_resnet"
 """timm's tiny ResNet; levels 1 to 3 have strides 4, 8, 16."""

@@ -9,12 +9,13 @@ from leatherens.core.synthesis import spots as spots_module
 from leatherens.core.synthesis import textural as textural_module
 from leatherens.core.synthesis.blurred import BlurAnomaly
 from leatherens.core.synthesis.kinds import OneOf
+from leatherens.core.synthesis.noise_patch import NoisePatch
 from leatherens.core.synthesis.patterns import ProceduralTextures
 from leatherens.core.synthesis.spots import SPOTS, Spots, disc
 from leatherens.core.synthesis.structural import StructuralAnomaly
 from leatherens.core.synthesis.textural import TexturalAnomaly
 
-KINDS = [StructuralAnomaly(), TexturalAnomaly(ProceduralTextures()), BlurAnomaly()]
+KINDS = [StructuralAnomaly(), TexturalAnomaly(ProceduralTextures()), BlurAnomaly(), NoisePatch()]
 
 
 def rng(seed=0):

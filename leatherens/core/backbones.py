@@ -222,6 +222,11 @@ class BackbonePool:
                 levels[key] = self._levels(self._loaded[request.source], pixels, keep)
         return Pyramids({r: _select(r, levels[r.source, r.shrink]) for r in requests})
 
+    def copy_into(self, student: nn.Module, request: BackboneRequest) -> None:
+        """Give an untrained pyramid of this request the pool's weights: a student starts as its teacher."""
+        weights = self._of(request).module.state_dict()
+        student.load_state_dict({name: weights[name] for name in student.state_dict()})
+
     def _of(self, request: BackboneRequest) -> _Loaded:
         self.prepare([request])
         return self._loaded[request.source]

@@ -60,13 +60,26 @@ def smooth(pixels: Tensor, sigma: float) -> Tensor:
     """Gaussian smoothing of (B, H, W), as `scipy.ndimage.gaussian_filter` does it by default."""
     if sigma <= 0:
         return pixels
-    radius = int(4 * sigma + 0.5)
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).to(pixels)
+    kernel, radius = _gaussian(sigma, pixels)
     padded = _mirror(_mirror(pixels, radius, dim=-1), radius, dim=-2)[:, None]  # (B, 1, H+2r, W+2r)
     rows = F.conv2d(padded, kernel.view(1, 1, 1, -1))
     return F.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]
+
+
+def smooth_rows(pixels: Tensor, sigma: float) -> Tensor:
+    """Each row of (B, H, W) smoothed along itself alone, as `scipy.ndimage.gaussian_filter1d` does it."""
+    if sigma <= 0:
+        return pixels
+    kernel, radius = _gaussian(sigma, pixels)
+    return F.conv2d(_mirror(pixels, radius, dim=-1)[:, None], kernel.view(1, 1, 1, -1))[:, 0]
+
+
+def _gaussian(sigma: float, like: Tensor) -> tuple[Tensor, int]:
+    """The kernel (2 * radius + 1,) and its radius."""
+    radius = int(4 * sigma + 0.5)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    return (kernel / kernel.sum()).to(like), radius
 
 
 def _mirror(pixels: Tensor, radius: int, *, dim: int) -> Tensor:
@@ -97,6 +110,14 @@ def image_maximum(pixels: Tensor, valid: Tensor | None = None) -> Tensor:
     if valid is not None:
         pixels = pixels.masked_fill(~valid, -math.inf)
     return pixels.flatten(1).amax(dim=1)
+
+
+def mean_in_view(maps: Tensor, valid: Tensor | None) -> Tensor:
+    """(B, h, w) to (B,): the mean over positions, those mostly on invalid pixels (B, H, W) left out."""
+    if valid is None:
+        return maps.mean(dim=(1, 2))
+    counted = valid_positions(valid, (maps.shape[-2], maps.shape[-1]))
+    return maps.masked_fill(~counted, 0).sum(dim=(1, 2)) / counted.sum(dim=(1, 2))
 
 
 def silence(pixels: Tensor, valid: Tensor | None) -> Tensor:

@@ -8,6 +8,7 @@ learn this way: RD4AD itself and RD++.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leatherens.core.geometry import Size, resize_scores
+from leatherens.core.geometry import Size, mean_in_view, resize_scores, valid_positions
 
 Step = Literal["same", "down", "up"]
 """What a block does to height and width: leaves them, halves them, doubles them."""
@@ -29,11 +30,14 @@ class BlockPlan:
 
     squeeze: output channels over inner channels; 0 for plain blocks of two 3 x 3 convolutions.
     depths: blocks in each stage of the decoder, the deepest first. code_depth: blocks that make the code.
+    signed: whether levels may be negative. A ResNet's are not; an EfficientNet's are, and a decoder that ends
+        in ReLU could not come near them.
     """
 
     squeeze: int
     depths: tuple[int, ...]
     code_depth: int
+    signed: bool = False
 
 
 PLANS = {
@@ -45,10 +49,21 @@ PLANS = {
 """The teachers of the paper and their mirror images."""
 
 
+def rectified(model: str) -> bool:
+    """Whether a model's levels end in a ReLU, so that none of their values is negative; ResNets' do.
+
+    >>> rectified("wide_resnet50_2.tv_in1k"), rectified("resnext50_32x4d"), rectified("efficientnet_b0")
+    (True, True, False)
+    """
+    return re.match(r"(wide_)?resnex?t\d", model) is not None
+
+
 def plan_for(model: str, levels: int) -> BlockPlan:
     """The published plan of a teacher, or plain blocks, two a stage, for any other."""
     known = PLANS.get(model.partition(".")[0])
-    return known if known and levels == len(known.depths) else BlockPlan(0, (2,) * levels, 2)
+    if known and levels == len(known.depths):
+        return known
+    return BlockPlan(0, (2,) * levels, 2, signed=not rectified(model))
 
 
 def spatial(channels: int, out: int, step: Step) -> nn.Module:
@@ -70,10 +85,11 @@ def shortcut(channels: int, out: int, step: Step) -> nn.Module:
 
 
 class Block(nn.Module):
-    """A residual block; (B, channels, h, w) to (B, out, h', w'), never negative."""
+    """A residual block; (B, channels, h, w) to (B, out, h', w'), never negative unless `signed`."""
 
-    def __init__(self, channels: int, out: int, step: Step, squeeze: int) -> None:
+    def __init__(self, channels: int, out: int, step: Step, squeeze: int, *, signed: bool = False) -> None:
         super().__init__()
+        self.signed = signed
         inner = out // squeeze if squeeze else out
         point = (
             []
@@ -92,14 +108,21 @@ class Block(nn.Module):
         self.shortcut = shortcut(channels, out, step)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Body plus shortcut, then ReLU."""
-        return F.relu(self.body(maps) + self.shortcut(maps))
+        """Body plus shortcut, then ReLU unless signed."""
+        total: Tensor = self.body(maps) + self.shortcut(maps)
+        return total if self.signed else F.relu(total)
 
 
-def stage(channels: int, out: int, step: Step, depth: int, squeeze: int) -> nn.Sequential:
-    """Blocks of which the first changes size and channels."""
-    first = Block(channels, out, step, squeeze)
-    return nn.Sequential(first, *(Block(out, out, "same", squeeze) for _ in range(depth - 1)))
+def stage(
+    channels: int, out: int, step: Step, depth: int, squeeze: int, *, signed: bool = False
+) -> nn.Sequential:
+    """Blocks of which the first changes size and channels; `signed` is the last one's."""
+    blocks = [
+        Block(channels, out, step, squeeze),
+        *(Block(out, out, "same", squeeze) for _ in range(depth - 1)),
+    ]
+    blocks[-1].signed = signed
+    return nn.Sequential(*blocks)
 
 
 class Bottleneck(nn.Module):
@@ -132,7 +155,7 @@ class Decoder(nn.Module):
         super().__init__()
         wide = (2 * channels[-1], *reversed(channels))
         self.stages = nn.ModuleList(
-            stage(a, b, "up", depth, plan.squeeze)
+            stage(a, b, "up", depth, plan.squeeze, signed=plan.signed)
             for (a, b), depth in zip(pairwise(wide), plan.depths, strict=True)
         )
 
@@ -162,19 +185,30 @@ class ReverseNetworks(nn.Module):
         return code, self.decoder(code)
 
 
-def flattened_loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
+def in_view(levels: Sequence[Tensor], valid: Tensor | None) -> list[Tensor]:
+    """Levels with zeros at positions mostly on invalid pixels (B, H, W), so that no sum counts them."""
+    if valid is None:
+        return list(levels)
+    return [m * valid_positions(valid, (m.shape[-2], m.shape[-1]))[:, None] for m in levels]
+
+
+def flattened_loss(
+    teacher: Sequence[Tensor], student: Sequence[Tensor], valid: Tensor | None = None
+) -> Tensor:
     """(B,): 1 - cosine of whole levels as one vector an image, summed over levels.
 
     The authors' code. The paper's equation 2 averages the cosine of each position, which weighs faint
     positions like strong ones.
     """
-    pairs = zip(teacher, student, strict=True)
+    pairs = zip(in_view(teacher, valid), in_view(student, valid), strict=True)
     return torch.stack([1 - F.cosine_similarity(t.flatten(1), s.flatten(1)) for t, s in pairs]).sum(dim=0)
 
 
-def positionwise_loss(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Tensor:
+def positionwise_loss(
+    teacher: Sequence[Tensor], student: Sequence[Tensor], valid: Tensor | None = None
+) -> Tensor:
     """(B,): 1 - cosine of each position, averaged over positions, summed over levels (equation 2)."""
-    return torch.stack([d.mean(dim=(1, 2)) for d in distances(teacher, student)]).sum(dim=0)
+    return torch.stack([mean_in_view(d, valid) for d in distances(teacher, student)]).sum(dim=0)
 
 
 LOSSES = {"flattened": flattened_loss, "positions": positionwise_loss}

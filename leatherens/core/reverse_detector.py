@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,17 @@ class ReverseParams(KeepingParams):
     """Learn on random squares of this side."""
 
 
+class Regenerated(NamedTuple):
+    """What the networks make of a teacher's levels, all float32."""
+
+    code: Tensor
+    """(B, 2 C_last, h_last / 2, w_last / 2)."""
+    levels: list[Tensor]
+    """Of the teacher's shapes."""
+    projected: list[Tensor]
+    """What the code was made of, of the teacher's shapes; empty where that is the teacher's levels."""
+
+
 class ReverseDetector(Detector):
     """Regenerates a teacher's levels from a code; the score is 1 - cosine, summed over levels."""
 
@@ -60,7 +71,7 @@ class ReverseDetector(Detector):
         """Those all of them share."""
 
     networks_: nn.Module
-    """From the teacher's levels to the code and the regenerated levels."""
+    """What learns: from the teacher's levels to a code, and back."""
 
     @classmethod
     def params_for(cls, effort: Effort) -> Any:
@@ -77,12 +88,16 @@ class ReverseDetector(Detector):
     def features(self) -> tuple[FeatureSpec, ...]:
         """Per level what separates unit features of teacher and decoder, and 1 - their cosine; the code."""
         self.require_fitted("features")
-        levels = list(enumerate(zip(self.channels_, self.strides_, strict=True), start=1))
-        return (
-            *(FeatureSpec(f"{self.id}/difference{i}", c, s) for i, (c, s) in levels),
-            *(FeatureSpec(f"{self.id}/distance{i}", 1, s) for i, (_, s) in levels),
-            FeatureSpec(f"{self.id}/code", 2 * self.channels_[-1], 2 * self.strides_[-1]),
-        )
+        distances = [
+            FeatureSpec(f"{self.id}/distance{i}", 1, s) for i, s in enumerate(self.strides_, start=1)
+        ]
+        code = FeatureSpec(f"{self.id}/code", 2 * self.channels_[-1], 2 * self.strides_[-1])
+        return (*self._level_specs("difference"), *distances, code)
+
+    def _level_specs(self, name: str) -> list[FeatureSpec]:
+        """Maps of the teacher's channels and strides, `name1` the finest."""
+        levels = enumerate(zip(self.channels_, self.strides_, strict=True), start=1)
+        return [FeatureSpec(f"{self.id}/{name}{i}", c, s) for i, (c, s) in levels]
 
     @abstractmethod
     def _networks(self) -> nn.Module:
@@ -100,6 +115,7 @@ class ReverseDetector(Detector):
         spec = context.pool.spec(request)
         self._remember(spec)
         self._check_grid(images.size)
+        self._check_crop()
         with seeded_construction(context.seed, self.id):
             self._build()
         self.networks_.to(context.device)
@@ -119,26 +135,36 @@ class ReverseDetector(Detector):
         self.channels_, self.strides_ = list(spec.channels), list(spec.strides)
         self.teacher_ = spec.fingerprint
 
+    def _check_crop(self) -> None:
+        crop, coarsest = self.params.crop, 2 * self.strides_[-1]
+        if crop and crop % coarsest:
+            raise ConfigError(
+                f"{self.id}: expected a crop divisible by {coarsest}, {self._twice()}, got {crop}"
+            )
+
     def _check_grid(self, size: tuple[int, int]) -> None:
         coarsest = 2 * self.strides_[-1]
         if size[0] % coarsest or size[1] % coarsest:
             raise InputError(
-                f"{self.id}: expected images of height and width divisible by {coarsest}, twice the stride "
-                f"of the deepest level of {self.params.backbone}, got {size[0]} x {size[1]}"
+                f"{self.id}: expected images of height and width divisible by {coarsest}, {self._twice()}, "
+                f"got {size[0]} x {size[1]}"
             )
 
-    def _regenerated(self, teacher: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def _twice(self) -> str:
+        return f"twice the stride of the deepest level of {self.params.backbone}"
+
+    def _regenerated(self, teacher: Sequence[Tensor]) -> Regenerated:
         code, levels = self.networks_(teacher)
-        return code.float(), [level.float() for level in levels]
+        return Regenerated(code.float(), [level.float() for level in levels], [])
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         (request,) = self.backbones()
         self._check_grid(batch.size)
         teacher = pyramids[request].maps
-        code, student = self._regenerated(teacher)
+        code, student, projected = self._regenerated(teacher)
         differences = [F.normalize(t) - F.normalize(s) for t, s in zip(teacher, student, strict=True)]
         levels = distances(teacher, student)
         names = tuple(spec.name for spec in self.features())
-        maps = FeatureMaps((*differences, *(level[:, None] for level in levels), code), names)
+        maps = FeatureMaps((*differences, *(level[:, None] for level in levels), code, *projected), names)
         pixels = smooth(silence(summed_map(levels, batch.size), batch.valid), self.params.smoothing)
         return Observation(maps, ScoreMap(pixels, image_maximum(pixels, batch.valid)))

@@ -34,6 +34,11 @@ def register_detectors(register: Register) -> None:
         summary="an embedding contrasted with artificial anomalies, compared with a good one",
     )
     register(
+        "mixed-teacher",
+        "leatherens.plugins.mixed_teacher:MixedTeacher",
+        summary="a small student of texture times a pretrained one of meaning",
+    )
+    register(
         "reverse-distillation",
         "leatherens.plugins.reverse_distillation:ReverseDistillation",
         summary="a teacher's features regenerated from a narrow code",
@@ -57,6 +62,11 @@ def register_detectors(register: Register) -> None:
         "ast",
         "leatherens.plugins.ast:AST",
         summary="a plain student that imitates a flow on good features",
+    )
+    register(
+        "rd-plus-plus",
+        "leatherens.plugins.rd_plus_plus:RDPlusPlus",
+        summary="reverse distillation of features stripped of noise",
     )
     register("stfpm", "leatherens.plugins.stfpm:STFPM", summary="student-teacher feature pyramid matching")
     register(

@@ -12,13 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from leatherens.core.detector import FitContext
-from leatherens.core.reverse import ReverseNetworks, flattened_loss, plan_for, positionwise_loss
+from leatherens.core.reverse import LOSSES, ReverseNetworks, plan_for
 from leatherens.core.reverse_detector import ReverseDetector, ReverseParams, Teach
 from leatherens.core.synthesis.crops import random_crops
 from leatherens.core.training import Task
 from leatherens.core.types import ImageBatch
-
-LOSSES = {"flattened": flattened_loss, "positions": positionwise_loss}
 
 
 class ReverseDistillation(ReverseDetector):
@@ -42,11 +40,11 @@ class ReverseDistillation(ReverseDetector):
         def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
             shown = random_crops(batch, options.crop, generator)
             teacher = teach(shown, keep=shown is batch)
-            return lost(teacher, self._regenerated(teacher)[1]).mean()
+            return lost(teacher, self._regenerated(teacher).levels, shown.valid).mean()
 
         def judge(batch: ImageBatch, generator: torch.Generator) -> Tensor:
             teacher = teach(batch, keep=True)
-            return lost(teacher, self._regenerated(teacher)[1])
+            return lost(teacher, self._regenerated(teacher).levels, batch.valid)
 
         adam = torch.optim.Adam(self.networks_.parameters(), lr=options.learning_rate, betas=options.betas)
         judges = judge if options.keep == "best" else None

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
@@ -18,26 +17,13 @@ from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec, no
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.geometry import image_maximum, resize_scores
+from leatherens.core.matching import distances, unit_differences
 from leatherens.core.params import Params
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.synthesis.crops import random_crops
 from leatherens.core.training import Task, TrainedParams, train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
-
-
-def unit_features(maps: Sequence[Tensor]) -> list[Tensor]:
-    """Each (B, C, h, w) divided by its length over channels; a zero vector stays zero."""
-    return [F.normalize(m, dim=1) for m in maps]
-
-
-def distances(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> list[Tensor]:
-    """Squared distance of unit features per position: (B, h, w) in 0..4, one per level.
-
-    Equation 1 of the paper without its factor 1/2, as in the authors' code.
-    """
-    pairs = zip(unit_features(teacher), unit_features(student), strict=True)
-    return [(t - s).square().sum(dim=1) for t, s in pairs]
 
 
 def matching_loss(levels: Sequence[Tensor]) -> Tensor:
@@ -161,8 +147,7 @@ class STFPM(Detector):
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         (request,) = self.backbones()
-        teacher, student = unit_features(pyramids[request].maps), unit_features(self._student(batch))
-        differences = [t - s for t, s in zip(teacher, student, strict=True)]  # (B, C, h, w)
+        differences = unit_differences(pyramids[request].maps, self._student(batch))  # (B, C, h, w)
         levels = [d.square().sum(dim=1) for d in differences]  # (B, h, w)
         pixels = product_map(levels, batch.size)
         names = tuple(spec.name for spec in self.features())

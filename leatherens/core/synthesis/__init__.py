@@ -5,6 +5,6 @@ Images are (H, W, 3) RGB, float32 in 0..1 or, for textures, uint8; masks are (H,
 what, `augment` changes how a texture looks, `overlay` lays it over a good image.
 
 The kinds of anomaly share one interface, `draw(image, valid, rng)` to the spoilt image and its exact mask:
-`overlay`, `textural`, `structural`, `blurred`. All but the first replace the image wholly inside `spots`,
-masks that are never empty. `kinds` draws among several.
+`overlay`, `noise_patch` (of `simplex` noise), `textural`, `structural`, `blurred`. The last three replace the
+image wholly inside `spots`, masks that are never empty. `kinds` draws among several.
 """
