@@ -15,7 +15,9 @@ from leatherens.core.detector import Detector, FeatureSpec, FitContext
 from leatherens.core.geometry import image_maximum, resize_scores, smooth
 from leatherens.core.params import Params
 from leatherens.core.randomness import seeded_construction
-from leatherens.core.training import Schedule, Task, train
+from leatherens.core.schedules import Schedule
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap, batches
 
 

@@ -31,7 +31,7 @@ from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.core.weights import WeightFinder
 from leatherens.plugins.cse import CSE
 from leatherens.plugins.cse.lessons import Classification, Contrast
-from leatherens.plugins.cse.losses import contrastive, mean_of, reconstruction, similarity
+from leatherens.plugins.cse.losses import contrastive, reconstruction, similarity
 from leatherens.plugins.cse.networks import Decoder, Embedder
 from leatherens.plugins.cse.references import completed, matched, references_of, squared_distances
 from leatherens.plugins.cse.samples import Sampler, Samples
@@ -199,11 +199,6 @@ def test_similarity__takes_no_notice_of_positions_that_do_not_count(axis: Any) -
     torch.testing.assert_close(found, part)
     loud = torch.where(counted[:, None], first, 100 * randn(2, 4, 5, 7, seed=2))
     torch.testing.assert_close(similarity(loud, second, axis, counted), part)
-
-
-def test_mean_of__nothing_is_zero() -> None:
-    counted = torch.tensor([[True, False], [False, False]])
-    assert mean_of(torch.tensor([[3.0, 9.0], [5.0, 7.0]]), counted).tolist() == [3.0, 0.0]
 
 
 def half_squares(decoded: Tensor, level: Tensor) -> NDArray[np.float64]:

@@ -14,9 +14,9 @@ from leatherens.core.geometry import (
     block_mean,
     image_maximum,
     largest_grid,
-    level_positions,
     mean_filter,
-    mean_in_view,
+    mean_of,
+    positions_of,
     resize,
     resize_scores,
     silence,
@@ -116,11 +116,11 @@ def test_silence__gives_invalid_pixels_the_lowest_valid_score_of_their_own_image
     assert silence(pixels, None) is pixels
 
 
-def test_level_positions__are_the_valid_positions_of_each_grid() -> None:
+def test_positions_of__are_the_valid_ones_of_a_map_s_grid() -> None:
     levels = [maps(2, 3, 8, 12), maps(2, 5, 4, 6)]
-    assert level_positions(levels, None) == [None, None]
+    assert [positions_of(level, None) for level in levels] == [None, None]
     valid = torch.rand(2, 32, 48, generator=torch.Generator().manual_seed(0)) < 0.5
-    found = level_positions(levels, valid)
+    found = [positions_of(level, valid) for level in levels]
     for positions, size in zip(found, ((8, 12), (4, 6)), strict=True):
         assert positions is not None
         assert torch.equal(positions, valid_positions(valid, size))
@@ -156,9 +156,14 @@ def test_bicubic_scores__keep_constants_and_overshoot_beside_an_edge() -> None:
     assert bicubic_scores(maps(2, 3, 5), (31, 17)).shape == (2, 31, 17)
 
 
-def test_mean_in_view__leaves_out_positions_mostly_on_invalid_pixels() -> None:
+def test_mean_of__leaves_out_positions_mostly_on_invalid_pixels() -> None:
     given = torch.arange(12.0).view(1, 2, 6).repeat(2, 1, 1)
     valid = torch.ones(2, 4, 12, dtype=torch.bool)
     valid[1, :, 5:] = False  # more than half of the third column of positions, and all behind it
-    assert mean_in_view(given, None).tolist() == [5.5, 5.5]
-    assert mean_in_view(given, valid).tolist() == [5.5, (0 + 1 + 2 + 6 + 7 + 8) / 6]
+    assert mean_of(given, positions_of(given, None)).tolist() == [5.5, 5.5]
+    assert mean_of(given, positions_of(given, valid)).tolist() == [5.5, (0 + 1 + 2 + 6 + 7 + 8) / 6]
+
+
+def test_mean_of__nothing_is_zero() -> None:
+    counted = torch.tensor([[True, False], [False, False]])
+    assert mean_of(torch.tensor([[3.0, 9.0], [5.0, 7.0]]), counted).tolist() == [3.0, 0.0]

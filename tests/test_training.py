@@ -26,7 +26,9 @@ from leatherens.core.detector import FitContext
 from leatherens.core.errors import ArtifactError, TrainingError
 from leatherens.core.progress import Advance, Silent
 from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
-from leatherens.core.training import Course, Schedule, Task, TrainingLog, interrupts_between_steps, train
+from leatherens.core.schedules import Schedule
+from leatherens.core.tasks import Task, TrainingLog
+from leatherens.core.training import Course, interrupts_between_steps, train
 from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.core.weights import WeightFinder
 

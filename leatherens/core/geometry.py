@@ -7,7 +7,6 @@ a method's paper does, and keeps constant maps constant.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -112,14 +111,6 @@ def image_maximum(pixels: Tensor, valid: Tensor | None = None) -> Tensor:
     return pixels.flatten(1).amax(dim=1)
 
 
-def mean_in_view(maps: Tensor, valid: Tensor | None) -> Tensor:
-    """(B, h, w) to (B,): the mean over positions, those mostly on invalid pixels (B, H, W) left out."""
-    if valid is None:
-        return maps.mean(dim=(1, 2))
-    counted = valid_positions(valid, (maps.shape[-2], maps.shape[-1]))
-    return maps.masked_fill(~counted, 0).sum(dim=(1, 2)) / counted.sum(dim=(1, 2))
-
-
 def silence(pixels: Tensor, valid: Tensor | None) -> Tensor:
     """Give invalid pixels their image's lowest valid score: nothing to see there."""
     if valid is None:
@@ -137,9 +128,17 @@ def valid_positions(valid: Tensor, size: Size) -> Tensor:
     return share >= share.flatten(1).amax(dim=1).clamp_max(0.5)[:, None, None]
 
 
-def level_positions(maps: Sequence[Tensor], valid: Tensor | None) -> list[Tensor | None]:
-    """`valid_positions` on the grid of each level (B, ..., h, w): (B, h, w); `None` where all are valid."""
-    return [None if valid is None else valid_positions(valid, (m.shape[-2], m.shape[-1])) for m in maps]
+def positions_of(maps: Tensor, valid: Tensor | None) -> Tensor | None:
+    """`valid_positions` on the grid of maps (B, ..., h, w): (B, h, w); `None` where all count."""
+    return None if valid is None else valid_positions(valid, (maps.shape[-2], maps.shape[-1]))
+
+
+def mean_of(values: Tensor, counted: Tensor | None = None) -> Tensor:
+    """(B, ...) to (B,): the mean of what is counted (B, ...) bool; 0 where nothing is."""
+    if counted is None:
+        return values.flatten(1).mean(dim=1)
+    total = (values * counted).flatten(1).sum(dim=1)
+    return total / counted.flatten(1).sum(dim=1).clamp_min(1)
 
 
 def largest_grid(maps: list[Tensor]) -> Size:

@@ -19,7 +19,7 @@ from typing_extensions import Self
 from leatherens.core.component import Component
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import InputError
-from leatherens.core.geometry import Size, image_maximum, valid_positions
+from leatherens.core.geometry import Size, image_maximum, positions_of
 from leatherens.core.params import Params
 from leatherens.core.patches import patch_scores
 from leatherens.core.rows import RowReservoir, rows_of
@@ -69,8 +69,7 @@ class Head(Component):
         self._check(maps)
         with torch.inference_mode():
             patches = self._score(maps)  # (B, h, w)
-            height, width = patches.shape[-2:]
-            positions = None if valid is None else valid_positions(valid, (height, width))
+            positions = positions_of(patches, valid)
             image = self._image_score(patches, maps, positions)
             sigma = self.params.smoothing * min(size) / SMOOTHING_SIDE
             return patch_scores(patches, size, smoothing=sigma, valid=valid, image=image)

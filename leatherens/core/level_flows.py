@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from leatherens.core.errors import ConfigError
 from leatherens.core.flows import DoubleCoupling, Levels, Permutation, no_stretch
-from leatherens.core.geometry import valid_positions
+from leatherens.core.geometry import positions_of
 
 MOST_SAID = 1e6
 """What a sub-network says is cut off here, as in AST: no picture, however strange, can overflow float32.
@@ -79,6 +79,5 @@ def counted_mean(levels: Levels, valid: Tensor | None = None) -> Tensor:
 
 
 def _counted(level: Tensor, valid: Tensor | None) -> Tensor:
-    if valid is None:
-        return torch.ones_like(level)
-    return valid_positions(valid, (level.shape[-2], level.shape[-1])).to(level)
+    positions = positions_of(level, valid)
+    return torch.ones_like(level) if positions is None else positions.to(level)

@@ -18,11 +18,11 @@ from leatherens.core.geometry import (
     image_maximum,
     largest_grid,
     neighbourhood_mean,
+    positions_of,
     resize,
     resize_scores,
     silence,
     smooth,
-    valid_positions,
 )
 from leatherens.core.types import ScoreMap
 
@@ -98,6 +98,6 @@ def patch_scores(
     Positions mostly on invalid pixels (B, H, W) are silenced first. The image score is the largest raw
     position score, before any smoothing, unless `image` (B,) is given.
     """
-    positions = None if valid is None else valid_positions(valid, (patches.shape[-2], patches.shape[-1]))
+    positions = positions_of(patches, valid)
     pixels = smooth(resize_scores(silence(patches, positions), size), smoothing)
     return ScoreMap(silence(pixels, valid), image_maximum(patches, positions) if image is None else image)

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leatherens.core.geometry import Size, mean_in_view, resize_scores, valid_positions
+from leatherens.core.geometry import Size, mean_of, positions_of, resize_scores
 
 Step = Literal["same", "down", "up"]
 """What a block does to height and width: leaves them, halves them, doubles them."""
@@ -187,9 +187,8 @@ class ReverseNetworks(nn.Module):
 
 def in_view(levels: Sequence[Tensor], valid: Tensor | None) -> list[Tensor]:
     """Levels with zeros at positions mostly on invalid pixels (B, H, W), so that no sum counts them."""
-    if valid is None:
-        return list(levels)
-    return [m * valid_positions(valid, (m.shape[-2], m.shape[-1]))[:, None] for m in levels]
+    counted = [positions_of(m, valid) for m in levels]
+    return [m if c is None else m * c[:, None] for m, c in zip(levels, counted, strict=True)]
 
 
 def flattened_loss(
@@ -208,7 +207,7 @@ def positionwise_loss(
     teacher: Sequence[Tensor], student: Sequence[Tensor], valid: Tensor | None = None
 ) -> Tensor:
     """(B,): 1 - cosine of each position, averaged over positions, summed over levels (equation 2)."""
-    return torch.stack([mean_in_view(d, valid) for d in distances(teacher, student)]).sum(dim=0)
+    return torch.stack([mean_of(d, positions_of(d, valid)) for d in distances(teacher, student)]).sum(dim=0)
 
 
 LOSSES = {"flattened": flattened_loss, "positions": positionwise_loss}

@@ -19,7 +19,9 @@ from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.geometry import image_maximum, silence, smooth
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.reverse import distances, summed_map
-from leatherens.core.training import KeepingParams, Task, train
+from leatherens.core.schedules import KeepingParams
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 

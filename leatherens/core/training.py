@@ -14,13 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
 from leatherens.core.artifact import write_tensors
 from leatherens.core.checkpoint import (
@@ -32,117 +31,13 @@ from leatherens.core.checkpoint import (
 )
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import ArtifactError, TrainingError
-from leatherens.core.params import Params
 from leatherens.core.randomness import derive, numpy_generator, torch_generator
+from leatherens.core.schedules import Schedule
+from leatherens.core.tasks import Task, TrainingLog
 from leatherens.core.types import ImageBatch, ImageSource, batches
 
 CHECKPOINT_SECONDS = 20.0
 """At most this much training is lost to a power cut; Ctrl-C loses none."""
-
-
-MOST_VALIDATIONS = 10
-
-
-class Schedule(Params):
-    """How long to train and when to stop.
-
-    steps: gradient steps in all. patience: validations without a better value before stopping.
-    validate_every: steps between two validations; the best validated state is kept.
-    """
-
-    steps: PositiveInt
-    batch_size: PositiveInt
-    validate_every: PositiveInt
-    patience: PositiveInt | None = None
-
-
-class TrainedParams(Params):
-    """Options of what learns by gradient steps; everybody sets `epochs` and `batch_size`."""
-
-    epochs: PositiveInt
-    """Walks through the good images."""
-    steps: PositiveInt | None = None
-    """Gradient steps in all, in place of `epochs`: a bound on time whatever the number of images."""
-    batch_size: PositiveInt
-    patience: PositiveInt | None = None
-    """Validations without a better one before stopping."""
-
-    def schedule(self, images: int) -> Schedule:
-        """For so many images: validated after each epoch; fewer images than a batch holds make a batch.
-
-        Where `steps` bound the training it is validated `MOST_VALIDATIONS` times at most: on few images it
-        would otherwise validate more than it learns.
-        """
-        batch = min(self.batch_size, images)
-        epoch = -(-images // batch)
-        every = epoch if self.steps is None else max(epoch, self.steps // MOST_VALIDATIONS)
-        return Schedule(
-            steps=self.steps or self.epochs * epoch,
-            batch_size=batch,
-            validate_every=every,
-            patience=self.patience,
-        )
-
-
-class KeepingParams(TrainedParams):
-    """Of those that keep the last state unless told otherwise."""
-
-    keep: Literal["last", "best"] = "last"
-    """The last state, or the one of the smallest loss on validation images; test images never choose."""
-    patience: PositiveInt | None = None
-    """Only with keep=best: validations without a better one before stopping."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What learns: a module in whose tensors everything learned lives, a loss and a judgement.
-
-    loss: batch and generator of this step (for augmentation) to a scalar; or to an iterator of scalars, each
-        made after the one before has moved the weights: several gradient steps on one batch, logged as their
-        mean.
-    optimizers: one, or one for each group of weights that has its own rule; stepped one after the other.
-    judge: batch of validation images to (B,) values, smaller is better; the module is in eval mode.
-        `None` keeps the last state.
-    schedulers: stepped after every gradient step.
-    identity: whatever else makes it this training, such as the options behind the loss; a checkpoint of
-        another identity is not gone on from.
-    """
-
-    name: str
-    module: nn.Module
-    optimizers: Sequence[torch.optim.Optimizer]
-    loss: Callable[[ImageBatch, torch.Generator], Tensor | Iterator[Tensor]]
-    judge: Callable[[ImageBatch, torch.Generator], Tensor] | None = None
-    schedulers: Sequence[torch.optim.lr_scheduler.LRScheduler] = ()
-    identity: str = ""
-
-
-@dataclass(slots=True)
-class TrainingLog:
-    """What happened: one loss per step, one (step, value) per validation, and the step that was kept."""
-
-    losses: list[float] = field(default_factory=list)
-    validations: list[tuple[int, float]] = field(default_factory=list)
-    best_step: int = 0
-
-    @property
-    def best(self) -> float:
-        """The smallest validation value so far."""
-        return min((value for _, value in self.validations), default=float("inf"))
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for the artifact."""
-        return {
-            "losses": self.losses,
-            "validations": [list(v) for v in self.validations],
-            "best_step": self.best_step,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> TrainingLog:
-        """What `as_json` wrote."""
-        pairs = [(int(step), float(judged)) for step, judged in value["validations"]]
-        return cls(list(value["losses"]), pairs, int(value["best_step"]))
 
 
 @contextmanager
@@ -285,7 +180,7 @@ class _Trainer:
     def _descend(self, loss: Tensor, step: int) -> float:
         """Move the weights against the gradient of this loss; its value."""
         value = float(loss.detach())
-        if value - value != 0:
+        if not math.isfinite(value):
             raise self._diverged("the loss", step)
         for optimizer in self.task.optimizers:
             optimizer.zero_grad(set_to_none=True)
@@ -314,7 +209,7 @@ class _Trainer:
                 generator = torch_generator(self.context.seed, self.task.name, "validation", start)
                 values.append(self.task.judge(batch.to(self.context.device), generator).float().cpu())
         value = float(torch.cat(values).mean())
-        if value - value != 0:
+        if not math.isfinite(value):
             raise self._diverged("the validation value", self._done)
         if value < self.log.best:
             self.log.best_step = self._done

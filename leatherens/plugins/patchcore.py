@@ -20,7 +20,7 @@ from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import InputError
-from leatherens.core.geometry import valid_positions
+from leatherens.core.geometry import positions_of
 from leatherens.core.memory import refuse_beyond
 from leatherens.core.memory_bank import MemoryBank, thinned
 from leatherens.core.params import OddSide, Params
@@ -221,7 +221,7 @@ class PatchCore(Detector):
         distances = found.distances.square() if self.params.squared else found.distances
         patches = maps_of(distances.mean(dim=1), maps)[:, 0]
         nearest = maps_of(bank.rows[found.indices[:, 0]], maps)
-        positions = None if valid is None else valid_positions(valid, (maps.shape[-2], maps.shape[-1]))
+        positions = positions_of(maps, valid)
         image = bank.image_scores(patches, maps, positions, reweight=self.params.reweight)
         return Seen(maps, maps - nearest, patches, image)
 

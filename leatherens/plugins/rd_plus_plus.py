@@ -21,7 +21,7 @@ from leatherens.core.reverse_detector import Regenerated, ReverseDetector, Rever
 from leatherens.core.synthesis.crops import random_crops
 from leatherens.core.synthesis.kinds import spoilt
 from leatherens.core.synthesis.noise_patch import NoisePatch
-from leatherens.core.training import Task
+from leatherens.core.tasks import Task
 from leatherens.core.transport import sinkhorn_divergence
 from leatherens.core.types import ImageBatch, ImagesInMemory
 

@@ -15,7 +15,7 @@ from leatherens.core.detector import FitContext
 from leatherens.core.reverse import LOSSES, ReverseNetworks, plan_for
 from leatherens.core.reverse_detector import ReverseDetector, ReverseParams, Teach
 from leatherens.core.synthesis.crops import random_crops
-from leatherens.core.training import Task
+from leatherens.core.tasks import Task
 from leatherens.core.types import ImageBatch
 
 

@@ -21,7 +21,9 @@ from leatherens.core.params import OddSide, Params
 from leatherens.core.patches import described_channels, locally_aware, patch_scores
 from leatherens.core.randomness import numpy_generator, seeded_construction
 from leatherens.core.rows import RowReservoir, maps_of, rows_of
-from leatherens.core.training import KeepingParams, Task, train
+from leatherens.core.schedules import KeepingParams
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImagesInMemory, ImageSource, Observation, batches
 from leatherens.core.weights import DEFAULT_MODEL
 

@@ -20,8 +20,10 @@ from leatherens.core.geometry import image_maximum, resize_scores
 from leatherens.core.matching import distances, unit_differences
 from leatherens.core.params import Params
 from leatherens.core.randomness import seeded_construction
+from leatherens.core.schedules import TrainedParams
 from leatherens.core.synthesis.crops import random_crops
-from leatherens.core.training import Task, TrainedParams, train
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 

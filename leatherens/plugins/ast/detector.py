@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from leatherens.core.backbones import BackboneRequest, Pyramids
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
-from leatherens.core.geometry import bicubic_scores, image_maximum, silence, valid_positions
+from leatherens.core.geometry import bicubic_scores, image_maximum, positions_of, silence
 from leatherens.core.level_flows import LevelsFlow, counted_mean, refuse_odd, surprise
 from leatherens.core.params import OddSide
 from leatherens.core.randomness import seeded_construction
-from leatherens.core.training import Course, KeepingParams, Task
+from leatherens.core.schedules import KeepingParams
+from leatherens.core.tasks import Task
+from leatherens.core.training import Course
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 from leatherens.plugins.ast.networks import Student, teacher_flow
@@ -178,8 +180,7 @@ class AST(Detector):
 
     def _scores(self, patches: Tensor, batch: ImageBatch) -> ScoreMap:
         """Of positions (B, h, w): bicubic to the image's size; the image score is taken before that."""
-        grid = (patches.shape[-2], patches.shape[-1])
-        positions = None if batch.valid is None else valid_positions(batch.valid, grid)
+        positions = positions_of(patches, batch.valid)
         if self.params.image_score == "maximum":
             image = image_maximum(patches, positions)
         else:

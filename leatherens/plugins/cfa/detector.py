@@ -19,7 +19,9 @@ from leatherens.core.params import Params
 from leatherens.core.patches import described_channels, locally_aware, patch_scores
 from leatherens.core.randomness import derive, seeded_construction
 from leatherens.core.rows import maps_of, rows_of
-from leatherens.core.training import KeepingParams, Task, train
+from leatherens.core.schedules import KeepingParams
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import (
     FeatureMaps,
     ImageBatch,

@@ -13,11 +13,13 @@ from leatherens.core.backbones import BackboneRequest, Pyramids
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.flows import full_precision
-from leatherens.core.geometry import Size, image_maximum, level_positions, silence
+from leatherens.core.geometry import Size, image_maximum, positions_of, silence
 from leatherens.core.params import Params
 from leatherens.core.randomness import seeded_construction
+from leatherens.core.schedules import KeepingParams, Schedule
 from leatherens.core.synthesis.turns import random_turns
-from leatherens.core.training import KeepingParams, Schedule, Task, train
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import (
     FeatureMaps,
     ImageBatch,
@@ -180,7 +182,7 @@ class CFLOW(Detector):
 
     def _surprises(self, likelihoods: Sequence[Tensor], valid: Tensor | None) -> list[Tensor]:
         """-log p per channel (B, h, w) of every level, its lowest where there is nothing to inspect."""
-        positions = level_positions(likelihoods, valid)
+        positions = [positions_of(m, valid) for m in likelihoods]
         return [silence(-level, where) for level, where in zip(likelihoods, positions, strict=True)]
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:

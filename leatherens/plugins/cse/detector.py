@@ -13,20 +13,22 @@ from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import ConfigError, InputError
+from leatherens.core.geometry import mean_of, positions_of
 from leatherens.core.params import Params
 from leatherens.core.patches import patch_scores
 from leatherens.core.randomness import derive, seeded_construction
+from leatherens.core.schedules import Schedule, TrainedParams
 from leatherens.core.synthesis.blurred import BlurAnomaly
 from leatherens.core.synthesis.kinds import OneOf
 from leatherens.core.synthesis.patterns import ProceduralTextures
 from leatherens.core.synthesis.structural import StructuralAnomaly
 from leatherens.core.synthesis.textural import TexturalAnomaly
 from leatherens.core.synthesis.textures import FolderTextures
-from leatherens.core.training import Schedule, Task, TrainedParams, train
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation
 from leatherens.core.weights import DEFAULT_MODEL
 from leatherens.plugins.cse.lessons import Classification, Contrast
-from leatherens.plugins.cse.losses import mean_of, positions_of
 from leatherens.plugins.cse.networks import Decoder, Embedder
 from leatherens.plugins.cse.references import matched, references_of, squared_distances
 from leatherens.plugins.cse.samples import Sampler

@@ -15,12 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leatherens.core.geometry import mean_of, positions_of
 from leatherens.core.types import ImageBatch
 from leatherens.plugins.cse.losses import (
     Axis,
     contrastive,
-    mean_of,
-    positions_of,
     reconstruction,
     similarity,
 )

@@ -12,22 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from leatherens.core.geometry import valid_positions
+from leatherens.core.geometry import mean_of, positions_of
 
 Axis = Literal["channels", "width"]
-
-
-def mean_of(values: Tensor, counted: Tensor | None = None) -> Tensor:
-    """(B, ...) to (B,): the mean of what is counted; 0 where nothing is."""
-    if counted is None:
-        return values.flatten(1).mean(dim=1)
-    total = (values * counted).flatten(1).sum(dim=1)
-    return total / counted.flatten(1).sum(dim=1).clamp_min(1)
-
-
-def positions_of(maps: Tensor, valid: Tensor | None) -> Tensor | None:
-    """Which positions of maps (B, C, h, w) count, (B, h, w), given the valid pixels (B, H, W)."""
-    return None if valid is None else valid_positions(valid, (maps.shape[-2], maps.shape[-1]))
 
 
 def similarity(first: Tensor, second: Tensor, axis: Axis, counted: Tensor | None = None) -> Tensor:

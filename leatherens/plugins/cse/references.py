@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leatherens.core.clusters import centres_of
-from leatherens.plugins.cse.losses import mean_of
+from leatherens.core.geometry import mean_of
 
 Kind = Literal["centre", "sample"]
 

@@ -17,7 +17,9 @@ from leatherens.core.level_flows import LevelsFlow, counted_mean, refuse_odd, su
 from leatherens.core.params import OddSide
 from leatherens.core.patches import patch_scores
 from leatherens.core.randomness import seeded_construction
-from leatherens.core.training import KeepingParams, Task, train
+from leatherens.core.schedules import KeepingParams
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation
 from leatherens.core.weights import DEFAULT_MODEL
 from leatherens.plugins.csflow.cross import cross_flow

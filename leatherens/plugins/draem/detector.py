@@ -18,10 +18,12 @@ from leatherens.core.geometry import block_mean, image_maximum, mean_filter
 from leatherens.core.losses import focal, ssim
 from leatherens.core.params import Params as BaseParams
 from leatherens.core.randomness import seeded_construction
+from leatherens.core.schedules import Schedule
 from leatherens.core.synthesis.overlay import TextureOverlay
 from leatherens.core.synthesis.patterns import ProceduralTextures
 from leatherens.core.synthesis.textures import FolderTextures
-from leatherens.core.training import Schedule, Task, train
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.plugins.draem.networks import DraemNetworks
 from leatherens.plugins.draem.samples import Sampler, Samples

@@ -14,10 +14,12 @@ from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.flows import full_precision
-from leatherens.core.geometry import Size, image_maximum, level_positions, silence, smooth
+from leatherens.core.geometry import Size, image_maximum, positions_of, silence, smooth
 from leatherens.core.params import OddSide, Params
 from leatherens.core.randomness import seeded_construction
-from leatherens.core.training import KeepingParams, Task, train
+from leatherens.core.schedules import KeepingParams
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 from leatherens.plugins.fastflow.networks import LayerNorm, LevelFlow, Seen, convolutional_flow
@@ -150,7 +152,7 @@ class FastFlow(Detector):
 
         As published not divided by how many values there are: Adam would not care, its weight decay would.
         """
-        inspected = level_positions(maps, valid)
+        inspected = [positions_of(m, valid) for m in maps]
         pairs = zip(self._seen(maps, inspected), inspected, strict=True)
         return torch.stack([inspected_sum(surprise(*seen), where) for seen, where in pairs]).sum(dim=0)
 
@@ -163,7 +165,7 @@ class FastFlow(Detector):
         (request,) = self.backbones()
         self._check_learned_size(batch.size)
         maps = pyramids[request].maps
-        inspected = level_positions(maps, batch.valid)
+        inspected = [positions_of(m, batch.valid) for m in maps]
         seen = self._seen(maps, inspected)
         levels = [silence(self._scores(*s), where) for s, where in zip(seen, inspected, strict=True)]
         pixels = smooth(silence(mean_map(levels, batch.size), batch.valid), self.params.smoothing)

@@ -16,8 +16,10 @@ from leatherens.core.geometry import block_mean, image_maximum, silence, smooth,
 from leatherens.core.matching import unit_differences
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.reverse import rectified
+from leatherens.core.schedules import Schedule, TrainedParams
 from leatherens.core.synthesis.crops import random_crops
-from leatherens.core.training import Schedule, Task, TrainedParams, train
+from leatherens.core.tasks import Task
+from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 from leatherens.plugins.mixed_teacher.maps import half_squares, mixed, pair_loss, pair_map

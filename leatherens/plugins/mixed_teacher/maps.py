@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from leatherens.core.geometry import Size, image_maximum, mean_in_view, resize_scores, silence
+from leatherens.core.geometry import Size, image_maximum, mean_of, positions_of, resize_scores, silence
 
 Normalisation = Literal["columns", "image"]
 """By what the semantic map is divided: each image column's length, or the image's largest value."""
@@ -22,7 +22,7 @@ def half_squares(differences: Sequence[Tensor]) -> list[Tensor]:
 
 def pair_loss(halves: Sequence[Tensor], valid: Tensor | None = None) -> Tensor:
     """(B,): averaged over positions, those to inspect, then over levels."""
-    return torch.stack([mean_in_view(half, valid) for half in halves]).mean(dim=0)
+    return torch.stack([mean_of(half, positions_of(half, valid)) for half in halves]).mean(dim=0)
 
 
 def pair_map(halves: Sequence[Tensor], size: Size) -> Tensor:
