@@ -82,8 +82,9 @@ class CFLOW(Detector):
         """At quick effort the backbone that is always there, short flows, no turns and a bounded time.
 
         Its levels are one finer, so that images of 256 x 256 have the grids that leather has in the paper.
-        Steps and learning rate were chosen by the validation value of good images, levels and score by
-        artificial anomalies on them.
+        Steps are what a core does in two minutes. Levels and score were chosen by artificial anomalies on
+        good images. Of four learning rates, compared on the published levels, twice this one had a slightly
+        smaller loss on held-out good images (2.49 against 2.51) and, scored by likelihood, located worse.
         """
         if effort is Effort.full:
             return cls.Params()
