@@ -631,9 +631,11 @@ def test_quick_effort_declares_what_it_leaves_out() -> None:
     quick, full = CFLOW.params_for(Effort.quick), CFLOW.params_for(Effort.full)
     assert {name for name, value in quick if value != getattr(full, name)} == {
         "backbone",
+        "layers",
         "coupling_blocks",
         "rotation",
         "batch_size",
         "steps",
         "learning_rate",
+        "score",
     }

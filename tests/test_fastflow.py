@@ -642,5 +642,4 @@ def test_quick_effort_declares_what_it_leaves_out() -> None:
         "batch_size",
         "steps",
         "learning_rate",
-        "score",
     }

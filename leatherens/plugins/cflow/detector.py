@@ -81,11 +81,24 @@ class CFLOW(Detector):
 
     @classmethod
     def params_for(cls, effort: Effort) -> Params:
-        """At quick effort the backbone that is always there, short flows, no turns and a bounded time."""
+        """At quick effort the backbone that is always there, short flows, no turns and a bounded time.
+
+        Its levels are one finer, so that images of 256 x 256 have the grids that leather has in the paper.
+        Steps are what a core does in two minutes. Levels and score were chosen by artificial anomalies on
+        good images. Of four learning rates, compared on the published levels, twice this one had a slightly
+        smaller loss on held-out good images (2.49 against 2.51) and, scored by likelihood, located worse.
+        """
         if effort is Effort.full:
             return cls.Params()
         return cls.Params(
-            backbone=DEFAULT_MODEL, coupling_blocks=4, rotation=0, batch_size=8, steps=120, learning_rate=1e-3
+            backbone=DEFAULT_MODEL,
+            layers=(1, 2, 3),
+            coupling_blocks=4,
+            rotation=0,
+            batch_size=8,
+            steps=60,
+            learning_rate=5e-3,
+            score="likelihood",
         )
 
     def backbones(self) -> tuple[BackboneRequest, ...]:

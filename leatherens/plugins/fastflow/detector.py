@@ -71,7 +71,11 @@ class FastFlow(Detector):
 
     @classmethod
     def params_for(cls, effort: Effort) -> Params:
-        """At quick effort the backbone that is always there, short flows and a bounded number of steps."""
+        """At quick effort the backbone that is always there, short flows and a bounded number of steps.
+
+        Of three learning rates the one of the smallest loss on held-out good images: so few steps need a
+        larger one than published.
+        """
         if effort is Effort.full:
             return cls.Params()
         return cls.Params(
@@ -81,7 +85,6 @@ class FastFlow(Detector):
             batch_size=8,
             steps=500,
             learning_rate=1e-2,
-            score="energy",
         )
 
     def backbones(self) -> tuple[BackboneRequest, ...]:
