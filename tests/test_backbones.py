@@ -365,8 +365,8 @@ class Counted:
     def __init__(self) -> None:
         self.batches: list[tuple[str, int]] = []
 
-    def build(self, model: str, layers: tuple[int, ...]) -> Any:
-        pyramid = untrained_pyramid(model, layers)
+    def build(self, model: str, layers: tuple[int, ...], *, stages: bool) -> Any:
+        pyramid = untrained_pyramid(model, layers, stages=stages)
         pyramid.register_forward_pre_hook(lambda _, inputs: self.batches.append((model, len(inputs[0]))))
         return pyramid
 
@@ -452,6 +452,90 @@ def test_pool__refuses_a_size_the_model_cannot_read_naming_the_one_it_was_made_f
         "test_vit: cannot read images of 57 x 96 (Input height (57) should be divisible by patch size (16)); "
         "it was made for 160 x 160: choose that size or another backbone"
     )
+
+
+# stages, and images shown smaller
+
+
+@pytest.mark.parametrize("model", ["test_efficientnet", "tf_efficientnet_lite0", "tf_mobilenetv3_small_075"])
+def test_stages__are_what_comes_out_of_the_blocks_of_the_whole_model(model: str, tmp_path: Path) -> None:
+    save_file(whole_model(model), tmp_path / f"{model}.safetensors")
+    whole: Any = timm.create_model(model).eval()
+    whole.load_state_dict(whole_model(model))
+    seen: dict[int, Tensor] = {}
+    for i, block in enumerate(whole.blocks):
+        block.register_forward_hook(lambda _, inputs, maps, i=i: seen.update({i: maps}))
+    last = len(whole.blocks) - 1
+    request = BackboneRequest(model, (1, last - 1, last), stages=True)
+    pool, batch = pool_with(tmp_path), images()
+    spec = pool.spec(request)
+    with torch.inference_mode():
+        whole(spec.normalise(batch.pixels))
+
+    found = pool.pyramids(batch, [request])[request]
+
+    assert found.names == tuple(f"{model}/stage{i}" for i in (1, last - 1, last))
+    for maps, i, channels, stride in zip(
+        found.maps, (1, last - 1, last), spec.channels, spec.strides, strict=True
+    ):
+        torch.testing.assert_close(maps, seen[i], rtol=1e-5, atol=1e-5)
+        assert maps.shape[1:] == (channels, 64 // stride, 96 // stride)
+
+
+def test_stages__of_efficientnet_b5_have_the_published_channels_and_nothing_lies_above() -> None:
+    with seeded_construction(0, "test"):
+        stages: Any = untrained_pyramid("tf_efficientnet_b5", (4, 5), stages=True)
+    assert stages.feature_info.channels() == [176, 304]
+    assert stages.feature_info.reduction() == [16, 32]
+    assert sum(len(stage) for stage in stages.blocks) == 36  # block 35 of the authors' package is the last
+
+
+def test_stages__and_levels_of_one_model_are_loaded_apart(counted: Counted) -> None:
+    """Level 4 is stage 6 here; both are the same maps."""
+    levels = BackboneRequest("tf_efficientnet_lite0", (4,), "random")
+    stages = BackboneRequest("tf_efficientnet_lite0", (5, 6), "random", stages=True)
+    pool = BackbonePool(WeightFinder())
+    maps = pool.pyramids(images(), [levels, stages])
+    assert [m.shape[1] for m in maps[stages].maps] == [192, 320]
+    assert torch.equal(maps[stages].maps[1], maps[levels].maps[0])
+    assert len(counted.batches) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "stages", "sentence"),
+    [
+        ("resnet18", (2,), "resnet18: has no stages that its levels do not show; ask for levels"),
+        ("test_efficientnet", (3, 9), "test_efficientnet: cannot give stages (3, 9) of 0..4"),
+    ],
+)
+def test_missing_stage__is_refused_in_words(model: str, stages: tuple[int, ...], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        untrained_pyramid(model, stages, stages=True)
+    assert str(caught.value) == sentence
+
+
+def test_shrunken__image_is_the_nearest_neighbour_s_one_and_runs_once_for_each_size(
+    counted: Counted, file: Path
+) -> None:
+    whole, half, again = (BackboneRequest(MODEL, (1,), shrink=by) for by in (1, 2, 2))
+    quarter = BackboneRequest(MODEL, (2,), shrink=4)
+    pool, batch = pool_with(file), images(3)
+    maps = pool.pyramids(batch, [whole, half, again, quarter])
+    assert counted.batches == [(MODEL, 3)] * 3
+
+    smaller = torch.nn.functional.interpolate(batch.pixels, scale_factor=0.5)
+    alone = pool.pyramids(ImageBatch(smaller, batch.ids), [whole])[whole].maps[0]
+    assert torch.equal(maps[half].maps[0], alone)
+    assert [tuple(maps[r].maps[0].shape[-2:]) for r in (whole, half, quarter)] == [(16, 24), (8, 12), (2, 3)]
+    assert [pool.spec(r).strides for r in (whole, half, quarter)] == [(4,), (8,), (32,)]
+
+
+def test_shrunken__images_are_remembered_while_learning(counted: Counted, file: Path) -> None:
+    requests = [BackboneRequest(MODEL, (1,), shrink=by) for by in (1, 2)]
+    pool = pool_with(file, cache=FeatureCache())
+    first, again = (pool.pyramids(images(3), requests, keep=True) for _ in range(2))
+    assert counted.batches == [(MODEL, 3)] * 2
+    assert all(torch.equal(first[r].maps[0], again[r].maps[0]) for r in requests)
 
 
 def test_normalise__is_per_channel() -> None:

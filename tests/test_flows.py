@@ -18,6 +18,7 @@ from leatherens.core.flows import (
     Rotation,
     Step,
     atan_clamp,
+    full_precision,
     log_likelihood,
     tanh_clamp,
 )
@@ -98,11 +99,6 @@ def test_step__on_maps_stretches_as_the_jacobian_of_the_whole_map_says(name: str
     )
 
 
-def _float64(step: Step, maps: Tensor) -> tuple[Tensor, Tensor]:
-    moved, stretch = step(maps)
-    return moved, stretch
-
-
 @pytest.mark.parametrize("name", STEPS)
 def test_step__comes_back_in_float32(name: str) -> None:
     step = made(name, lambda: vectors_network(5)).float()
@@ -162,6 +158,20 @@ def test_tanh_clamp__has_slope_one_and_a_limit() -> None:
     clamp = tanh_clamp(1.9)
     assert float(clamp(torch.tensor(1e-3))) == pytest.approx(1e-3, rel=1e-5)
     assert float(clamp(torch.tensor(50.0))) == pytest.approx(1.9)
+
+
+@pytest.mark.parametrize("limit", [1.9, 2.0])
+def test_tanh_clamp__of_the_older_library_is_as_steep_as_its_limit(limit: float) -> None:
+    values = torch.linspace(-3, 3, 13, dtype=torch.float64)
+    torch.testing.assert_close(tanh_clamp(limit, slope=limit)(values), limit * values.tanh())
+
+
+def test_full_precision__undoes_autocast() -> None:
+    rows = torch.randn(4, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (rows @ rows.T).dtype == torch.bfloat16
+        with full_precision(rows):
+            assert (rows @ rows.T).dtype == torch.float32
 
 
 # two-sided

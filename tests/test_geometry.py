@@ -10,9 +10,11 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d, uniform_filter
 from torch import Tensor
 
 from leatherens.core.geometry import (
+    bicubic_scores,
     block_mean,
     image_maximum,
     largest_grid,
+    level_positions,
     mean_filter,
     mean_in_view,
     resize,
@@ -20,6 +22,7 @@ from leatherens.core.geometry import (
     silence,
     smooth,
     smooth_rows,
+    thinned,
     valid_positions,
 )
 
@@ -68,6 +71,8 @@ def test_resize__is_bilinear(size: tuple[int, int], align_corners: bool) -> None
     torch.testing.assert_close(
         resize_scores(given[:, 0], size), F.interpolate(given[:, :1], size, mode="bilinear")[:, 0]
     )
+    aligned = F.interpolate(given[:, :1], size, mode="bilinear", align_corners=True)[:, 0]
+    torch.testing.assert_close(resize_scores(given[:, 0], size, align_corners=True), aligned)
 
 
 def test_resize__keeps_constant_maps_and_returns_what_already_fits() -> None:
@@ -111,6 +116,16 @@ def test_silence__gives_invalid_pixels_the_lowest_valid_score_of_their_own_image
     assert silence(pixels, None) is pixels
 
 
+def test_level_positions__are_the_valid_positions_of_each_grid() -> None:
+    levels = [maps(2, 3, 8, 12), maps(2, 5, 4, 6)]
+    assert level_positions(levels, None) == [None, None]
+    valid = torch.rand(2, 32, 48, generator=torch.Generator().manual_seed(0)) < 0.5
+    found = level_positions(levels, valid)
+    for positions, size in zip(found, ((8, 12), (4, 6)), strict=True):
+        assert positions is not None
+        assert torch.equal(positions, valid_positions(valid, size))
+
+
 def test_valid_positions__are_those_of_which_half_is_valid() -> None:
     valid = torch.zeros(2, 4, 8, dtype=torch.bool)
     valid[0, :, :6] = True  # columns of two: whole, whole, whole, none
@@ -131,3 +146,19 @@ def test_mean_in_view__leaves_out_positions_mostly_on_invalid_pixels() -> None:
     valid[1, :, 5:] = False  # more than half of the third column of positions, and all behind it
     assert mean_in_view(given, None).tolist() == [5.5, 5.5]
     assert mean_in_view(given, valid).tolist() == [5.5, (0 + 1 + 2 + 6 + 7 + 8) / 6]
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_thinned__is_nearest_neighbour_interpolation(factor: int) -> None:
+    image = maps(2, 3, 16, 24)
+    assert torch.equal(thinned(image, factor), F.interpolate(image, scale_factor=1 / factor))
+
+
+def test_bicubic_scores__keep_constants_and_overshoot_beside_an_edge() -> None:
+    assert bicubic_scores(torch.full((1, 8, 8), 4.0), (64, 64)).unique().tolist() == pytest.approx([4.0])
+    edge = torch.zeros(1, 8, 8)
+    edge[:, :, 4:] = 1
+    found = bicubic_scores(edge, (64, 64))
+    assert float(found.min()) < -0.01
+    assert float(found.max()) > 1.01
+    assert bicubic_scores(maps(2, 3, 5), (31, 17)).shape == (2, 31, 17)

@@ -88,9 +88,13 @@ BUILTIN = {
     "backbones": ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"),
     "calibrators": ("conformal",),
     "detectors": (
+        "ast",
         "cfa",
+        "cflow",
+        "cs-flow",
         "cse",
         "draem",
+        "fastflow",
         "mixed-teacher",
         "padim",
         "patchcore",

@@ -25,8 +25,8 @@ from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import ArtifactError, TrainingError
 from leatherens.core.progress import Advance, Silent
-from leatherens.core.randomness import seeded_construction
-from leatherens.core.training import Schedule, Task, TrainingLog, interrupts_between_steps, train
+from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
+from leatherens.core.training import Course, Schedule, Task, TrainingLog, interrupts_between_steps, train
 from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.core.weights import WeightFinder
 
@@ -192,6 +192,92 @@ def test_train__advances_by_one_for_each_step() -> None:
     train(noisy_task(), photographs(), HELD_OUT, SHORT, watched)
     assert isinstance(watched.progress, Watched)
     assert watched.progress.done == 12
+
+
+# several gradient steps on one batch
+
+
+def several_task(optimizers: Optimizers = adam, rates: Rates | None = None, *, times: int = 3) -> Task:
+    """The noisy task, its loss taken `times` times a step with noise drawn in turn."""
+    task = noisy_task(optimizers, rates)
+
+    def losses(batch: ImageBatch, generator: torch.Generator) -> Iterator[Tensor]:
+        for _ in range(times):
+            loss = task.loss(batch, generator)
+            assert isinstance(loss, Tensor)
+            yield loss
+
+    return replace(task, loss=losses)
+
+
+def test_train__moves_the_weights_after_each_of_several_losses() -> None:
+    task = counting_task()
+    assert isinstance(task.module, Counter)
+    number = task.module.number
+    seen: list[float] = []
+
+    def losses(batch: ImageBatch, generator: torch.Generator) -> Iterator[Tensor]:
+        for _ in range(3):
+            seen.append(float(number.detach()))
+            yield number * 1
+
+    schedule = Schedule(steps=2, batch_size=2, validate_every=1)
+    log = train(replace(task, loss=losses), photographs(), HELD_OUT, schedule, context())
+    assert seen == [0, -1, -2, -3, -4, -5]
+    assert log.losses == [-1, -4], "the mean of each step's"
+
+
+def test_train__several_losses_are_those_of_a_plain_loop_and_move_the_learning_rate_once() -> None:
+    task, twin = several_task(rates=RATES["lambda"]), several_task(rates=RATES["lambda"])
+    watched = context()
+    train(replace(task, judge=None), photographs(), HELD_OUT, SHORT, watched)
+
+    (optimizer,), rates = twin.optimizers, []
+    for step in range(SHORT.steps):
+        batch = photographs().batch(epoch_order(step))
+        made = twin.loss(batch, torch_generator(5, "member", "step", step))
+        assert not isinstance(made, Tensor)
+        for loss in made:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+        twin.schedulers[0].step()
+    assert rates == pytest.approx([0.01 / (1 + step) for step in range(12)])
+    expected = twin.module.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in task.module.state_dict().items())
+    assert isinstance(watched.progress, Watched)
+    assert watched.progress.done == 12
+
+
+def epoch_order(step: int) -> list[int]:
+    """Which of seven photographs a step of three sees: walks shuffled by seed 5, one after the other."""
+    orders = [numpy_generator(5, "member", "epoch", epoch).permutation(7).tolist() for epoch in range(6)]
+    return [order for epoch in orders for order in epoch][3 * step : 3 * step + 3]
+
+
+def test_train__several_losses_resumed_equal_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
+    expected_log, expected = finished(several_task(), context())
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        finished(several_task(), context(file, stop_at=5))
+    log, found = finished(several_task(), context(file))
+    assert log == expected_log
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_train__ends_where_one_of_several_losses_is_nan() -> None:
+    task = counting_task(nan_at=4)
+
+    def losses(batch: ImageBatch, generator: torch.Generator) -> Iterator[Tensor]:
+        for _ in range(3):
+            loss = task.loss(batch, generator)
+            assert isinstance(loss, Tensor)
+            yield loss
+
+    with pytest.raises(TrainingError, match=r"^member: the loss became NaN or infinite at step 1 "):
+        train(replace(task, loss=losses), photographs(), HELD_OUT, SHORT, context())
+    assert steps_of(task) == 4
 
 
 # validation and early stopping
@@ -378,6 +464,30 @@ def test_train__saves_every_few_seconds_not_every_step(tmp_path: Path) -> None:
     assert not file.exists()
 
 
+def test_train__does_not_save_at_every_step_what_takes_long_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, saved_at = 0, []
+
+    def slowly(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+        nonlocal now
+        now += 90
+        saved_at.append(now)
+        save_file(tensors, path, metadata=metadata)
+
+    task = noisy_task()
+
+    def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+        nonlocal now
+        now += 10
+        return task.loss(batch, generator)
+
+    monkeypatch.setattr("safetensors.torch.save_file", slowly)
+    monkeypatch.setattr("leatherens.core.training.time.monotonic", lambda: now)
+    finished(replace(task, loss=loss), context(tmp_path / "checkpoint.safetensors"))  # 12 steps
+    assert saved_at == [30 + 90, 150 + 90, 270 + 90, 390 + 90]  # each third step
+
+
 OTHERS: dict[str, Callable[[Path], object]] = {
     "seed": lambda file: train(noisy_task(), photographs(), HELD_OUT, SHORT, context(file, seed=6)),
     "schedule": lambda file: train(
@@ -442,6 +552,162 @@ def test_train__never_writes_over_a_file_that_is_no_checkpoint(tmp_path: Path) -
         f"{file}: not the checkpoint of a training; move it away to learn from the start"
     )
     assert torch.equal(read_tensors(file)[0]["weight"], torch.ones(3))
+
+
+# several trainings on one checkpoint
+
+
+def hasty(network: nn.Sequential) -> list[torch.optim.Optimizer]:
+    return [Adam(network.parameters(), lr=1.0)]
+
+
+class Turns:
+    """A first and a second training, the second with a loss that needs what the first one learned."""
+
+    def __init__(
+        self, found: FitContext, *, first: str = "", second: str = "", cut_at: int | None = None
+    ) -> None:
+        self.course = Course(photographs(), HELD_OUT, found)
+        self.first = replace(noisy_task(hasty), name="first", identity=first)
+        self.second = replace(noisy_task(sgd), name="second", identity=second)
+        self.steps = {"first": 0, "second": 0}
+        self.cut_at = cut_at
+
+    def run(self) -> tuple[list[TrainingLog], dict[str, Tensor]]:
+        logs = [self.course.train(self._counted(self.first), SHORT)]
+        logs.append(self.course.train(self._counted(replace(self.second, loss=self._imitate)), SHORT))
+        modules = {"first": self.first.module, "second": self.second.module}
+        return logs, {f"{n}.{k}": t.clone() for n, m in modules.items() for k, t in m.state_dict().items()}
+
+    def _imitate(self, batch: ImageBatch, generator: torch.Generator) -> Tensor:
+        assert not self.first.module.training
+        with torch.no_grad():
+            wanted = self.first.module(batch.pixels)
+        noise = torch.rand(batch.pixels.shape, generator=generator)
+        loss: Tensor = (self.second.module(batch.pixels + noise) - wanted).square().mean()
+        return loss
+
+    def _counted(self, task: Task) -> Task:
+        def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+            if sum(self.steps.values()) == self.cut_at:
+                raise MemoryError
+            self.steps[task.name] += 1
+            return task.loss(batch, generator)
+
+        return replace(task, loss=loss)
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[list[TrainingLog], dict[str, Tensor]]:
+    return Turns(context()).run()
+
+
+Whole = tuple[list[TrainingLog], dict[str, Tensor]]
+
+
+def expect_same(found: Whole, expected: Whole) -> None:
+    assert found[0] == expected[0]
+    assert all(torch.equal(found[1][name], tensor) for name, tensor in expected[1].items())
+
+
+def test_course__trains_each_task_as_it_would_be_alone(whole: Whole) -> None:
+    alone = replace(noisy_task(hasty), name="first")
+    log = train(alone, photographs(), HELD_OUT, SHORT, context())
+    assert whole[0][0] == log
+    assert all(torch.equal(whole[1][f"first.{k}"], t) for k, t in alone.module.state_dict().items())
+
+
+def test_course__best_state_of_the_first_is_not_its_last(whole: Whole) -> None:
+    """Or the tests below could not tell which of them is kept."""
+    assert whole[0][0].best_step < 12
+
+
+@pytest.mark.parametrize(
+    ("stop", "made", "sentences"),
+    [
+        (7, {"first": 5, "second": 12}, ["first: going on from step 7 of 12"]),
+        (12, {"first": 0, "second": 12}, ["first: going on from step 12 of 12"]),
+        (13, {"first": 0, "second": 11}, ["first: already learned", "second: going on from step 1 of 12"]),
+        (20, {"first": 0, "second": 4}, ["first: already learned", "second: going on from step 8 of 12"]),
+        (24, {"first": 0, "second": 0}, ["first: already learned", "second: going on from step 12 of 12"]),
+    ],
+)
+def test_course__resumed_equals_uninterrupted_and_repeats_nothing(
+    stop: int, made: dict[str, int], sentences: list[str], whole: Whole, tmp_path: Path
+) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        Turns(context(file, stop_at=stop)).run()
+    last = context(file)
+    turns = Turns(last)
+    expect_same(turns.run(), whole)
+    assert turns.steps == made
+    assert said(last) == sentences
+
+
+def test_course__resumed_again_and_again_equals_uninterrupted(whole: Whole, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    for stop in (3, 9, 14, 19):  # what an earlier call did counts as done
+        with pytest.raises(KeyboardInterrupt):
+            Turns(context(file, stop_at=stop)).run()
+    expect_same(Turns(context(file)).run(), whole)
+
+
+@pytest.mark.parametrize("cut_at", [12, 13])
+def test_course__a_power_cut_in_the_second_does_not_cost_the_first(
+    cut_at: int, whole: Whole, tmp_path: Path
+) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(MemoryError):
+        Turns(context(file), cut_at=cut_at).run()
+    turns = Turns(context(file))
+    expect_same(turns.run(), whole)
+    assert turns.steps == {"first": 0, "second": 12}
+
+
+def test_course__uninterrupted_says_nothing_of_its_own_checkpoints(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
+    found = context(tmp_path / "checkpoint.safetensors")
+    expect_same(Turns(found).run(), whole)
+    assert said(found) == []
+
+
+def test_course__another_second_training_keeps_the_first(whole: Whole, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        Turns(context(file, stop_at=15)).run()
+    last = context(file)
+    turns = Turns(last, second="beta 0.5")
+    expect_same(turns.run(), whole)
+    assert turns.steps == {"first": 0, "second": 12}
+    assert said(last) == [
+        "first: already learned",
+        "second: the checkpoint is of other options or images; starting anew",
+    ]
+
+
+def test_course__another_first_training_is_another_second_one(whole: Whole, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        Turns(context(file, stop_at=15)).run()
+    last = context(file)
+    turns = Turns(last, first="beta 0.5")
+    expect_same(turns.run(), whole)
+    assert turns.steps == {"first": 12, "second": 12}
+    anew = "the checkpoint is of other options or images; starting anew"
+    assert said(last) == [f"first: {anew}", f"second: {anew}"]
+
+
+def test_course__goes_on_to_the_second_when_the_disk_is_full(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safetensors.torch.save_file", full_disk)
+    file = tmp_path / "checkpoint.safetensors"
+    found = context(file)
+    expect_same(Turns(found).run(), whole)
+    assert said(found) == [UNSAVED.format(file=file).replace("member", "second")]
 
 
 # Ctrl-C

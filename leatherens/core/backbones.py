@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from leatherens.core.errors import ConfigError, InputError, did_you_mean
+from leatherens.core.geometry import thinned
 from leatherens.core.randomness import seeded_construction
+from leatherens.core.stages import stages_of
 from leatherens.core.types import FeatureMaps, ImageBatch
 from leatherens.core.weights import DEFAULT_MODEL, WeightFinder, load_tensors
 
@@ -29,11 +31,16 @@ class BackboneRequest:
     layers: indices into timm's `features_only` levels (0 is the finest). For the ResNets 1, 2, 3
         are layer1 to layer3; for most models level i has stride 2^(i+1).
     weights: "pretrained", or "random" where untrained features are really meant.
+    stages: count `layers` in stages of an EfficientNet (0 follows the stem), of which several share a stride
+        and a level is the last: stages 5 and 6 of EfficientNet-B5 have 304 and 512 channels at stride 32.
+    shrink: show the model every so manieth pixel of every so manieth row only.
     """
 
     model: str = DEFAULT_MODEL
     layers: tuple[int, ...] = (1, 2, 3)
     weights: str = "pretrained"
+    stages: bool = False
+    shrink: int = 1
 
     def __post_init__(self) -> None:
         rising = tuple(sorted({layer for layer in self.layers if layer >= 0}))
@@ -41,10 +48,22 @@ class BackboneRequest:
             wanted = "expected rising level numbers such as (1, 2, 3)"
             raise ConfigError(f"{self.model}: {wanted}, got {self.layers}")
 
+    @property
+    def source(self) -> _Source:
+        """What has to be loaded for it."""
+        return self.model, self.weights, self.stages
+
+
+_Source = tuple[str, str, bool]
+"""Model, weights, and whether its stages are asked for rather than its levels."""
+
 
 @dataclass(frozen=True, slots=True)
 class PyramidSpec:
-    """What a request delivers: channels and strides per level, and the weights' preprocessing."""
+    """What a request delivers: channels and strides per level, and the weights' preprocessing.
+
+    Strides are in pixels of the image, not of the shrunken one.
+    """
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
@@ -65,8 +84,10 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     return (pixels - centre) / spread
 
 
-def untrained_pyramid(model: str, layers: Sequence[int]) -> nn.Module:
+def untrained_pyramid(model: str, layers: Sequence[int], *, stages: bool = False) -> nn.Module:
     """A timm model that returns these feature levels, with fresh weights and nothing above the last level.
+
+    stages: these stages of an EfficientNet, rather.
 
     Call it under `randomness.seeded_construction`: timm draws from the global generator.
     """
@@ -77,12 +98,13 @@ def untrained_pyramid(model: str, layers: Sequence[int]) -> nn.Module:
         near = did_you_mean(model, known)
         raise ConfigError(f"timm has no model '{model}'{near or '; see timm.list_models()'}")
     try:
-        pyramid: Any = timm.create_model(
-            model, pretrained=False, features_only=True, out_indices=tuple(layers)
-        )
+        wanted = {} if stages else {"out_indices": tuple(layers)}
+        pyramid: Any = timm.create_model(model, pretrained=False, features_only=True, **wanted)
     except (RuntimeError, AssertionError, AttributeError, IndexError, ValueError) as error:
         levels = _levels(model)
         raise ConfigError(f"{model}: cannot give levels {tuple(layers)} of {levels} ({error})") from None
+    if stages:
+        return stages_of(pyramid, model, layers)
     _drop_unused_blocks(pyramid)
     if str(getattr(pyramid, "output_fmt", "NCHW")).endswith("NHWC"):
         pyramid.register_forward_hook(_channels_first)
@@ -149,24 +171,24 @@ class BackbonePool:
         self._finder = finder
         self.device = device
         self._cache = cache
-        self._loaded: dict[tuple[str, str], _Loaded] = {}
+        self._loaded: dict[_Source, _Loaded] = {}
 
     def prepare(self, requests: Iterable[BackboneRequest]) -> None:
         """Load what these requests need, the levels of equal models merged, so that nothing loads twice."""
-        wanted: dict[tuple[str, str], set[int]] = {}
+        wanted: dict[_Source, set[int]] = {}
         for request in requests:
-            wanted.setdefault((request.model, request.weights), set()).update(request.layers)
-        for (model, weights), layers in sorted(wanted.items()):
-            have = self._loaded.get((model, weights))
+            wanted.setdefault(request.source, set()).update(request.layers)
+        for source, layers in sorted(wanted.items()):
+            have = self._loaded.get(source)
             if have is None or not layers <= set(have.layers):
                 union = tuple(sorted(layers | set(have.layers if have else ())))
-                self._loaded[model, weights] = self._load(model, weights, union)
+                self._loaded[source] = self._load(source, union)
 
     def loaded(self) -> dict[str, dict[str, str]]:
         """Where each model's weights came from, and their fingerprint, for the record."""
         return {
             model: {"weights": weights, "origin": loaded.spec.origin, "fingerprint": loaded.spec.fingerprint}
-            for (model, weights), loaded in sorted(self._loaded.items())
+            for (model, weights, _), loaded in sorted(self._loaded.items())
         }
 
     def spec(self, request: BackboneRequest) -> PyramidSpec:
@@ -176,7 +198,7 @@ class BackbonePool:
         whole = loaded.spec
         return PyramidSpec(
             channels=tuple(whole.channels[i] for i in at),
-            strides=tuple(whole.strides[i] for i in at),
+            strides=tuple(whole.strides[i] * request.shrink for i in at),
             mean=whole.mean,
             std=whole.std,
             origin=whole.origin,
@@ -186,18 +208,19 @@ class BackbonePool:
     def pyramids(
         self, batch: ImageBatch, requests: Iterable[BackboneRequest], *, keep: bool = False
     ) -> Pyramids:
-        """The pyramids of a batch, one forward pass per distinct (model, weights).
+        """The pyramids of a batch, one forward pass per distinct (model, weights) and size of the image.
 
         keep: remember each image's pyramid by its content (only worth it while learning).
         """
         requests = tuple(dict.fromkeys(requests))
         self.prepare(requests)
-        levels: dict[tuple[str, str], dict[int, Tensor]] = {}
+        levels: dict[tuple[_Source, int], dict[int, Tensor]] = {}
         for request in requests:
-            key = (request.model, request.weights)
+            key = (request.source, request.shrink)
             if key not in levels:
-                levels[key] = self._levels(key, batch, keep)
-        return Pyramids({r: _select(r, levels[r.model, r.weights]) for r in requests})
+                pixels = thinned(batch.pixels, request.shrink)
+                levels[key] = self._levels(self._loaded[request.source], pixels, keep)
+        return Pyramids({r: _select(r, levels[r.source, r.shrink]) for r in requests})
 
     def copy_into(self, student: nn.Module, request: BackboneRequest) -> None:
         """Give an untrained pyramid of this request the pool's weights: a student starts as its teacher."""
@@ -206,15 +229,14 @@ class BackbonePool:
 
     def _of(self, request: BackboneRequest) -> _Loaded:
         self.prepare([request])
-        return self._loaded[request.model, request.weights]
+        return self._loaded[request.source]
 
-    def _levels(self, key: tuple[str, str], batch: ImageBatch, keep: bool) -> dict[int, Tensor]:
-        loaded = self._loaded[key]
+    def _levels(self, loaded: _Loaded, pixels: Tensor, keep: bool) -> dict[int, Tensor]:
         if self._cache is None or not keep:
-            maps = self._forward(loaded, batch.pixels)
+            maps = self._forward(loaded, pixels)
         else:
             name = f"{loaded.spec.fingerprint}/{loaded.layers}"
-            maps = self._cache.pyramid(batch.pixels, name, lambda pixels: self._forward(loaded, pixels))
+            maps = self._cache.pyramid(pixels, name, lambda new: self._forward(loaded, new))
         return dict(zip(loaded.layers, maps, strict=True))
 
     def _forward(self, loaded: _Loaded, pixels: Tensor) -> tuple[Tensor, ...]:
@@ -227,9 +249,10 @@ class BackbonePool:
             raise InputError(_size_refused(loaded.module, pixels, error)) from None
         return tuple(m.float() for m in maps)
 
-    def _load(self, model: str, weights: str, layers: tuple[int, ...]) -> _Loaded:
+    def _load(self, source: _Source, layers: tuple[int, ...]) -> _Loaded:
+        model, weights, stages = source
         with seeded_construction(0, "backbone", model):  # "random" weights are the same everywhere
-            module: Any = untrained_pyramid(model, layers)
+            module: Any = untrained_pyramid(model, layers, stages=stages)
         origin = "random weights"
         if weights != "random":
             found = self._finder.find(model, weights)
@@ -268,7 +291,7 @@ def _config(module: Any) -> dict[str, Any]:
 def _select(request: BackboneRequest, levels: Mapping[int, Tensor]) -> FeatureMaps:
     return FeatureMaps(
         tuple(levels[layer] for layer in request.layers),
-        tuple(f"{request.model}/level{layer}" for layer in request.layers),
+        tuple(f"{request.model}/{'stage' if request.stages else 'level'}{i}" for i in request.layers),
     )
 
 

@@ -28,9 +28,13 @@ UNIT_SCALE = 2 * math.log(math.expm1(5))
 """0.1 softplus of it (beta 0.5) is 1: where the scales of `ChannelAffine` start."""
 
 
-def tanh_clamp(limit: float) -> Clamp:
-    """limit * tanh(s / limit): slope 1 at zero, within -limit..limit."""
-    return lambda s: limit * torch.tanh(s / limit)
+def tanh_clamp(limit: float, slope: float = 1.0) -> Clamp:
+    """limit * tanh(slope * s / limit): this slope at zero, within -limit..limit.
+
+    FrEIA has slope 1 since August 2023. Before it was `limit`, limit * tanh(s), which is what the published
+    code of CFLOW-AD and the usual one of FastFlow ran with.
+    """
+    return lambda s: limit * torch.tanh(slope * s / limit)
 
 
 def atan_clamp(limit: float) -> Clamp:
@@ -243,3 +247,12 @@ def log_likelihood(latent: Tensor, stretch: Tensor) -> Tensor:
     """log p of what a flow brought to `latent` (B, C, ...), under a standard normal: (B, ...), in nats."""
     channels = latent.shape[1]
     return stretch - 0.5 * (latent.square().sum(dim=1) + channels * math.log(2 * math.pi))
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Where nothing on the tensor's device is rounded to save time.
+
+    A flow would learn the rounding as variation of good images, and sums of squares and logarithms over many
+    channels would drown in it.
+    """
+    return torch.autocast(tensor.device.type, enabled=False)

@@ -7,6 +7,7 @@ a method's paper does, and keeps constant maps constant.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -34,9 +35,25 @@ def repeated(maps: Tensor, size: Size) -> Tensor:
     return maps if tuple(maps.shape[-2:]) == tuple(size) else F.interpolate(maps, size=size, mode="nearest")
 
 
-def resize_scores(pixels: Tensor, size: Size) -> Tensor:
+def thinned(maps: Tensor, factor: int) -> Tensor:
+    """(B, C, H, W) to every `factor`-th value of every `factor`-th row, the first ones among them.
+
+    What nearest-neighbour interpolation leaves where `factor` divides the sides; fine textures alias.
+
+    >>> thinned(torch.arange(6.0).view(1, 1, 1, 6), 3).tolist()
+    [[[[0.0, 3.0]]]]
+    """
+    return maps[..., ::factor, ::factor]
+
+
+def resize_scores(pixels: Tensor, size: Size, *, align_corners: bool = False) -> Tensor:
     """(B, h, w) to (B, H, W), bilinear."""
-    return resize(pixels[:, None], size)[:, 0]
+    return resize(pixels[:, None], size, align_corners=align_corners)[:, 0]
+
+
+def bicubic_scores(pixels: Tensor, size: Size) -> Tensor:
+    """(B, h, w) to (B, H, W), bicubic: constants stay, edges overshoot, and zeros beside them dip below."""
+    return F.interpolate(pixels[:, None], size=size, mode="bicubic", align_corners=False)[:, 0]
 
 
 def smooth(pixels: Tensor, sigma: float) -> Tensor:
@@ -118,6 +135,11 @@ def valid_positions(valid: Tensor, size: Size) -> Tensor:
     """
     share = F.adaptive_avg_pool2d(valid[:, None].float(), size)[:, 0]
     return share >= share.flatten(1).amax(dim=1).clamp_max(0.5)[:, None, None]
+
+
+def level_positions(maps: Sequence[Tensor], valid: Tensor | None) -> list[Tensor | None]:
+    """`valid_positions` on the grid of each level (B, ..., h, w): (B, h, w); `None` where all are valid."""
+    return [None if valid is None else valid_positions(valid, (m.shape[-2], m.shape[-1])) for m in maps]
 
 
 def largest_grid(maps: list[Tensor]) -> Size:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leatherens.core.geometry import Size, mean_in_view, resize, valid_positions
+from leatherens.core.geometry import Size, mean_in_view, resize_scores, valid_positions
 
 Step = Literal["same", "down", "up"]
 """What a block does to height and width: leaves them, halves them, doubles them."""
@@ -221,6 +221,4 @@ def distances(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> list[Tens
 
 def summed_map(levels: Sequence[Tensor], size: Size) -> Tensor:
     """(B, H, W): the levels brought to `size` with aligned corners, as in the authors' code, and added."""
-    return torch.stack([resize(level[:, None], size, align_corners=True)[:, 0] for level in levels]).sum(
-        dim=0
-    )
+    return torch.stack([resize_scores(level, size, align_corners=True) for level in levels]).sum(dim=0)

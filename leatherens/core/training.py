@@ -8,6 +8,7 @@ therefore repeats the uninterrupted one exactly, without generator states on dis
 from __future__ import annotations
 
 import json
+import math
 import signal
 import threading
 import time
@@ -96,7 +97,9 @@ class KeepingParams(TrainedParams):
 class Task:
     """What learns: a module in whose tensors everything learned lives, a loss and a judgement.
 
-    loss: batch and generator of this step (for augmentation) to a scalar.
+    loss: batch and generator of this step (for augmentation) to a scalar; or to an iterator of scalars, each
+        made after the one before has moved the weights: several gradient steps on one batch, logged as their
+        mean.
     optimizers: one, or one for each group of weights that has its own rule; stepped one after the other.
     judge: batch of validation images to (B,) values, smaller is better; the module is in eval mode.
         `None` keeps the last state.
@@ -108,7 +111,7 @@ class Task:
     name: str
     module: nn.Module
     optimizers: Sequence[torch.optim.Optimizer]
-    loss: Callable[[ImageBatch, torch.Generator], Tensor]
+    loss: Callable[[ImageBatch, torch.Generator], Tensor | Iterator[Tensor]]
     judge: Callable[[ImageBatch, torch.Generator], Tensor] | None = None
     schedulers: Sequence[torch.optim.lr_scheduler.LRScheduler] = ()
     identity: str = ""
@@ -172,6 +175,37 @@ def train(
     return _Trainer(task, images, validation, schedule, context).run()
 
 
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A training that is over, as the checkpoints of those after it keep it."""
+
+    key: str
+    log: TrainingLog
+    state: dict[str, Tensor]
+
+
+class Course:
+    """Trainings of one fit, one after the other, on one checkpoint: what is over is not learned again.
+
+    Give their tasks different names. A training is another one if any before it was another one.
+    """
+
+    def __init__(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        self._images = images
+        self._validation = validation
+        self._context = context
+        self._finished: list[_Finished] = []
+
+    def train(self, task: Task, schedule: Schedule) -> TrainingLog:
+        """As `training.train`; or take the state in which an interrupted course left this task."""
+        before = tuple(self._finished)
+        trainer = _Trainer(task, self._images, self._validation, schedule, self._context, before)
+        log = trainer.run()
+        state = {name: t.detach().clone() for name, t in task.module.state_dict().items()}
+        self._finished.append(_Finished(trainer.key, log, state))
+        return log
+
+
 class _Trainer:
     """One training: the loop and what it must remember to go on after an interruption."""
 
@@ -182,12 +216,14 @@ class _Trainer:
         validation: ImageSource,
         schedule: Schedule,
         context: FitContext,
+        before: Sequence[_Finished] = (),
     ) -> None:
         self.task = task
         self.images = images
         self.validation = validation
         self.schedule = schedule
         self.context = context
+        self.before = before
         self.log = TrainingLog()
         self.best: dict[str, Tensor] = {}
         self.key = self._key()  # now: schedulers move what it is made of
@@ -196,6 +232,8 @@ class _Trainer:
 
     def run(self) -> TrainingLog:
         self._resume()
+        if self.before and not self._done:
+            self._save()  # the training before this one is over, whatever happens now
         with self.context.progress.step(f"{self.task.name}: learning", self.schedule.steps) as advance:
             advance(self._done)
             try:
@@ -225,8 +263,27 @@ class _Trainer:
         self.task.module.train()
         batch = self.images.batch(self._order(step)).to(self.context.device)
         generator = torch_generator(self.context.seed, self.task.name, "step", step)
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.context.device.startswith("cuda")):
-            loss = self.task.loss(batch, generator)
+        values = [self._descend(loss, step) for loss in self._losses(batch, generator)]
+        for scheduler in self.task.schedulers:
+            scheduler.step()
+        self.log.losses.append(math.fsum(values) / len(values))
+
+    def _losses(self, batch: ImageBatch, generator: torch.Generator) -> Iterator[Tensor]:
+        """Those of one step, one after the other; nothing is yielded within the context of autocast."""
+        with self._autocast():
+            made = self.task.loss(batch, generator)
+            losses = iter([made]) if isinstance(made, Tensor) else made
+            loss = next(losses, None)
+        while loss is not None:
+            yield loss
+            with self._autocast():
+                loss = next(losses, None)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.context.device.startswith("cuda"))
+
+    def _descend(self, loss: Tensor, step: int) -> float:
+        """Move the weights against the gradient of this loss; its value."""
         value = float(loss.detach())
         if value - value != 0:
             raise self._diverged("the loss", step)
@@ -235,9 +292,7 @@ class _Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in self.task.optimizers:
             optimizer.step()
-        for scheduler in self.task.schedulers:
-            scheduler.step()
-        self.log.losses.append(value)
+        return value
 
     def _order(self, step: int) -> Sequence[int]:
         """The images of one step: epochs are shuffled walks, a short last batch is filled from the next."""
@@ -298,7 +353,6 @@ class _Trainer:
         """Keep a checkpoint; a full disk is told once and does not end a training that can go on."""
         if self.context.checkpoint is None:
             return
-        self.saved_at = time.monotonic()
         try:
             self._write(self.context.checkpoint)
         except ArtifactError as error:
@@ -310,12 +364,16 @@ class _Trainer:
             self.unsaved = True
         else:
             self.unsaved = False
+        self.saved_at = time.monotonic()  # after it: what takes long to write is not written at every step
 
     def _write(self, path: Path) -> None:
         tensors = {f"module.{k}": v for k, v in self.task.module.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
         moments, plain = flat_optimizers(self.task.optimizers)
         note = {"log": self.log.as_json(), "optimizers": plain, "key": self.key}
+        note["finished"] = [{"key": over.key, "log": over.log.as_json()} for over in self.before]
+        for i, over in enumerate(self.before):
+            tensors |= {f"finished{i}.{k}": v for k, v in over.state.items()}
         write_tensors(path, tensors | moments, {"note": json.dumps(note)})
 
     def _resume(self) -> None:
@@ -323,11 +381,20 @@ class _Trainer:
         if path is None or not path.exists():
             return
         tensors, note = read_checkpoint(path)
-        if note["key"] != self.key:
+        place = len(self.before)
+        over = note.get("finished", [])[place : place + 1]
+        if over and over[0]["key"] == self.key:
+            self.log = TrainingLog.from_json(over[0]["log"])
+            self.best = under(f"finished{place}.", tensors)  # nothing is left to do but to take it
+            self.context.progress.say(f"{self.task.name}: already learned")
+        elif note["key"] == self.key:
+            self._go_on(tensors, note)
+        elif note["key"] not in [earlier.key for earlier in self.before]:
             self.context.progress.say(
                 f"{self.task.name}: the checkpoint is of other options or images; starting anew"
             )
-            return
+
+    def _go_on(self, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
         self.log = TrainingLog.from_json(note["log"])
         self.task.module.load_state_dict(under("module.", tensors))
         self.best = under("best.", tensors)
@@ -349,5 +416,6 @@ class _Trainer:
             (task.name, task.identity, str(self.schedule), str(shapes)),
             (*(type(part).__name__ for part in (*task.optimizers, *task.schedulers)), str(groups)),
             (str(self.images.size), *self.images.ids, "validation", *self.validation.ids),
+            *(("after", earlier.key) for earlier in self.before),
         ]
         return str(derive(self.context.seed, *(text for part in parts for text in part)))

@@ -48,6 +48,26 @@ def register_detectors(register: Register) -> None:
         "leatherens.plugins.rd_plus_plus:RDPlusPlus",
         summary="reverse distillation of features stripped of noise",
     )
+    register(
+        "cflow",
+        "leatherens.plugins.cflow:CFLOW",
+        summary="how likely a feature vector is at its position, by conditional flows",
+    )
+    register(
+        "fastflow",
+        "leatherens.plugins.fastflow:FastFlow",
+        summary="convolutional flows that turn good features into noise",
+    )
+    register(
+        "cs-flow",
+        "leatherens.plugins.csflow:CSFlow",
+        summary="a flow over features of three image scales that inform each other",
+    )
+    register(
+        "ast",
+        "leatherens.plugins.ast:AST",
+        summary="a plain student that imitates a flow on good features",
+    )
     register("stfpm", "leatherens.plugins.stfpm:STFPM", summary="student-teacher feature pyramid matching")
     register(
         "draem",
