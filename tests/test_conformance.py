@@ -57,7 +57,6 @@ TINY: dict[str, dict[str, Any]] = {
         "semantic_backbone": "test_resnet",
         "texture_layers": [1],
         "semantic_layers": [2],
-        "settled_after": None,
         "batch_size": 4,
         "steps": 40,
     },

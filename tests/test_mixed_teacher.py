@@ -322,6 +322,10 @@ def test_fit__lowers_the_loss(taught: MixedTeacher) -> None:
         assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
 
 
+def test_fit__leaves_the_students_in_evaluation(taught: MixedTeacher) -> None:
+    assert not any(module.training for module in taught.students_.modules())
+
+
 def test_fit__keeps_the_teachers() -> None:
     found, images = context(), leather(4)
     texture, _ = MixedTeacher(MixedTeacher.Params(**TINY)).backbones()

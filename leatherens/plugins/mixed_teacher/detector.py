@@ -126,6 +126,7 @@ class MixedTeacher(Detector):
         course = Course(images, validation, context)
         logs = {pair: course.train(self._task(pair, schedule, context), schedule) for pair in PAIRS}
         self.log_ = {pair: log.as_json() for pair, log in logs.items()}
+        self.students_.eval()
 
     def _remember(self, texture: PyramidSpec, semantic: PyramidSpec) -> None:
         expected = tuple(FIRST_STRIDE * 2**i for i in range(len(texture.strides)))
