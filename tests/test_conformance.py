@@ -52,6 +52,14 @@ TINY: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-2,
     },
     "cse": {"backbone": "test_resnet", "layers": [1, 2], "embedding": 8, "batch_size": 4, "steps": 40},
+    "mixed-teacher": {
+        "texture_backbone": "test_resnet",
+        "semantic_backbone": "test_resnet",
+        "texture_layers": [1],
+        "semantic_layers": [2],
+        "batch_size": 4,
+        "steps": 40,
+    },
     "cs-flow": {
         "backbone": "test_resnet",
         "layer": 2,
@@ -73,15 +81,6 @@ TINY: dict[str, dict[str, Any]] = {
         "batch_size": 4,
         "learning_rate": 1e-2,
         "steps": 30,
-    },
-    "mixed-teacher": {
-        "texture_backbone": "test_resnet",
-        "semantic_backbone": "test_resnet",
-        "texture_layers": [1],
-        "semantic_layers": [2],
-        "settled_after": None,
-        "batch_size": 4,
-        "steps": 40,
     },
     "reverse-distillation": {"backbone": "test_resnet", "layers": [0, 1], "batch_size": 4, "steps": 30},
     "rd-plus-plus": {

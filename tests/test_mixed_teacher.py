@@ -160,12 +160,13 @@ def test_settling__goes_by_the_batch_and_then_by_what_it_gathered() -> None:
 @pytest.mark.parametrize(("epochs", "moving"), [(1, False), (None, True)])
 def test_fit__leaves_statistics_alone_after_so_many_epochs(epochs: int | None, moving: bool) -> None:
     detector, batch = fitted(leather(8), settled_after=epochs, steps=1), leather(4, seed=5)
-    loss = detector._task(detector.params.schedule(8), context()).loss
+    losses = [detector._task(p, detector.params.schedule(8), context()).loss for p in ("texture", "semantic")]
     moved = []
     for _ in range(2):  # the second and last step of the first epoch, and the one after it
         before = statistics(detector)
         detector.students_.train()
-        loss(batch, torch.Generator())
+        for loss in losses:
+            loss(batch, torch.Generator())
         after = statistics(detector)
         moved.append([not torch.equal(before[name], after[name]) for name in before])
     assert all(moved[0])
@@ -274,36 +275,35 @@ def unit_length(maps: Tensor) -> npt.NDArray[np.float64]:
 
 def test_fit__judges_held_out_images_by_the_published_loss() -> None:
     detector = fitted(leather(4), steps=6)
-    expected = sum(
-        np.mean([0.5 * (d**2).sum(axis=1).mean(axis=(1, 2)) for d in pair])
-        for pair in differences(detector, leather(2, seed=9))
-    )
-    validations = dict(detector.log_["validations"])
-    assert min(validations.values()) == pytest.approx(expected, rel=1e-4)
-    assert detector.log_["best_step"] == min(validations, key=lambda step: validations[step])
+    for pair, levels in zip(("texture", "semantic"), differences(detector, leather(2, seed=9)), strict=True):
+        expected = np.mean([0.5 * (d**2).sum(axis=1).mean(axis=(1, 2)) for d in levels])
+        validations = dict(detector.log_[pair]["validations"])
+        assert min(validations.values()) == pytest.approx(expected, rel=1e-4)
+        best = min(validations, key=lambda step: validations[step])
+        assert detector.log_[pair]["best_step"] == best, "each pair keeps an epoch of its own"
 
 
-def test_loss__sums_images_and_moves_each_student_by_its_own_pair() -> None:
+def test_loss__sums_images_and_moves_the_student_of_its_pair() -> None:
     detector = fitted(leather(4), steps=1)
     detector.students_.eval()
     batch, found = leather(3, seed=5), context()
-    task = detector._task(detector.params.schedule(4), found)
-    loss = task.loss(batch, torch.Generator())
-    expected = sum(
-        np.mean([0.5 * (d**2).sum(axis=(0, 1)).mean() for d in pair]) for pair in differences(detector, batch)
-    )
-    assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
-    owned = [[id(p) for g in o.param_groups for p in g["params"]] for o in task.optimizers]
-    assert owned == [[id(p) for p in detector.students_[p].parameters()] for p in ("texture", "semantic")]
+    for pair, levels in zip(("texture", "semantic"), differences(detector, batch), strict=True):
+        task = detector._task(pair, detector.params.schedule(4), found)
+        loss = task.loss(batch, torch.Generator())
+        expected = np.mean([0.5 * (d**2).sum(axis=(0, 1)).mean() for d in levels])
+        assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+        owned = [id(p) for o in task.optimizers for g in o.param_groups for p in g["params"]]
+        assert owned == [id(p) for p in detector.students_[pair].parameters()]
 
 
 def test_cycle__starts_at_a_25th_and_peaks_after_30_percent() -> None:
     detector = fitted(leather(2), steps=1)
     schedule = MixedTeacher.Params().schedule(16)
     detector.params = MixedTeacher.Params()
-    task = detector._task(schedule, context())
     assert schedule.steps == 200
-    for adam, cycle in zip(task.optimizers, task.schedulers, strict=True):
+    for pair in ("texture", "semantic"):
+        task = detector._task(pair, schedule, context())
+        (adam,), (cycle,) = task.optimizers, task.schedulers
         assert type(adam) is torch.optim.Adam
         rates = []
         for _ in range(schedule.steps):
@@ -317,8 +317,13 @@ def test_cycle__starts_at_a_25th_and_peaks_after_30_percent() -> None:
 
 
 def test_fit__lowers_the_loss(taught: MixedTeacher) -> None:
-    losses = taught.log_["losses"]
-    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
+    for pair in ("texture", "semantic"):
+        losses = taught.log_[pair]["losses"]
+        assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
+
+
+def test_fit__leaves_the_students_in_evaluation(taught: MixedTeacher) -> None:
+    assert not any(module.training for module in taught.students_.modules())
 
 
 def test_fit__keeps_the_teachers() -> None:
@@ -330,13 +335,14 @@ def test_fit__keeps_the_teachers() -> None:
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-def test_fit__interrupted_goes_on_to_the_same_state(tmp_path: Path) -> None:
-    """The interruption comes before batch normalisation settles."""
+@pytest.mark.parametrize("after", [3, 11], ids=["texture", "semantic"])
+def test_fit__interrupted_goes_on_to_the_same_state(tmp_path: Path, after: int) -> None:
+    """The interruption comes in the third step of either pair, before batch normalisation settles."""
     file = tmp_path / "checkpoint.safetensors"
     options = {"settled_after": 4, "steps": 8, "batch_size": 4}
     whole = fitted(leather(4), **options)
     with pytest.raises(KeyboardInterrupt):
-        fitted(leather(4), context(progress=Interrupted(), checkpoint=file), **options)
+        fitted(leather(4), context(progress=Interrupted(after), checkpoint=file), **options)
     resumed = fitted(leather(4), context(checkpoint=file), **options)
     assert resumed.log_ == whole.log_
     for name, tensor in whole.students_.state_dict().items():

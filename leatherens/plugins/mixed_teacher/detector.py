@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -19,7 +20,7 @@ from leatherens.core.reverse import rectified
 from leatherens.core.schedules import Schedule, TrainedParams
 from leatherens.core.synthesis.crops import random_crops
 from leatherens.core.tasks import Task
-from leatherens.core.training import train
+from leatherens.core.training import Course
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 from leatherens.plugins.mixed_teacher.maps import half_squares, mixed, pair_loss, pair_map
@@ -41,11 +42,7 @@ class MixedTeacher(Detector):
     default_cut: ClassVar[tuple[str, ...]] = ("*-difference*",)
 
     class Params(TrainedParams):
-        """The published settings, as in the authors' code.
-
-        They train one pair after the other. No weight belongs to both, so that side by side they learn the
-        same; only the epoch that is kept is here one for both, chosen by the sum of their validation losses.
-        """
+        """The published settings, as in the authors' code."""
 
         texture_backbone: str = "resnet18"
         texture_layers: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_TEXTURE_LEVELS)] = (
@@ -128,7 +125,10 @@ class MixedTeacher(Detector):
             self._build()
         schedule = self.params.schedule(len(images.ids))
         self._start_students(semantic, -(-len(images.ids) // schedule.batch_size), context)
-        self.log_ = train(self._task(schedule, context), images, validation, schedule, context).as_json()
+        course = Course(images, validation, context)
+        logs = {pair: course.train(self._task(pair, schedule, context), schedule) for pair in PAIRS}
+        self.log_ = {pair: log.as_json() for pair, log in logs.items()}
+        self.students_.eval()
 
     def _remember(self, texture: PyramidSpec, semantic: PyramidSpec) -> None:
         expected = tuple(FIRST_STRIDE * 2**i for i in range(len(texture.strides)))
@@ -148,47 +148,45 @@ class MixedTeacher(Detector):
 
     def _start_students(self, semantic: BackboneRequest, epoch: int, context: FitContext) -> None:
         """The semantic one as its teacher; both settle after so many epochs of so many steps."""
-        for student in self._students():
+        students = {pair: cast(Settling, self.students_[pair]) for pair in PAIRS}
+        for student in students.values():
             student.after = self.params.settled_after and self.params.settled_after * epoch
-        context.pool.copy_into(self._students()[1].network, semantic)
+        context.pool.copy_into(students["semantic"].network, semantic)
         self.students_.to(context.device)
 
-    def _students(self) -> list[Settling]:
-        return [self.students_[pair] for pair in PAIRS]  # type: ignore[misc]
-
-    def _task(self, schedule: Schedule, context: FitContext) -> Task:
-        options = self.params
+    def _task(self, pair: str, schedule: Schedule, context: FitContext) -> Task:
+        options, student = self.params, self.students_[pair]
+        request = self._requests()[pair]
 
         def judge(batch: ImageBatch, generator: torch.Generator) -> Tensor:
-            pyramids = context.pyramids(batch, self.backbones())
-            pairs = self._differences(batch, pyramids)
-            return torch.stack([pair_loss(half_squares(pair), batch.valid) for pair in pairs]).sum(dim=0)
+            halves = half_squares(self._differences(pair, batch, context.pyramids(batch, [request])))
+            return pair_loss(halves, batch.valid)
 
         def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
             shown = random_crops(batch, options.crop, generator)
-            pyramids = context.pool.pyramids(shown, self.backbones(), keep=shown is batch)
-            pairs = self._differences(shown, pyramids)
-            return torch.stack([pair_loss(half_squares(pair), shown.valid) for pair in pairs]).sum()
+            pyramids = context.pool.pyramids(shown, [request], keep=shown is batch)
+            return pair_loss(half_squares(self._differences(pair, shown, pyramids)), shown.valid).sum()
 
-        adams = [torch.optim.Adam(student.parameters()) for student in self._students()]
-        cycles = [
-            torch.optim.lr_scheduler.OneCycleLR(adam, max_lr=options.peak_rate, total_steps=schedule.steps)
-            for adam in adams
-        ]
+        adam = torch.optim.Adam(student.parameters())
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            adam, max_lr=options.peak_rate, total_steps=schedule.steps
+        )
         identity = f"{options!r} {self.teachers_}"
-        return Task(self.id, self.students_, adams, loss, judge, cycles, identity)
+        return Task(f"{self.id} {pair}", student, [adam], loss, judge, [cycle], identity)
 
-    def _differences(self, batch: ImageBatch, pyramids: Pyramids) -> list[list[Tensor]]:
-        """Of each pair, level by level."""
-        texture, semantic = self.backbones()
-        teachers = [block_mean(m, 2) for m in pyramids[texture].maps], pyramids[semantic].maps
-        return [
-            unit_differences(teacher, student(normalise(batch.pixels, self.means_[pair], self.stds_[pair])))
-            for pair, teacher, student in zip(PAIRS, teachers, self._students(), strict=True)
-        ]
+    def _requests(self) -> dict[str, BackboneRequest]:
+        return dict(zip(PAIRS, self.backbones(), strict=True))
+
+    def _differences(self, pair: str, batch: ImageBatch, pyramids: Pyramids) -> list[Tensor]:
+        """Level by level."""
+        teacher: Sequence[Tensor] = pyramids[self._requests()[pair]].maps
+        if pair == "texture":
+            teacher = [block_mean(level, 2) for level in teacher]
+        pixels = normalise(batch.pixels, self.means_[pair], self.stds_[pair])
+        return unit_differences(teacher, self.students_[pair](pixels))
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
-        pairs = self._differences(batch, pyramids)
+        pairs = [self._differences(pair, batch, pyramids) for pair in PAIRS]
         halves = [half_squares(pair) for pair in pairs]
         flat = [*pairs[0], *pairs[1], *(half[:, None] for pair in halves for half in pair)]
         maps = FeatureMaps(tuple(flat), tuple(spec.name for spec in self.features()))
