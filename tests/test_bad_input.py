@@ -20,7 +20,11 @@ from tiny_runs import call, make, options
 from leatherens.plugins.stfpm import STFPM
 
 IMAGES = ".bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp"
-DETECTORS = "(detectors: draem, stfpm)"
+LISTED = (
+    "ast, cfa, cflow, cs-flow, cse, draem, fastflow, mixed-teacher, padim, patchcore, rd-plus-plus, "
+    "reverse-distillation, simplenet, stfpm"
+)
+DETECTORS = f"(detectors: {LISTED})"
 
 
 def refused(*arguments: object) -> str:
@@ -53,7 +57,7 @@ MISTAKES = [
         "--members stfpm,leatherens:stfpm",
         "members: 'stfpm' and 'leatherens:stfpm' are one detector; name it once",
     ),
-    ("--members ,", "which detectors? give --members with one or more of: draem, stfpm"),
+    ("--members ,", f"which detectors? give --members with one or more of: {LISTED}"),
     (
         "--mode feature --block indepedent",
         "no fusion block 'indepedent'; did you mean 'independent'? (fusion blocks: global, independent)",
