@@ -808,7 +808,7 @@ def test_features__are_delivered_as_declared(
     torch.testing.assert_close(found["cse/residual"] + detector.references_, found["cse/reduced"])
     distances = 1 - cosine(float64(found["cse/reduced"]), float64(detector.references_), 1)
     np.testing.assert_allclose(found["cse/distance"][:, 0], distances, atol=1e-5)
-    assert cut(found, CSE.default_cut).names == ("cse/embedding", "cse/distance")
+    assert cut(found, CSE.default_cut).names == ("cse/residual",)
 
 
 @pytest.mark.parametrize("classifier", [False, True])

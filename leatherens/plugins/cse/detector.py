@@ -51,8 +51,7 @@ class CSE(Detector):
     capabilities: ClassVar[Capabilities] = Capabilities(
         multiple_of=32, min_size=64, min_images=2, trains=True
     )
-    # The embedding holds the most, at the finer stride; the distance says what the training made of it.
-    default_cut: ClassVar[tuple[str, ...]] = ("embedding", "distance")
+    default_cut: ClassVar[tuple[str, ...]] = ("residual",)
 
     class Params(TrainedParams):
         """The published settings; where the paper and the authors' code differ, the option says which."""
