@@ -5,6 +5,9 @@ Its output is unbounded and positive for normal rows; the anomaly score is its n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -55,3 +58,26 @@ def with_noise(rows: Tensor, spread: Tensor, scales: Tensor, generator: torch.Ge
     ]  # (M, 1)
     noise = torch.randn(rows.shape, generator=generator, device=rows.device, dtype=rows.dtype)
     return rows + noise * spread * chosen
+
+
+@contextmanager
+def whole_statistics(network: nn.Module) -> Iterator[None]:
+    """Inside, batch norms gather the plain average over all passes, from nothing, and keep it afterwards.
+
+    Running averages follow the last few batches. Where batches are not alike (several colours, the edge of a
+    cloth), a network that learned with each batch's own statistics says something else by them, on the very
+    rows it learned from (Wu and Johnson, "Rethinking Batch in BatchNorm", 2021).
+    """
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for a plain average
+    network.train()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        network.eval()

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
-from leatherens.core.discriminator import HINGE, Discriminator, hinge_loss, with_noise
+from leatherens.core.discriminator import HINGE, Discriminator, hinge_loss, whole_statistics, with_noise
 from leatherens.core.params import OddSide, Params
 from leatherens.core.patches import described_channels, locally_aware, patch_scores
-from leatherens.core.randomness import numpy_generator, seeded_construction
+from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
 from leatherens.core.rows import RowReservoir, maps_of, rows_of
 from leatherens.core.schedules import KeepingParams
 from leatherens.core.tasks import Task
@@ -174,6 +174,14 @@ class SimpleNet(Detector):
         self.deviation_ = self.params.noise_std * unit
         log = train(self._task(context), images, validation, self.params.schedule(len(images.ids)), context)
         self.log_ = log.as_json()
+        self._settle(images, context)
+
+    def _settle(self, images: ImageSource, context: FitContext) -> None:
+        """Batch normalisation goes by all good descriptors and their noisy twins, not by the last batches."""
+        generator = torch_generator(context.seed, self.id, "statistics")
+        with whole_statistics(self.networks_):
+            for batch, pyramids in context.walk(images, self.backbones(), f"{self.id}: settling statistics"):
+                self._hinge(rows_of(self._described(pyramids), batch.valid), generator)
 
     def _spread(self, images: ImageSource, context: FitContext) -> float:
         """Of the descriptors, which the adapter keeps on average as it starts."""
