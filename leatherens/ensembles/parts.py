@@ -119,13 +119,17 @@ def reductions(recipe: Recipe, host: PluginHost) -> tuple[str, ...]:
     for id, member in recipe.members.items():
         published = host.detectors().load(id).params_for(Effort.full).model_dump(mode="json")
         changed = [
-            f"{key} {member.options[key]} ({'unset' if value is None else value})"
+            f"{key} {_said(member.options[key])} ({_said(value)})"
             for key, value in published.items()
             if member.options.get(key) != value
         ]
         if changed:
             sentences.append(f"{id} differs from its published settings (in brackets): {', '.join(changed)}")
     return tuple(sentences)
+
+
+def _said(value: Any) -> Any:
+    return "unset" if value is None else value
 
 
 def _made(host: PluginHost, kind: str, choice: Choice) -> Any:
