@@ -4,76 +4,38 @@ from __future__ import annotations
 
 from leatherens.core.hookspecs import Register, hookimpl
 
+DETECTORS = (
+    ("patchcore", "patchcore:PatchCore", "distance to the nearest patch of a thinned memory of good ones"),
+    ("padim", "padim:PaDiM", "distance to the Gaussian of good features at the same position"),
+    ("simplenet", "simplenet:SimpleNet", "a small network that tells adapted features from noisy ones"),
+    ("cfa", "cfa:CFA", "features adapted to gather around a memory of centres"),
+    ("cse", "cse:CSE", "an embedding contrasted with artificial anomalies, compared with a good one"),
+    ("stfpm", "stfpm:STFPM", "student-teacher feature pyramid matching"),
+    (
+        "reverse-distillation",
+        "reverse_distillation:ReverseDistillation",
+        "a teacher's features regenerated from a narrow code",
+    ),
+    ("rd-plus-plus", "rd_plus_plus:RDPlusPlus", "reverse distillation of features stripped of noise"),
+    (
+        "mixed-teacher",
+        "mixed_teacher:MixedTeacher",
+        "a small student of texture times a pretrained one of meaning",
+    ),
+    ("cflow", "cflow:CFLOW", "how likely a feature vector is at its position, by conditional flows"),
+    ("fastflow", "fastflow:FastFlow", "convolutional flows that turn good features into noise"),
+    ("cs-flow", "csflow:CSFlow", "a flow over features of three image scales that inform each other"),
+    ("ast", "ast:AST", "a plain student that imitates a flow on good features"),
+    ("draem", "draem:DRAEM", "reconstruction and segmentation learned from synthetic anomalies"),
+)
+"""Id, module and class, summary: on frozen features, teacher and student, flows, reconstruction."""
+
 
 @hookimpl
 def register_detectors(register: Register) -> None:
     """Remembered and adapted features, repeated and regenerated ones, segmented reconstructions."""
-    register(
-        "patchcore",
-        "leatherens.plugins.patchcore:PatchCore",
-        summary="distance to the nearest patch of a thinned memory of good ones",
-    )
-    register(
-        "padim",
-        "leatherens.plugins.padim:PaDiM",
-        summary="distance to the Gaussian of good features at the same position",
-    )
-    register(
-        "simplenet",
-        "leatherens.plugins.simplenet:SimpleNet",
-        summary="a small network that tells adapted features from noisy ones",
-    )
-    register(
-        "cfa",
-        "leatherens.plugins.cfa:CFA",
-        summary="features adapted to gather around a memory of centres",
-    )
-    register(
-        "cse",
-        "leatherens.plugins.cse:CSE",
-        summary="an embedding contrasted with artificial anomalies, compared with a good one",
-    )
-    register(
-        "mixed-teacher",
-        "leatherens.plugins.mixed_teacher:MixedTeacher",
-        summary="a small student of texture times a pretrained one of meaning",
-    )
-    register(
-        "reverse-distillation",
-        "leatherens.plugins.reverse_distillation:ReverseDistillation",
-        summary="a teacher's features regenerated from a narrow code",
-    )
-    register(
-        "cflow",
-        "leatherens.plugins.cflow:CFLOW",
-        summary="how likely a feature vector is at its position, by conditional flows",
-    )
-    register(
-        "fastflow",
-        "leatherens.plugins.fastflow:FastFlow",
-        summary="convolutional flows that turn good features into noise",
-    )
-    register(
-        "cs-flow",
-        "leatherens.plugins.csflow:CSFlow",
-        summary="a flow over features of three image scales that inform each other",
-    )
-    register(
-        "ast",
-        "leatherens.plugins.ast:AST",
-        summary="a plain student that imitates a flow on good features",
-    )
-    register(
-        "rd-plus-plus",
-        "leatherens.plugins.rd_plus_plus:RDPlusPlus",
-        summary="reverse distillation of features stripped of noise",
-    )
-    register("stfpm", "leatherens.plugins.stfpm:STFPM", summary="student-teacher feature pyramid matching")
-    register(
-        "draem",
-        "leatherens.plugins.draem:DRAEM",
-        summary="reconstruction and segmentation learned from synthetic anomalies",
-    )
+    for id, target, summary in DETECTORS:
+        register(id, f"leatherens.plugins.{target}", summary=summary)
 
 
 @hookimpl
