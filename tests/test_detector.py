@@ -247,8 +247,10 @@ def test_cut__names_the_nearest_map_when_nothing_matches() -> None:
     with pytest.raises(ConfigError) as caught:
         cut(maps, ["stfpm/diference1"])
     assert str(caught.value) == (
-        "no feature map matches ['stfpm/diference1']; did you mean 'stfpm/difference1'? "
+        "no feature map matches 'stfpm/diference1'; did you mean 'stfpm/difference1'? "
         "(there are: stfpm/difference1, stfpm/difference2, stfpm/distance1)"
     )
-    with pytest.raises(ConfigError, match=r"^no feature map matches \[\] \(there are: "):
+    with pytest.raises(ConfigError, match="matches 'diference2'; did you mean 'difference2'"):
+        cut(maps, ["difference1", "diference2"])
+    with pytest.raises(ConfigError, match=r"^no feature map was asked for \(there are: "):
         cut(maps, [])

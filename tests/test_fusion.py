@@ -1,5 +1,7 @@
 """The two transformation blocks: hand cases of the method, invariants, and refusals in words."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -282,13 +284,22 @@ def test_fraction__is_capped(block):
     assert fitted.transform(_members()).shape[1] == (2 if block is GlobalBlock else 4)
 
 
-def test_nan_features__name_member_and_map():
-    members = _members()
-    members["fine"].maps[1][0, 0, 0, 0] = float("nan")
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_values_that_are_no_numbers__name_member_map_and_image(block, value):
+    fitted = _fitted(block, _members())
+    spoilt = _members()
+    spoilt["fine"].maps[1][2, 0, 0, 0] = value
 
+    problem = f"{block.id}: map 'fine/1' of member 'fine' holds NaN or infinite values in "
+    for call in (lambda m: _fitted(block, m), fitted.transform):
+        with pytest.raises(InputError) as caught:
+            call(spoilt)
+        assert str(caught.value) == problem + "image 3 of the batch"
+    named = {m: replace(f, ids=("a.png", "b.png", "c.png", "d.png")) for m, f in spoilt.items()}
     with pytest.raises(InputError) as caught:
-        _fitted(GlobalBlock, members)
-    assert str(caught.value) == "global: map 'fine/1' of member 'fine' holds NaN or infinite values"
+        fitted.transform(named)
+    assert str(caught.value) == problem + "c.png"
 
 
 def test_other_maps_than_learned__are_refused():

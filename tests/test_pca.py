@@ -56,7 +56,7 @@ def test_moments__too_few_rows(count):
     with pytest.raises(InputError) as caught:
         _moments(_rows(count=count)).covariance()
 
-    expected = f"principal components need at least two positions to learn from, got {count}"
+    expected = f"a covariance needs at least two positions to learn from, got {count}"
     assert str(caught.value) == expected
 
 

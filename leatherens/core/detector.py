@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatch
 from pathlib import Path
@@ -121,7 +121,8 @@ class Detector(Component):
             seen = self._observe(batch, pyramids)
         self._check_observation(seen, batch)
         return Observation(
-            seen.features, ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image)
+            replace(seen.features, ids=batch.ids),
+            ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image),
         )
 
     @abstractmethod
@@ -188,15 +189,26 @@ def cut(features: FeatureMaps, patterns: Sequence[str]) -> FeatureMaps:
     >>> cut(maps, ["difference*"]).names
     ('stfpm/difference1',)
     """
-    kept = [
-        n for n in features.names if any(fnmatch(n, p) or fnmatch(n.split("/", 1)[-1], p) for p in patterns)
-    ]
-    if not kept:
-        hint = did_you_mean(patterns[0], features.names) if patterns else ""
-        raise ConfigError(
-            f"no feature map matches {list(patterns)}{hint} (there are: {', '.join(features.names)})"
-        )
-    return features.select(kept)
+    return features.select(matching(features.names, patterns))
+
+
+def matching(names: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
+    """The names that match one of the patterns; a `ConfigError` where a pattern matches none.
+
+    >>> matching(["stfpm/teacher1", "stfpm/difference1"], ["difference*"])
+    ('stfpm/difference1',)
+    """
+    for pattern in patterns:
+        if not any(_matches(name, pattern) for name in names):
+            near = did_you_mean(pattern, (*(name.split("/", 1)[-1] for name in names), *names))
+            raise ConfigError(f"no feature map matches '{pattern}'{near} (there are: {', '.join(names)})")
+    if not patterns:
+        raise ConfigError(f"no feature map was asked for (there are: {', '.join(names)})")
+    return tuple(name for name in names if any(_matches(name, pattern) for pattern in patterns))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch(name, pattern) or fnmatch(name.split("/", 1)[-1], pattern)
 
 
 def observe_all(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias, final
 
 import torch
@@ -18,6 +19,8 @@ from typing_extensions import Self
 from leatherens.core.component import Component
 from leatherens.core.errors import InputError
 from leatherens.core.geometry import Size, largest_grid
+from leatherens.core.pca import Explained
+from leatherens.core.score_channels import is_score_map
 from leatherens.core.types import FeatureMaps
 
 MemberFeatures: TypeAlias = Mapping[str, FeatureMaps]
@@ -44,7 +47,7 @@ class FusionBlock(Component):
         """
         self.forget()
         try:
-            self._fit(self._checked(batches))
+            self._fit(self._checked(self._begun(batches)))
         except BaseException:
             self.forget()  # half a fit must not pass for one
             raise
@@ -63,23 +66,50 @@ class FusionBlock(Component):
             )
         return fused
 
+    @property
+    def takes_scores(self) -> bool:
+        """Whether members' score maps come beside their feature maps (`score_channels.with_score_map`)."""
+        return False
+
+    def require_members(self, ids: Sequence[str]) -> None:
+        """Refuse options that name members other than these, before anything is learned."""
+
+    def explained(self) -> tuple[Explained, ...]:
+        """What its components explain of good images; none where it has no such thing."""
+        return ()
+
     @abstractmethod
     def _fit(self, batches: Iterator[GoodFeatures]) -> None:
-        """Learn; members come sorted and checked. Put what is learned into attributes ending in `_`."""
+        """Learn; members come sorted and checked, as `layout_` says. Learned things end in `_`."""
 
     @abstractmethod
     def _transform(self, members: MemberFeatures) -> Tensor:
         """The fused maps of checked, sorted members."""
 
-    def _checked(self, batches: Iterable[GoodFeatures]) -> Iterator[GoodFeatures]:
-        for features, valid in batches:
-            if "layout_" not in vars(self):
-                self.layout_ = layout_of(features)
-            yield self._ordered(features), valid
-        if "layout_" not in vars(self):
+    def _begun(self, batches: Iterable[GoodFeatures]) -> Iterator[GoodFeatures]:
+        """The stream, after a look at its first batch."""
+        stream = iter(batches)
+        first = next(stream, None)
+        if first is None:
             raise InputError(
                 f"{self.id}: no features to learn from; fit needs at least one batch of good images"
             )
+        self.layout_ = layout_of(first[0])
+        self.require_members(list(self.layout_))
+        self._require_score_maps()
+        return chain([first], stream)
+
+    def _require_score_maps(self) -> None:
+        for member, maps in self.layout_.items():
+            if self.takes_scores and not any(is_score_map(str(name)) for name, _ in maps):
+                raise InputError(
+                    f"{self.id}: scores: the score map of member '{member}' must come with its features; "
+                    "add it with score_channels.with_score_map, or set scores: false"
+                )
+
+    def _checked(self, batches: Iterator[GoodFeatures]) -> Iterator[GoodFeatures]:
+        for features, valid in batches:
+            yield self._ordered(features), valid
 
     def _ordered(self, features: MemberFeatures) -> MemberFeatures:
         found = layout_of(features)
@@ -88,12 +118,18 @@ class FusionBlock(Component):
                 f"{self.id}: expected the maps it learned from, {said(self.layout_)}; got {said(found)}"
             )
         for member in found:
-            for name, maps in zip(features[member].names, features[member].maps, strict=True):
-                if not bool(maps.isfinite().all()):
-                    raise InputError(
-                        f"{self.id}: map '{name}' of member '{member}' holds NaN or infinite values"
-                    )
+            self._require_finite(member, features[member])
         return {member: features[member] for member in found}
+
+    def _require_finite(self, member: str, features: FeatureMaps) -> None:
+        for name, maps in zip(features.names, features.maps, strict=True):
+            finite = maps.flatten(1).isfinite().all(dim=1)  # (B,)
+            if not bool(finite.all()):
+                index = int((~finite).nonzero()[0])
+                image = features.ids[index] if features.ids else f"image {index + 1} of the batch"
+                raise InputError(
+                    f"{self.id}: map '{name}' of member '{member}' holds NaN or infinite values in {image}"
+                )
 
 
 def layout_of(features: MemberFeatures) -> Layout:
@@ -103,6 +139,18 @@ def layout_of(features: MemberFeatures) -> Layout:
             [name, m.shape[1]] for name, m in zip(features[member].names, features[member].maps, strict=True)
         ]
         for member in sorted(features)
+    }
+
+
+def feature_channels(layout: Layout) -> dict[str, int]:
+    """Channels of each member's feature maps, its score map left out.
+
+    >>> feature_channels({"stfpm": [["stfpm/difference1", 64], ["stfpm/score-map", 1]]})
+    {'stfpm': 64}
+    """
+    return {
+        member: sum(int(channels) for name, channels in maps if not is_score_map(str(name)))
+        for member, maps in layout.items()
     }
 
 

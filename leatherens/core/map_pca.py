@@ -14,6 +14,7 @@ residual norm, which is not linear, needs all channels on one grid.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from leatherens.core.errors import ConfigError
 from leatherens.core.geometry import Size, resize
 from leatherens.core.params import Params
-from leatherens.core.pca import Moments, kept_components, principal_components
+from leatherens.core.pca import Components, Moments, kept_components, principal_components
 from leatherens.core.rows import rows_of
 
 Scaling: TypeAlias = Literal["none", "z-score", "unit-norm"]
@@ -45,10 +46,14 @@ def _count_or_fraction(value: int | float) -> int | float:
     return value
 
 
+ComponentCount: TypeAlias = Annotated[StrictInt | StrictFloat, AfterValidator(_count_or_fraction)]
+"""How many components: a count, or the fraction of the variance they must explain."""
+
+
 class PCAParams(Params):
     """Options of one PCA over maps."""
 
-    components: Annotated[StrictInt | StrictFloat, AfterValidator(_count_or_fraction)] = 0.99
+    components: ComponentCount = 0.99
     """How many components to keep, or the fraction of the variance they must explain.
 
     High, because defects tend to show where good images vary little."""
@@ -62,6 +67,11 @@ class PCAParams(Params):
     """Append the distance from the span of the kept components as one more channel."""
     max_grid: Annotated[int, Field(ge=1)] = 64
     """Longest side of the common grid; finer maps are averaged down to it."""
+    scores: bool = False
+    """Append each member's score map as one more channel; see `core.score_channels`.
+
+    Off: the score fusion hears the members' scores already, and a member that remembers its training images
+    scores them lower than any fresh ones, which no head could learn from."""
 
 
 def channel_scales(variances: Tensor, sections: Sections, scaling: Scaling) -> Tensor:
@@ -167,26 +177,42 @@ class MapPCAFit:
             here = None if valid is None else valid[image : image + 1]
             self._moments.add(rows_of(on_grid([m[image : image + 1] for m in maps], size), here))
 
-    def solve(self) -> tuple[MapPCA, dict[str, Any]]:
-        """The projection, and what it explains: variance, fraction and members' shares per component."""
-        covariance = self._moments.covariance()
-        scale = channel_scales(covariance.diagonal(), self._sections, self._params.scaling)
-        found = principal_components(covariance * torch.outer(scale, scale))
-        count = kept_components(
-            found.variances, self._params.components, limit=self._params.max_components, owner=self._owner
-        )
+    @cached_property
+    def spectrum(self) -> Tensor:
+        """Variances of the components that so many positions can tell, in falling order and scaled units.
+
+        From now on no more positions may be added.
+        """
+        return self._found.variances[: self._moments.count - 1]
+
+    def solve(self, components: int | float | None = None) -> tuple[MapPCA, dict[str, Any]]:
+        """The projection, and what it explains: variance, fraction and members' shares per component.
+
+        components: a count or a fraction; by default what the options say.
+        """
+        wanted = self._params.components if components is None else components
+        found = self._found
+        count = kept_components(found.variances, wanted, limit=self._params.max_components, owner=self._owner)
         self._check_rank(count)
-        pca = MapPCA(len(scale), count, residual=self._params.residual)
+        pca = MapPCA(len(self._scale), count, residual=self._params.residual)
         pca.mean.copy_(self._moments.mean)
-        pca.scale.copy_(scale)
+        pca.scale.copy_(self._scale)
         pca.loadings.copy_(found.loadings[:, :count])
         if self._params.whiten:
-            floor = (
-                float(found.variances.sum()) * NEGLIGIBLE or 1.0
-            )  # a member that never varies keeps its unit
+            # A member that never varies keeps its unit.
+            floor = float(found.variances.sum()) * NEGLIGIBLE or 1.0
             pca.spread.copy_(found.variances[:count].clamp_min(floor).sqrt())
             pca.residual_spread.copy_(found.variances[count:].sum().clamp_min(floor).sqrt())
         return pca, self._explained(found.variances, found.loadings[:, :count])
+
+    @cached_property
+    def _scale(self) -> Tensor:
+        variances = self._moments.covariance().diagonal()
+        return channel_scales(variances, self._sections, self._params.scaling)
+
+    @cached_property
+    def _found(self) -> Components:
+        return principal_components(self._moments.covariance() * torch.outer(self._scale, self._scale))
 
     def _check_rank(self, count: int) -> None:
         if count >= self._moments.count:

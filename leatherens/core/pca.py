@@ -6,6 +6,7 @@ rows, and the result does not depend on how the stream was cut into batches beyo
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,9 @@ CHUNK = 8192
 
 SIGN_TIE = 1e-6
 """Loadings this near to the largest count as equally large, so that rounding cannot flip a sign."""
+
+FULLY = 1e-9
+"""What is left of a group's variance below this share is rounding."""
 
 
 class Moments:
@@ -50,9 +54,7 @@ class Moments:
     def covariance(self) -> Tensor:
         """(C, C) float64, the sum of squares divided by count - 1."""
         if self.count < 2:
-            raise InputError(
-                f"principal components need at least two positions to learn from, got {self.count}"
-            )
+            raise InputError(f"a covariance needs at least two positions to learn from, got {self.count}")
         return self.scatter / (self.count - 1)
 
 
@@ -62,6 +64,20 @@ class Components:
 
     variances: Tensor
     loadings: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What the kept components of one PCA say of good images, for reports.
+
+    fractions: share of the variance per component. members: by member, what share of each component's
+    squared loadings is its own; per component they sum to one.
+    """
+
+    name: str
+    channels: int
+    fractions: tuple[float, ...]
+    members: Mapping[str, tuple[float, ...]]
 
 
 def principal_components(covariance: Tensor) -> Components:
@@ -108,3 +124,33 @@ def kept_components(
     explained = variances.cumsum(0) / total
     needed = int((explained < wanted - 1e-12).sum()) + 1  # 1e-12: a fraction met exactly is met
     return min(needed, channels, limit or channels)
+
+
+def shared_out(variances: Sequence[Tensor], budget: int, *, owner: str = "pca") -> list[int]:
+    """How many components each group keeps of a common budget, so that all explain about an equal share.
+
+    Every group gets one; each further component goes to the group that explains the smallest share of its
+    own variance so far, the first of equals. What explains all of it gets more only when nobody else can.
+
+    variances: per group (C_k,), in falling order.
+
+    >>> shared_out([torch.tensor([9.0, 1.0]), torch.tensor([1.0, 1.0, 1.0])], 4)
+    [1, 3]
+    """
+    channels = sum(len(group) for group in variances)
+    if not len(variances) <= budget <= channels:
+        raise ConfigError(
+            f"{owner}: budget: {budget} components for {len(variances)} members of {channels} channels; "
+            f"give at least {len(variances)}, one for each, and at most {channels}"
+        )
+    explained = [(group.cumsum(0) / (float(group.sum()) or 1.0)).tolist() for group in variances]
+    kept = [1] * len(variances)
+    for _ in range(budget - len(variances)):
+        open_groups = [i for i, shares in enumerate(explained) if kept[i] < len(shares)]
+        kept[min(open_groups, key=lambda i: _satisfied(explained[i], kept[i]))] += 1
+    return kept
+
+
+def _satisfied(explained: Sequence[float], kept: int) -> float:
+    """The share explained by the kept components; 1 where the rest explains nothing."""
+    return 1.0 if explained[-1] - explained[kept - 1] < FULLY else explained[kept - 1]

@@ -94,10 +94,14 @@ def _filled(pixels: Tensor, valid: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class FeatureMaps:
-    """Named maps of one member or backbone, fine to coarse: each (B, C_i, H_i, W_i) float32."""
+    """Named maps of one member or backbone, fine to coarse: each (B, C_i, H_i, W_i) float32.
+
+    ids: of the B images, for messages; empty where nobody said them. `Detector.observe` does.
+    """
 
     maps: tuple[Tensor, ...]
     names: tuple[str, ...]
+    ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.maps) != len(self.names):
@@ -112,7 +116,7 @@ class FeatureMaps:
     def select(self, names: Sequence[str]) -> FeatureMaps:
         """Only these maps, in the order they stand here."""
         kept = [i for i, name in enumerate(self.names) if name in names]
-        return FeatureMaps(tuple(self.maps[i] for i in kept), tuple(self.names[i] for i in kept))
+        return replace(self, maps=tuple(self.maps[i] for i in kept), names=tuple(self.names[i] for i in kept))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from leatherens.core.detector import Detector, cut
 from leatherens.core.fusion import FusionBlock, MemberFeatures
 from leatherens.core.heads import Head
 from leatherens.core.scale import Scale
+from leatherens.core.score_channels import with_score_map
 from leatherens.core.scorefusion import ScoreFusion
 from leatherens.core.types import FeatureMaps, ImageBatch, Observation, ScoreMap
 
@@ -107,8 +108,11 @@ class Ensemble:
         return voters
 
     def features(self, seen: Mapping[str, Observation]) -> MemberFeatures:
-        """What fusion takes from each member."""
-        return {id: cut(observation.features, self.cuts[id]) for id, observation in seen.items()}
+        """What fusion takes from each member: the maps of its cut, and its scores if the block wants them."""
+        taken = {id: cut(observation.features, self.cuts[id]) for id, observation in seen.items()}
+        if self.block is None or not self.block.takes_scores:
+            return taken
+        return {id: with_score_map(features, id, seen[id].scores) for id, features in taken.items()}
 
     def milliseconds(self, watch: Stopwatch, images: int) -> dict[str, float]:
         """Time per image by scorer: a member's includes its backbones, the ensemble's everything once."""

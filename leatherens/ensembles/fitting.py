@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from leatherens.core.artifact import read_tensors, write_json, write_tensors
 from leatherens.core.backbones import BackbonePool
-from leatherens.core.detector import Detector, FitContext
+from leatherens.core.detector import Detector, FitContext, matching
 from leatherens.core.fusion import FusionBlock, GoodFeatures
 from leatherens.core.heads import GoodMaps
 from leatherens.core.progress import Progress
@@ -36,7 +36,10 @@ class Fitting:
 
     def ensemble(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> Ensemble:
         """The fitted ensemble."""
-        members = {id: self._member(id, member, fit, validate) for id, member in parts.members.items()}
+        members = {}
+        for id, member in parts.members.items():
+            members[id] = self._member(id, member, fit, validate)
+            matching([spec.name for spec in members[id].features()], parts.cuts[id])  # a typo is told early
         ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
@@ -69,6 +72,7 @@ class Fitting:
             self.progress.say("fusion: already learned")
             block, head = self.folder.load(at_block, type(block)), self.folder.load(at_head, type(head))
             return replace(ensemble, block=block.to(self.device), head=head.to(self.device))
+        ensemble = replace(ensemble, block=block)  # not fitted yet; it says which features it takes
         features = self._features(ensemble, fit, "fusion: gathering features")
         block.fit(features).to(self.device)
         held_out = self._features(ensemble, validate, "fusion: held-out features")

@@ -65,10 +65,13 @@ def build(recipe: Recipe, host: PluginHost) -> Parts:
     """The parts a resolved recipe names."""
     members = {id: host.detectors().load(id).from_options(m.options) for id, m in recipe.members.items()}
     fused = recipe.fusion_mode is not Mode.score
+    block = _made(host, "fusion_blocks", recipe.block) if fused else None
+    if block is not None:
+        block.require_members(list(members))
     return Parts(
         members=members,
         cuts={id: m.features or members[id].default_cut for id, m in recipe.members.items()},
-        block=_made(host, "fusion_blocks", recipe.block) if fused else None,
+        block=block,
         head=_made(host, "heads", recipe.head) if fused else None,
         score_fusion=_made(host, "score_fusions", recipe.score_fusion),
         votes=recipe.fusion_mode is not Mode.feature,
