@@ -64,10 +64,38 @@ MISTAKES = [
     ),
     (
         "--mode hybrid --head memory",
-        "no head 'memory'; did you mean 'memory-bank'? (heads: discriminator, memory-bank)",
+        "no head 'memory'; did you mean 'memory-bank'? (heads: discriminator, gaussian, memory-bank)",
     ),
     ("--head memory-bank", "--head: mode 'score' fuses no features; add --mode feature or hybrid"),
     ("--block global", "--block: mode 'score' fuses no features; add --mode feature or hybrid"),
+    (
+        "--features stfpm=difference*",
+        "--features: mode 'score' fuses no features; add --mode feature or hybrid",
+    ),
+    (
+        "--mode feature --features difference*",
+        "--features: expected MEMBER=PATTERN, such as stfpm=difference*, got 'difference*'",
+    ),
+    (
+        "--mode feature --features stfpm=,difference1",
+        "--features: expected MEMBER=PATTERN, such as stfpm=difference*, got 'stfpm=,difference1'",
+    ),
+    (
+        "--mode feature --features stfmp=difference*",
+        "--features stfmp=difference*: no member is called 'stfmp'; did you mean 'stfpm'? (members: stfpm)",
+    ),
+    (
+        "--mode feature --set block.per_member={stfmp:4}",
+        "independent: per_member: no member is called 'stfmp'; did you mean 'stfpm'? (members: stfpm)",
+    ),
+    (
+        "--members stfpm,draem --set block.budget=1",
+        "independent: budget: 1 components for 2 members; give each at least one",
+    ),
+    (
+        "--mode feature --set block.budget=9 --set block.per_member={stfpm:4}",
+        "independent: per_member and budget both say how many components; give one of them",
+    ),
     (
         "--score-fusion mean",
         "--score-fusion: there is one score only, so that nothing is fused; leave it out",

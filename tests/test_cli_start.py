@@ -222,6 +222,7 @@ def test_plugins__shows_a_table_sorted_by_kind_and_id(plugin: Path) -> None:
     assert [row.split()[:2] for row in rows] == [
         ["heads", "discriminator"],
         ["heads", "edge"],
+        ["heads", "gaussian"],
         ["heads", "memory-bank"],
     ]
     edge = rows[1]

@@ -1,22 +1,29 @@
-"""The two heads and what they share: hand cases, scores that point at the defect, refusals in words."""
+"""The heads and what they share: hand cases, scores that point at the defect, refusals in words."""
 
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial import distance
 
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import FitContext
 from leatherens.core.discriminator import Discriminator, truncated_hinge, with_noise
-from leatherens.core.errors import InputError, NotFittedError, TrainingError
+from leatherens.core.errors import ConfigError, InputError, NotFittedError, TrainingError
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.rows import RowReservoir
 from leatherens.core.weights import WeightFinder
 from leatherens.plugins.discriminator_head import DiscriminatorHead
+from leatherens.plugins.gaussian_head import GaussianHead, whitening
 from leatherens.plugins.memory_bank_head import MemoryBankHead
 
-HEADS = [MemoryBankHead, DiscriminatorHead]
-QUICK = {"memory-bank": {}, "discriminator": {"steps": 150, "batch_rows": 256, "learning_rate": 1e-3}}
+HEADS = [MemoryBankHead, DiscriminatorHead, GaussianHead]
+QUICK = {
+    "memory-bank": {},
+    "gaussian": {},
+    "discriminator": {"steps": 150, "batch_rows": 256, "learning_rate": 1e-3},
+}
 SIZE = (64, 96)
 
 
@@ -134,7 +141,7 @@ def test_state__gives_the_same_scores_back(head):
     assert torch.equal(again.score(_good(seed=2), SIZE).pixels, fitted.score(_good(seed=2), SIZE).pixels)
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", [MemoryBankHead, DiscriminatorHead])
 def test_seed__same_scores_and_global_generator_unmoved(head):
     state = torch.random.get_rng_state()
     one, same, other = (_fitted(head, seed=seed, **_random(head)) for seed in (3, 3, 4))
@@ -290,3 +297,63 @@ def test_reservoir__is_fair():
 
     tenths = torch.histc(reservoir.rows()[:, 0], bins=10, min=0, max=100_000)
     assert float((tenths - 500).abs().max()) < 5 * 21.2  # five binomial deviations
+
+
+# the Gaussian head
+
+
+def test_gaussian__is_scipys_mahalanobis_distance_to_the_mean():
+    maps = _good()
+    fitted = _fitted(GaussianHead, shrinkage=0, smoothing=0)
+    rows = maps.permute(0, 2, 3, 1).reshape(-1, 6).double().numpy()
+    precision = np.linalg.inv(np.cov(rows.T))
+
+    expected = [distance.mahalanobis(row, rows.mean(axis=0), precision) for row in rows[:96]]
+    found = fitted.score(maps[:1], (8, 12)).pixels.flatten()
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float32), rtol=1e-4, atol=1e-4)
+
+
+def test_gaussian__shrunk_to_the_end_measures_plain_distance_in_mean_deviations():
+    covariance = torch.diag(torch.tensor([4.0, 9.0, 11.0], dtype=torch.float64))
+
+    torch.testing.assert_close(whitening(covariance, 1.0), torch.eye(3, dtype=torch.float64) / 8**0.5)
+    half = torch.tensor([6.0, 8.5, 9.5], dtype=torch.float64).rsqrt().diag()
+    torch.testing.assert_close(whitening(covariance, 0.5), half)
+
+
+def test_gaussian__does_not_depend_on_how_the_stream_is_cut():
+    maps = _good()
+    cut = GaussianHead().fit([(m, None) for m in maps.split(1)], validation=[], context=_context())
+
+    torch.testing.assert_close(cut.score(maps, SIZE).pixels, _fitted(GaussianHead).score(maps, SIZE).pixels)
+
+
+def test_gaussian__a_step_where_good_features_never_vary_counts_most():
+    good = _good()
+    good[:, 3] = 2.0
+    fitted = _fitted(GaussianHead, good)
+    at_mean = good.mean(dim=(0, 2, 3)).view(1, 6, 1, 1)
+    steps = [at_mean + torch.eye(6)[channel].view(1, 6, 1, 1) for channel in (2, 3)]
+
+    varying, constant = (float(fitted.score(maps, (1, 1)).image) for maps in steps)
+    assert constant > 5 * varying
+
+
+def test_gaussian__maps_that_never_vary_are_measured_in_their_own_unit():
+    fitted = _fitted(GaussianHead, torch.full((1, 2, 3, 4), 7.0))
+
+    assert fitted.score(torch.tensor([10.0, 3.0]).view(1, 2, 1, 1), (1, 1)).image.tolist() == [5.0]
+
+
+def test_gaussian__refuses_what_it_cannot_invert_and_what_shows_no_spread():
+    flat = _good()
+    flat[:, 3] = 2.0
+    with pytest.raises(ConfigError) as caught:
+        _fitted(GaussianHead, flat, shrinkage=0)
+    assert str(caught.value) == (
+        "gaussian: shrinkage: with 0 the covariance cannot be inverted, as good features do not vary in "
+        "every direction; give a larger one, such as 0.01"
+    )
+    with pytest.raises(InputError) as told:
+        _fitted(GaussianHead, _good(batch=1)[:, :, :1, :1])
+    assert str(told.value) == "gaussian: needs at least two positions to learn from, got 1"

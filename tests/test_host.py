@@ -104,7 +104,7 @@ BUILTIN = {
         "stfpm",
     ),
     "fusion_blocks": ("global", "independent"),
-    "heads": ("discriminator", "memory-bank"),
+    "heads": ("discriminator", "gaussian", "memory-bank"),
     "readers": ("folder", "mvtec-ad"),
     "reporters": ("html",),
     "score_fusions": ("maximum", "mean"),

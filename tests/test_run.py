@@ -145,13 +145,20 @@ def test_run__maps_have_the_photographs_size_and_hold_the_score(alone: Path) -> 
         ("score", ["--score-fusion", "maximum"], ["draem", "stfpm"]),
         ("feature", ["--block", "global", "--head", "memory-bank"], []),
         ("feature", ["--block", "independent", "--head", "discriminator", *FEW_STEPS], []),
+        ("feature", ["--block", "global", "--head", "gaussian", "--set", "block.scores=true"], []),
         (
             "hybrid",
             ["--block", "global", "--head", "discriminator", *FEW_STEPS],
             ["draem", "fused-features", "stfpm"],
         ),
     ],
-    ids=["score", "feature global memory-bank", "feature independent discriminator", "hybrid"],
+    ids=[
+        "score",
+        "feature global memory-bank",
+        "feature independent discriminator",
+        "feature global gaussian, scores appended",
+        "hybrid",
+    ],
 )
 def test_run__fuses_in_every_mode_and_predicts_what_it_tested(
     mode: str, more: list[str], voters: list[str], leather: Path, tmp_path: Path

@@ -26,7 +26,10 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     """The recipe that the given options make; those not given are left to the recipe's defaults."""
     ids = _ids(options["members"], host)
     settings = _settings(options["settings"], ids)
-    content: dict[str, Any] = {"members": {id: {"options": settings.get(id, {})} for id in ids}}
+    cuts = _features(options.get("features") or (), ids)
+    content: dict[str, Any] = {
+        "members": {id: {"options": settings.get(id, {}), "features": cuts.get(id)} for id in ids}
+    }
     _add_textures(options["textures"], content["members"], host)
     for part in _PARTS:
         if options.get(part) is not None or part in settings:
@@ -39,7 +42,7 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     content["weights"] = weight_places(options["weights"])
     content["allow_download"] = options["allow_download"]
     recipe = parse_params(Recipe, content, owner="run")
-    _refuse_idle(content, recipe)
+    _refuse_idle(content | ({"features": cuts} if cuts else {}), recipe)
     return recipe
 
 
@@ -77,6 +80,27 @@ def _settings(given: Sequence[str], ids: list[str]) -> dict[str, dict[str, Any]]
             found.setdefault(owner, {})[path.removeprefix(f"{owner}.")] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ConfigError(f"--set {text}: the value '{value}' is not YAML; put it in quotes") from None
+    return found
+
+
+def _features(given: Sequence[str], ids: list[str]) -> dict[str, tuple[str, ...]]:
+    """What --features says, by member; a pattern without a member belongs to the one before it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        member = ""
+        for part in text.split(","):
+            named, equals, rest = part.partition("=")
+            member, pattern = (named.strip(), rest.strip()) if equals else (member, part.strip())
+            if not member or not pattern:
+                raise ConfigError(
+                    f"--features: expected MEMBER=PATTERN, such as stfpm=difference*, got '{text}'"
+                )
+            if member not in ids:
+                near = did_you_mean(member, ids)
+                raise ConfigError(
+                    f"--features {text}: no member is called '{member}'{near} (members: {', '.join(ids)})"
+                )
+            found[member] = (*found.get(member, ()), pattern)
     return found
 
 
@@ -132,7 +156,7 @@ def _size(text: str) -> tuple[int, int]:
 def _refuse_idle(content: Mapping[str, Any], recipe: Recipe) -> None:
     """Refuse what would change nothing, and somebody may believe in."""
     mode = recipe.fusion_mode
-    for part in ("block", "head"):
+    for part in ("block", "head", "features"):
         if part in content and mode is Mode.score:
             raise ConfigError(f"--{part}: mode 'score' fuses no features; add --mode feature or hybrid")
     voters = (len(recipe.members) if mode is not Mode.feature else 0) + (mode is not Mode.score)

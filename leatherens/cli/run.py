@@ -50,6 +50,13 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 )
 @click.option("--block", metavar="ID", show_default="independent", help="Feature fusion block.")
 @click.option("--head", metavar="ID", show_default="memory-bank", help="Head on the fused features.")
+@click.option(
+    "--features",
+    metavar="MEMBER=PATTERN,...",
+    multiple=True,
+    show_default="each member's own cut",
+    help="Feature maps that fusion takes, e.g. 'stfpm=difference*,draem=decoder*'.",
+)
 @click.option("--score-fusion", metavar="ID", show_default="mean", help="How scores are fused.")
 @click.option("--threshold", metavar="ID", show_default="conformal", help="Where defective begins.")
 @click.option(

@@ -8,7 +8,7 @@ smoothing, while the image score is the largest raw position score, before any s
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, TypeAlias, final
 
 import torch
@@ -76,7 +76,7 @@ class Head(Component):
 
     @abstractmethod
     def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
-        """Learn; put what is learned into attributes ending in `_`. `gather` makes rows of maps."""
+        """Learn; put what is learned into attributes ending in `_`. `positions` and `gather` give rows."""
 
     @abstractmethod
     def _score(self, maps: Tensor) -> Tensor:
@@ -88,16 +88,24 @@ class Head(Component):
 
     def gather(self, maps: Iterable[GoodMaps], reservoir: RowReservoir) -> Tensor:
         """A sample (M, C) of all positions that may teach, checked."""
+        for rows in self.positions(maps):
+            reservoir.add(rows)
+        return reservoir.rows().float().clone()
+
+    def positions(self, maps: Iterable[GoodMaps]) -> Iterator[Tensor]:
+        """All positions that may teach, batch by batch (M, C), checked."""
+        seen = 0
         for fused, valid in maps:
             if "channels_" not in vars(self):
                 self.channels_ = fused.shape[1]
             self._check(fused)
-            reservoir.add(rows_of(fused, valid))
-        if not reservoir.seen:
+            rows = rows_of(fused, valid)
+            seen += len(rows)
+            yield rows
+        if not seen:
             raise InputError(
                 f"{self.id}: no positions to learn from; fit needs the fused maps of good images"
             )
-        return reservoir.rows().float().clone()
 
     def _check(self, maps: Tensor) -> None:
         if maps.ndim != 4 or maps.shape[1] != self.channels_ or maps.dtype != torch.float32:

@@ -62,6 +62,11 @@ def register_heads(register: Register) -> None:
         summary="small network that tells features from noisy features",
     )
     register(
+        "gaussian",
+        "leatherens.plugins.gaussian_head:GaussianHead",
+        summary="Mahalanobis distance to the mean of normal features",
+    )
+    register(
         "memory-bank",
         "leatherens.plugins.memory_bank_head:MemoryBankHead",
         summary="distance to the nearest normal patches of a core set",

@@ -1,0 +1,92 @@
+"""Gaussian head: how many deviations a position lies from the mean of good fused features.
+
+One Gaussian for all positions, and the Mahalanobis distance to it: the cheapest head, and the right one where
+good features form one cloud. Several colours or regions are several clouds: take the memory bank for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from typing_extensions import Self
+
+from leatherens.core.detector import FitContext
+from leatherens.core.errors import ConfigError, InputError
+from leatherens.core.heads import GoodMaps, Head, HeadParams
+from leatherens.core.pca import Moments
+from leatherens.core.rows import maps_of, rows_of
+
+
+class GaussianHead(Head):
+    """Keeps mean and scatter of good positions and measures the Mahalanobis distance."""
+
+    id = "gaussian"
+
+    class Params(HeadParams):
+        """What every head has, and how far the covariance is pulled to a sphere."""
+
+        shrinkage: Annotated[float, Field(ge=0, le=1)] = 0.01
+        """Share of the mean variance, in all directions alike, in the covariance (Ledoit and Wolf, 2004): 0
+        is the sample's own, 1 a sphere. Directions in which good features never vary need some. Their rule
+        for the best share is for independent samples, which neighbouring positions are not."""
+
+    count_: int
+    """Positions learned from."""
+    mean_: Tensor
+    """(C,) float64."""
+    scatter_: Tensor
+    """(C, C) float64: the covariance times count - 1, kept whole so that more positions can be taken in."""
+
+    def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
+        moments: Moments | None = None
+        for rows in self.positions(maps):
+            moments = moments or Moments(self.channels_)
+            moments.add(rows)
+        assert moments is not None  # `positions` refuses to end without any
+        if moments.count < 2:
+            raise InputError(f"{self.id}: needs at least two positions to learn from, got {moments.count}")
+        self.count_, self.mean_, self.scatter_ = moments.count, moments.mean, moments.scatter
+        self._build()
+
+    def _build(self) -> None:
+        self._mean = self.mean_.float()
+        self._whitening = whitening(self.scatter_ / (self.count_ - 1), self.params.shrinkage).float()
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the moments; the whitening is made anew where they now lie."""
+        moved = super().to(device)
+        moved._build()
+        return moved
+
+    def _score(self, maps: Tensor) -> Tensor:
+        distances = mahalanobis(rows_of(maps), self._mean, self._whitening)
+        return maps_of(distances[:, None], maps)[:, 0]
+
+
+def whitening(covariance: Tensor, shrinkage: float) -> Tensor:
+    """(C, C): inverse lower Cholesky factor of a covariance (C, C) that is pulled to its mean variance."""
+    identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+    level = covariance.diagonal().mean()
+    if not level:
+        return identity  # nothing varies at all: plain distances
+    factor, problem = torch.linalg.cholesky_ex((1 - shrinkage) * covariance + shrinkage * level * identity)
+    if bool(problem):
+        raise ConfigError(
+            f"gaussian: shrinkage: with {shrinkage:g} the covariance cannot be inverted, as good features do "
+            "not vary in every direction; give a larger one, such as 0.01"
+        )
+    inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
+    return inverse
+
+
+def mahalanobis(rows: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """Rows (M, C) to (M,): the length of what is whitened.
+
+    >>> mahalanobis(torch.tensor([[4.0, 2.0]]), torch.tensor([2.0, 2.0]), torch.eye(2) / 2).item()
+    1.0
+    """
+    return ((rows - mean) @ whitening.T).square().sum(dim=1).sqrt()
