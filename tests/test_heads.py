@@ -220,6 +220,18 @@ def test_discriminator_head__separates_and_reports():
     assert float(head.score(noise, SIZE).pixels.mean()) > 0.3
 
 
+@pytest.mark.parametrize("field", ["simplex", "perlin"])
+def test_discriminator_head__learns_from_noise_fields_the_same_with_the_same_seed(field):
+    options = {"noise": (4.0,), "noise_field": field}
+    one, same, other = (_fitted(DiscriminatorHead, seed=seed, **options) for seed in (3, 3, 4))
+    good, noise = (float(one.score(maps, SIZE).pixels.mean()) for maps in (_good(), 4 * _good(5)))
+
+    assert one.losses_[-1] < 0.9 * one.losses_[0]
+    assert good < 0
+    assert noise > good + 0.4
+    assert one.losses_ == same.losses_ != other.losses_
+
+
 def test_discriminator_head__diverging_is_an_error_with_its_step():
     with pytest.raises(TrainingError) as caught:
         _fitted(DiscriminatorHead, learning_rate=1e30)

@@ -94,15 +94,19 @@ class Head(Component):
 
     def positions(self, maps: Iterable[GoodMaps]) -> Iterator[Tensor]:
         """All positions that may teach, batch by batch (M, C), checked."""
-        seen = 0
+        for fused, valid in self.checked(maps):
+            yield rows_of(fused, valid)
+
+    def checked(self, maps: Iterable[GoodMaps]) -> Iterator[GoodMaps]:
+        """The maps to learn from, refused where they are not alike or there are none."""
+        number = 0
         for fused, valid in maps:
             if "channels_" not in vars(self):
                 self.channels_ = fused.shape[1]
             self._check(fused)
-            rows = rows_of(fused, valid)
-            seen += len(rows)
-            yield rows
-        if not seen:
+            number += len(fused)
+            yield fused, valid
+        if not number:
             raise InputError(
                 f"{self.id}: no positions to learn from; fit needs the fused maps of good images"
             )

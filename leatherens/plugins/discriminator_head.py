@@ -9,16 +9,17 @@ channel's own deviation on good images.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from leatherens.core.detector import FitContext
-from leatherens.core.discriminator import Discriminator, hinge_loss, with_noise
+from leatherens.core.discriminator import Discriminator, hinge_loss
 from leatherens.core.errors import TrainingError
 from leatherens.core.heads import GoodMaps, Head, HeadParams
+from leatherens.core.noisy_features import FieldPairs, Pairs, WhitePairs, noise_fields, window_sample
 from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
 from leatherens.core.rows import RowReservoir
 
@@ -39,7 +40,10 @@ class DiscriminatorHead(Head):
         hidden: Annotated[int, Field(ge=1)] | None = None
         """Width of the hidden layer; by default twice the channels, 64 to 1024 (the paper: 1024 for 1536)."""
         noise: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (0.25, 0.5, 1.0)
-        """Deviations of the noise, in deviations of each channel; one is drawn per row."""
+        """Deviations of the noise, in deviations of each channel; one is drawn per row, or per window."""
+        noise_field: Literal["white", "simplex", "perlin"] = "white"
+        """How noise goes together: independent everywhere, or alike at neighbouring positions and along one
+        direction of the channels. White, as published; see `core.noisy_features` for what a field changes."""
         steps: Annotated[int, Field(ge=1)] = 1500
         batch_rows: Annotated[int, Field(ge=2)] = 1024
         learning_rate: Annotated[float, Field(gt=0)] = 2e-4
@@ -53,12 +57,12 @@ class DiscriminatorHead(Head):
     """Validation loss at each report; the network of the smallest is kept."""
 
     def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
-        rows = self._sample(maps, context, "rows", self.params.max_rows)
-        held_out = self._sample(validation, context, "validation", VALIDATION_ROWS)
+        pairs = self._pairs(maps, context, "rows", self.params.max_rows)
+        held_out = self._pairs(validation, context, "validation", VALIDATION_ROWS, pairs.spread)
         self.hidden_ = self.params.hidden or min(1024, max(64, 2 * self.channels_))
         with seeded_construction(context.seed, self.id, "weights"):
             network = Discriminator(self.channels_, self.hidden_)
-        self.losses_ = self._train(network.to(context.device), rows, held_out, context)
+        self.losses_ = self._train(network.to(context.device), pairs, held_out, context)
         self.network_ = network.eval()
 
     def _score(self, maps: Tensor) -> Tensor:
@@ -70,36 +74,45 @@ class DiscriminatorHead(Head):
     def _build(self) -> None:
         self.network_ = Discriminator(self.channels_, self.hidden_).eval()
 
-    def _sample(self, maps: Iterable[GoodMaps], context: FitContext, purpose: str, limit: int) -> Tensor:
-        reservoir = RowReservoir(limit, numpy_generator(context.seed, self.id, purpose))
-        return self.gather(maps, reservoir).to(context.device)
+    def _pairs(
+        self,
+        maps: Iterable[GoodMaps],
+        context: FitContext,
+        purpose: str,
+        limit: int,
+        spread: Tensor | None = None,
+    ) -> WhitePairs | FieldPairs:
+        """A sample of good positions and the noise for them, relative to `spread`, by default their own."""
+        device, rng = context.device, numpy_generator(context.seed, self.id, purpose)
+        scales = torch.tensor(self.params.noise, device=device)
+        if self.params.noise_field == "white":
+            rows = self.gather(maps, RowReservoir(limit, rng)).to(device)
+            return WhitePairs(rows, rows.std(dim=0) if spread is None else spread, scales)
+        windows, taught = (found.to(device) for found in window_sample(self.checked(maps), limit, rng))
+        if spread is None:
+            spread = windows.movedim(1, -1)[taught].std(dim=0)
+        fields = noise_fields(self.params.noise_field, numpy_generator(context.seed, self.id, "fields"))
+        return FieldPairs(windows, taught, fields.to(device), spread, scales)
 
     def _train(
-        self, network: Discriminator, rows: Tensor, held_out: Tensor, context: FitContext
+        self, network: Discriminator, pairs: Pairs, held_out: Pairs, context: FitContext
     ) -> list[float]:
         """Gradient steps on random rows; ends in the state of the best validation. All validation losses."""
         optimizer = torch.optim.Adam(
             network.parameters(), lr=self.params.learning_rate, weight_decay=self.params.weight_decay
         )
         draw = torch_generator(context.seed, self.id, "steps", device=context.device)
-        scales = torch.tensor(self.params.noise, device=rows.device)
-        spread = rows.std(dim=0)
-        judged = torch_generator(context.seed, self.id, "judge", device=context.device)
-        held_out_fake = with_noise(held_out, spread, scales, judged)
+        judged = held_out.all(torch_generator(context.seed, self.id, "judge", device=context.device))
         losses: list[float] = []
         best: dict[str, Tensor] = {}
         every = max(1, self.params.steps // REPORTS)
         with context.progress.step(f"{self.id}: learning", self.params.steps) as advance:
             for step in range(1, self.params.steps + 1):
-                picked = torch.randint(
-                    len(rows), (self.params.batch_rows,), generator=draw, device=rows.device
-                )
-                loss = hinge_loss(
-                    network.train(), rows[picked], with_noise(rows[picked], spread, scales, draw)
-                )
+                true, fake = pairs.draw(self.params.batch_rows, draw)
+                loss = hinge_loss(network.train(), true, fake)
                 self._descend(optimizer, loss, step)
                 if step % every == 0 or step == self.params.steps:
-                    losses.append(_judge(network.eval(), held_out, held_out_fake))
+                    losses.append(_judge(network.eval(), *judged))
                     if losses[-1] == min(losses):
                         best = {name: t.clone() for name, t in network.state_dict().items()}
                 advance(1)
