@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import html
+import itertools
 import math
 import re
 import shutil
@@ -20,10 +21,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from leatherens.core.errors import ArtifactError, ConfigError
 from leatherens.core.metrics import DEFINITIONS
+from leatherens.core.pca import Explained
 from leatherens.core.reporting import Decision, RunView, ScoredImage
 from leatherens.plugins.html_report import HtmlReport
 from leatherens.plugins.html_report.colours import colour_scale
 from leatherens.plugins.html_report.curves import curves, operating_point, points, staircase
+from leatherens.plugins.html_report.explained import MOST_BARS, explained_figure, round_counts
 from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
 from leatherens.plugins.html_report.histogram import Axis, histogram, round_numbers
 from leatherens.plugins.html_report.pictures import jpeg_uri, regions, shrink_keeping_peaks
@@ -612,3 +615,115 @@ def screenshot(page: Path, target: Path) -> np.ndarray:
         timeout=90,
     )
     return cv2.imread(str(target))[..., ::-1]
+
+
+# What the block's components explain
+
+
+def falling(count: int, total: float) -> tuple[float, ...]:
+    """Shares that halve from one component to the next and sum to `total`."""
+    shares = 0.5 ** np.arange(count)
+    return tuple(float(share) for share in total * shares / shares.sum())
+
+
+def each(**counts: int) -> tuple[Explained, ...]:
+    """The spectra of an independent block."""
+    return tuple(
+        Explained(member, 100, falling(count, 0.9), {member: (1.0,) * count})
+        for member, count in counts.items()
+    )
+
+
+def together(count: int) -> tuple[Explained, ...]:
+    """The spectrum of a global block over two members."""
+    own = tuple(np.linspace(0.8, 0.2, count).tolist())
+    others = tuple(1 - share for share in own)
+    return (Explained("all members", 100, falling(count, 0.95), {"draem": own, "stfpm": others}),)
+
+
+def test_explained__the_line_climbs_to_what_is_kept() -> None:
+    figure = explained_figure((Explained("stfpm", 3, (0.5, 0.3, 0.1), {"stfpm": (1.0, 1.0, 1.0)}),))
+
+    assert figure is not None
+    (spectrum,) = figure.spectra
+    assert spectrum.points == "0.0,300.0 100.0,150.0 200.0,60.0 300.0,30.0"
+    assert spectrum.end == (300.0, 30.0)
+    assert (spectrum.kept, spectrum.channels) == (3, 3)
+    assert spectrum.total == pytest.approx(0.9)
+    assert figure.ticks == ((100.0, 1), (200.0, 2), (300.0, 3))
+    assert figure.shares is None
+
+
+def test_explained__a_shorter_line_ends_earlier_on_the_same_axis() -> None:
+    figure = explained_figure(each(draem=5, stfpm=20))
+
+    assert figure is not None
+    assert [s.end[0] for s in figure.spectra] == [75.0, 300.0]
+    assert [s.colour for s in figure.spectra] == [1, 2]  # as members in the curves, after the ensemble
+
+
+def test_explained__bars_are_stacked_to_the_top() -> None:
+    figure = explained_figure(together(4))
+
+    assert figure is not None
+    assert figure.shares is not None
+    assert figure.spectra[0].colour == 0
+    first = figure.shares.bars[0]
+    assert [(p.member, p.colour, p.y, p.height) for p in first.parts] == [
+        ("draem", 1, pytest.approx(60), pytest.approx(240)),
+        ("stfpm", 2, pytest.approx(0, abs=1e-9), pytest.approx(60)),
+    ]
+    assert [(bar.number, bar.x, bar.width) for bar in figure.shares.bars] == [
+        (i + 1, 75.0 * i, 75.0) for i in range(4)
+    ]
+
+
+def test_explained__many_components_are_cut_off_and_said_so(tmp_path: Path) -> None:
+    run = run_of(set_of(2, 2), explained=together(MOST_BARS + 6))
+    figure = explained_figure(run.explained)
+
+    assert figure is not None
+    assert figure.shares is not None
+    assert (len(figure.shares.bars), figure.shares.hidden) == (MOST_BARS, 6)
+    page = HtmlReport().write(run, tmp_path).read_text(encoding="utf-8")
+    assert "The last 6 components are not drawn." in words(page)
+
+
+@pytest.mark.parametrize("most", [1, 2, 6, 7, 64, 100, 999])
+def test_round_counts__are_few_and_within(most: int) -> None:
+    counts = round_counts(most)
+
+    assert 1 <= len(counts) <= 6
+    assert len({b - a for a, b in itertools.pairwise(counts)}) <= 1
+    assert counts[-1] <= most < 2 * counts[-1] + counts[0]
+
+
+def test_page__shows_what_components_explain_in_words_too(tmp_path: Path) -> None:
+    run = run_of(set_of(3, 2), explained=each(draem=5, stfpm=20))
+    page = HtmlReport().write(run, tmp_path).read_text(encoding="utf-8")
+    reader = Reader(page)
+
+    labels = [str(svg.get("aria-label")) for svg in reader.all("svg")]
+    expected = (
+        "Cumulative explained variance; draem: 5 of 100 components explain 90.0\xa0%; "
+        "stfpm: 20 of 100 components explain 90.0\xa0%"
+    )
+    assert expected in labels
+    assert not any(label.startswith("Shares of") for label in labels)
+    assert reader.open == []
+    assert all(svg.get("aria-label") or svg.get("aria-hidden") for svg in reader.all("svg"))
+    assert "#explained" in [a["href"] for a in reader.all("a")]
+
+
+def test_page__shows_whose_channels_a_shared_component_is_made_of(tmp_path: Path) -> None:
+    page = (
+        HtmlReport().write(run_of(set_of(3, 2), explained=together(8)), tmp_path).read_text(encoding="utf-8")
+    )
+
+    assert "Shares of draem, stfpm in the first 8 components" in page
+    assert "<title>component 1 (47.7\xa0% of the variance): draem 80.0\xa0%</title>" in page
+    assert Reader(page).open == []
+
+
+def test_page__without_components_has_no_such_section(page: str) -> None:
+    assert "explained" not in page

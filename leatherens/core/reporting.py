@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leatherens.core.component import Component
+from leatherens.core.pca import Explained
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +59,7 @@ class RunView:
     metrics: the content of metrics.json: `ensemble`, `members` (by id) and `definitions`.
     decisions: by scorer, "ensemble" first.
     remarks: sentences a reader must know (what was reduced, what cannot be promised).
+    explained: what the components of the fusion block explain, one entry per PCA; none without such a block.
     """
 
     name: str
@@ -69,6 +71,7 @@ class RunView:
     remarks: tuple[str, ...]
     command: str
     versions: Mapping[str, str]
+    explained: tuple[Explained, ...] = ()
 
 
 class Reporter(Component):

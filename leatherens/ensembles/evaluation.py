@@ -70,7 +70,8 @@ class Evaluation:
                 )
                 advance(1)
         metrics = _content(rows, source.samples, masks)
-        return view_of(self.recipe, self.facts, source, scores, self.deciders, metrics)
+        block = self.ensemble.block
+        return view_of(self.recipe, self.facts, source, scores, self.deciders, metrics, block)
 
     def _write(self, folder: RunFolder, source: FileSource, scores: Scores, view: RunView) -> None:
         write_maps(folder, scores)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from leatherens.configs.recipe import Recipe
+from leatherens.core.fusion import FusionBlock
 from leatherens.core.photographs import read_photograph
 from leatherens.core.reporting import RunView, ScoredImage
 from leatherens.ensembles.deciding import Decider, promise_remark
@@ -23,6 +24,7 @@ def view_of(
     scores: Scores,
     deciders: Mapping[str, Decider],
     metrics: Mapping[str, Any],
+    block: FusionBlock | None = None,
 ) -> RunView:
     """What was scored, against which thresholds, with what result."""
     promise = promise_remark(recipe, deciders[ENSEMBLE].decision)
@@ -36,6 +38,7 @@ def view_of(
         remarks=(*([promise] if promise else []), *facts.remarks),
         command=facts.command,
         versions=facts.versions,
+        explained=() if block is None else block.explained(),
     )
 
 

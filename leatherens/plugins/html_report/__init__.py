@@ -19,6 +19,7 @@ from leatherens.core.params import Params
 from leatherens.core.reporting import Reporter, RunView
 from leatherens.plugins.html_report.colours import colour_scale
 from leatherens.plugins.html_report.curves import curves, why_no_curves
+from leatherens.plugins.html_report.explained import explained_figure
 from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
 from leatherens.plugins.html_report.histogram import histogram
 from leatherens.plugins.html_report.table import COLUMNS, definitions, number, percent, rows
@@ -64,6 +65,7 @@ class HtmlReport(Reporter):
             "curves": curves(run.images, run.decisions),
             "why_no_curves": why_no_curves(run.images),
             "histogram": histogram(run.images, decision.image),
+            "explained": explained_figure(run.explained),
             "scale": scale,
             "shown": len(shown),
             "cards": cards(shown, Studio(scale, decision.pixel, self.params.thumbnail, self.params.quality)),
