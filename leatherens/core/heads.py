@@ -22,7 +22,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.geometry import Size, image_maximum, positions_of
 from leatherens.core.params import Params
 from leatherens.core.patches import patch_scores
-from leatherens.core.rows import RowReservoir, rows_of
+from leatherens.core.rows import RowSample, rows_of
 from leatherens.core.types import ScoreMap
 
 GoodMaps: TypeAlias = tuple[Tensor, "Tensor | None"]
@@ -86,18 +86,18 @@ class Head(Component):
         """Raw position scores (B, h, w) to (B,); `positions` (B, h, w) may count, all if `None`."""
         return image_maximum(patches, positions)
 
-    def gather(self, maps: Iterable[GoodMaps], reservoir: RowReservoir) -> Tensor:
+    def gather(self, maps: Iterable[GoodMaps], sample: RowSample) -> Tensor:
         """A sample (M, C) of all positions that may teach, checked."""
         for fused, valid in maps:
             if "channels_" not in vars(self):
                 self.channels_ = fused.shape[1]
             self._check(fused)
-            reservoir.add(rows_of(fused, valid))
-        if not reservoir.seen:
+            sample.add(rows_of(fused, valid))
+        if not sample.seen:
             raise InputError(
                 f"{self.id}: no positions to learn from; fit needs the fused maps of good images"
             )
-        return reservoir.rows().float().clone()
+        return sample.rows()
 
     def _check(self, maps: Tensor) -> None:
         if maps.ndim != 4 or maps.shape[1] != self.channels_ or maps.dtype != torch.float32:
