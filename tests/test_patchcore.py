@@ -265,8 +265,8 @@ def test_patches_that_would_not_fit_in_memory_are_refused_before_any_work() -> N
     megabytes = -(-40 * 64 * 64 * wide * 4 // 2**20)
     assert str(caught.value) == (
         f"patchcore: the table of all good patches (163840 of {wide} numbers) needs {megabytes} MB, "
-        "memory_mb is 1; try fewer or smaller images, a smaller target_embed_dimension, coarser layers or "
-        "more memory_mb"
+        "memory_mb is 1; try max_positions, a smaller target_embed_dimension, coarser layers or more "
+        "memory_mb"
     )
     assert not served
 

@@ -1,7 +1,8 @@
 """Core-set selection: few rows such that every row has one of them nearby (greedy k-centre).
 
 Gonzalez (1985): take the row farthest from all taken so far, again and again. The covering radius is
-at most twice the best possible. Used for memory banks by Roth et al. (PatchCore, CVPR 2022).
+at most twice the best possible. Used for memory banks by Roth et al. (PatchCore, CVPR 2022). Cheaper ways
+to choose rows, and the one contract they share, are in `core_set_methods`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leatherens.core.neighbours import nearest_once
 from leatherens.core.progress import Advance
 
 CANDIDATES = 2048
@@ -23,11 +25,18 @@ COVERED = 1e-6
 
 
 def greedy_core_set(
-    points: Tensor, count: int, *, start: int = 0, advance: Advance = lambda taken: None
+    points: Tensor,
+    count: int,
+    *,
+    start: int = 0,
+    slack: float = 1.0,
+    advance: Advance = lambda taken: None,
 ) -> Tensor:
     """Indices (M,) of at most `count` rows of points (N, d) in the order they are taken, from row `start`.
 
-    `advance` is told how many more were taken.
+    `advance` is told how many more were taken. slack: a row may be taken when it is at least this share as
+    far as the farthest of all; below 1 fewer passes over all rows are needed, and the covering radius is at
+    most 2 / slack times the best possible.
 
     The exact greedy order, lazily: only the `CANDIDATES` farthest rows are followed step by step. Distances
     to what is taken only shrink, so a candidate farther than every row outside was before is the farthest of
@@ -49,7 +58,7 @@ def greedy_core_set(
     advance(1)
     while len(taken) < count:
         _bring_up_to_date(nearest, points, norms, pending)
-        pending = _next_picks(points, nearest, count - len(taken), covered)
+        pending = _next_picks(points, nearest, count - len(taken), covered, slack)
         if not len(pending):
             break
         taken = torch.cat([taken, pending])
@@ -68,17 +77,18 @@ def _bring_up_to_date(nearest: Tensor, points: Tensor, norms: Tensor, picks: Ten
     nearest[picks] = 0.0
 
 
-def _next_picks(points: Tensor, nearest: Tensor, wanted: int, covered: float) -> Tensor:
+def _next_picks(points: Tensor, nearest: Tensor, wanted: int, covered: float, slack: float) -> Tensor:
     """The next rows of the greedy order, as many as can be told from the farthest candidates alone."""
     farthest = nearest.topk(min(CANDIDATES + 1, len(nearest)))
     outside = float(farthest.values[-1]) if len(nearest) > CANDIDATES else 0.0
+    enough = outside * slack**2  # squared distances
     rows = farthest.indices[:CANDIDATES]
     between = _squared_distances(points[rows]).cpu().numpy()
     left = farthest.values[:CANDIDATES].cpu().numpy().copy()
     picks: list[int] = []
     while len(picks) < wanted:
         best = int(left.argmax())
-        if left[best] <= covered or (picks and left[best] < outside):
+        if left[best] <= covered or (picks and left[best] < enough):
             break
         picks.append(best)
         np.minimum(left, between[best], out=left)  # numpy: thousands of tiny steps, threads would only wait
@@ -103,3 +113,14 @@ def projected(points: Tensor, dimensions: int, generator: torch.Generator) -> Te
     matrix = torch.randn(channels, dimensions, generator=generator) / dimensions**0.5
     reduced: Tensor = points @ matrix.to(points)
     return reduced
+
+
+def covering_radius(points: Tensor, chosen: Tensor) -> float:
+    """The largest distance of any row of points (N, C) to the nearest of those `chosen` (M,) from them.
+
+    Exact, from differences; `projected` rows give the radius in the space a core set is chosen in.
+
+    >>> covering_radius(torch.tensor([[0.0], [1.0], [2.0], [10.0]]), torch.tensor([0, 3]))
+    2.0
+    """
+    return float(nearest_once(points, points[chosen]).distances.max())

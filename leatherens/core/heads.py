@@ -22,7 +22,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.geometry import Size, image_maximum, positions_of
 from leatherens.core.params import Params
 from leatherens.core.patches import patch_scores
-from leatherens.core.rows import RowReservoir, rows_of
+from leatherens.core.rows import RowSample, rows_of
 from leatherens.core.types import ScoreMap
 
 GoodMaps: TypeAlias = tuple[Tensor, "Tensor | None"]
@@ -86,30 +86,36 @@ class Head(Component):
         """Raw position scores (B, h, w) to (B,); `positions` (B, h, w) may count, all if `None`."""
         return image_maximum(patches, positions)
 
-    def gather(self, maps: Iterable[GoodMaps], reservoir: RowReservoir) -> Tensor:
+    def gather(self, maps: Iterable[GoodMaps], sample: RowSample) -> Tensor:
         """A sample (M, C) of all positions that may teach, checked."""
         for rows in self.positions(maps):
-            reservoir.add(rows)
-        return reservoir.rows().float().clone()
+            sample.add(rows)
+        return sample.rows()
 
     def positions(self, maps: Iterable[GoodMaps]) -> Iterator[Tensor]:
         """All positions that may teach, batch by batch (M, C), checked."""
+        seen = 0
         for fused, valid in self.checked(maps):
-            yield rows_of(fused, valid)
+            rows = rows_of(fused, valid)
+            seen += len(rows)
+            yield rows
+        if not seen:
+            raise InputError(self._nothing())
 
     def checked(self, maps: Iterable[GoodMaps]) -> Iterator[GoodMaps]:
         """The maps to learn from, refused where they are not alike or there are none."""
-        number = 0
+        empty = True
         for fused, valid in maps:
             if "channels_" not in vars(self):
                 self.channels_ = fused.shape[1]
             self._check(fused)
-            number += len(fused)
+            empty = False
             yield fused, valid
-        if not number:
-            raise InputError(
-                f"{self.id}: no positions to learn from; fit needs the fused maps of good images"
-            )
+        if empty:
+            raise InputError(self._nothing())
+
+    def _nothing(self) -> str:
+        return f"{self.id}: no positions to learn from; fit needs the fused maps of good images"
 
     def _check(self, maps: Tensor) -> None:
         if maps.ndim != 4 or maps.shape[1] != self.channels_ or maps.dtype != torch.float32:

@@ -7,38 +7,112 @@ on fused maps by the head.
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from leatherens.core.core_set import greedy_core_set, projected
+from leatherens.core.component import JsonValue
+from leatherens.core.core_set import projected
+from leatherens.core.core_set_methods import CoreSetMethod, chosen_rows
+from leatherens.core.errors import InputError
 from leatherens.core.neighbours import Neighbours, NeighbourSearch, reweighted
-from leatherens.core.progress import Progress
-from leatherens.core.randomness import derive
+from leatherens.core.progress import Advance, Progress
+from leatherens.core.randomness import derive, numpy_generator
+from leatherens.core.rows import MergedRows, RowReservoir, RowSample
+from leatherens.core.search_index import EXACT, SearchParams, advised_rows
+
+OVERSAMPLED = 2
+"""Rows kept of a full table when merging, for each row the bank may have: the last choice needs choice."""
+
+RECALL_QUERIES = 2000
+"""Held-out good positions that an inexact index is measured on."""
 
 
-def thinned(rows: Tensor, count: int, *, projection: int, seed: int, progress: Progress, name: str) -> Tensor:
-    """At most `count` of the rows (N, C), chosen greedily to cover the others.
+class BankParams(SearchParams):
+    """How a bank is chosen, how large it may be, and how it is searched."""
 
-    projection: dimensions they are chosen in; those kept are the original rows. `seed` decides which row
-    comes first and how rows are projected; `name` is for the progress.
+    core_set: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of all good positions that the bank keeps (PatchCore's paper: 0.25, 0.1 and 0.01)."""
+    core_set_method: CoreSetMethod = "greedy"
+    """How its rows are chosen: `greedy` covers best; `batched`, `k-means` and `random` are cheaper."""
+    projection: PositiveInt = 128
+    """Dimensions the core set is chosen in; the bank keeps whole rows."""
+    max_rows: PositiveInt | None = None
+    """Cap on the bank's rows; `None` leaves it to `core_set` and `megabytes`."""
+    megabytes: PositiveInt = 1024
+    """Cap on the bank's rows in memory (binary megabytes)."""
+    max_positions: PositiveInt | None = None
+    """Most positions held to choose the bank from; `None` holds those of all good images."""
+    sampling: Literal["uniform", "merged"] = "uniform"
+    """What becomes of more positions than `max_positions`: a uniform sample of them, or core sets of pieces
+    of the stream, merged as they come, which keep what is rare and take longer."""
+
+
+def sample_of(params: BankParams, limit: int, *, seed: int, name: str) -> RowSample:
+    """What gathers at most `limit` of a stream of positions, to choose a bank from."""
+    if params.sampling == "uniform":
+        return RowReservoir(limit, numpy_generator(seed, name, "positions"))
+    bank = min(math.ceil(limit * params.core_set), params.max_rows or limit)
+    kept = max(1, min(OVERSAMPLED * bank, limit // 2))
+    merging = derive(seed, name, "merging")
+    return MergedRows(limit, kept, lambda rows, count: _chosen(rows, count, params, merging))
+
+
+def say_sampled(sample: RowSample, rows: Tensor, *, name: str, progress: Progress) -> None:
+    """Tell when not all positions are there to choose from."""
+    if sample.seen > len(rows):
+        progress.say(f"{name}: chose from {len(rows)} of {sample.seen} good positions (max_positions)")
+
+
+def thinned(
+    rows: Tensor, count: int, params: BankParams, *, seed: int, progress: Progress, name: str
+) -> Tensor:
+    """At most `count` of the rows (N, C), and no more than the caps allow, chosen to cover the others.
+
+    `seed` decides which row comes first and how rows are projected; `name` is for the progress. Those kept
+    are the original rows. What a cap drops is said.
     """
-    if count >= len(rows):
+    if not bool(rows.sum(dim=1).isfinite().all()):
+        raise InputError(f"{name}: the good positions hold NaN or infinite values")
+    allowed, cap = _capped(count, rows.shape[1], params)
+    if allowed < count:
+        progress.say(f"{name}: the bank keeps {allowed} rows, not the {count} of core_set, because of {cap}")
+    if allowed >= len(rows):
         return rows
-    start = int(np.random.default_rng(seed).integers(len(rows)))
+    with progress.step(f"{name}: core set", allowed) as advance:
+        return rows[_chosen(rows, allowed, params, seed, advance)]
+
+
+def _capped(count: int, channels: int, params: BankParams) -> tuple[int, str]:
+    """The smallest of the limits on a bank's rows, and what sets it."""
+    fitting = max(1, params.megabytes * 2**20 // (4 * channels))
+    limits = [(count, "core_set"), (fitting, f"megabytes {params.megabytes}")]
+    if params.max_rows is not None:
+        limits.append((params.max_rows, f"max_rows {params.max_rows}"))
+    return min(limits, key=lambda limit: limit[0])
+
+
+def _chosen(
+    rows: Tensor, count: int, params: BankParams, seed: int, advance: Advance = lambda taken: None
+) -> Tensor:
+    """Indices (M,), chosen in fewer dimensions where distances matter to the choice."""
     matrix = torch.Generator().manual_seed(derive(seed, "projection"))
-    with progress.step(f"{name}: core set", count) as advance:
-        low = projected(rows, projection, matrix)
-        return rows[greedy_core_set(low, count, start=start, advance=advance)]
+    low = rows if params.core_set_method == "random" else projected(rows, params.projection, matrix)
+    return chosen_rows(
+        low, count, np.random.default_rng(seed), method=params.core_set_method, advance=advance
+    )
 
 
 class MemoryBank:
-    """Searches rows (M, C); made anew wherever they are moved to."""
+    """Searches rows (M, C); made anew wherever they are moved to, and its index with it."""
 
-    def __init__(self, rows: Tensor) -> None:
+    def __init__(self, rows: Tensor, how: SearchParams = EXACT, *, owner: str = "memory bank") -> None:
         self.rows = rows
-        self._search = NeighbourSearch(rows)
+        self.how = how
+        self._search = NeighbourSearch(rows, how, owner=owner)
 
     def nearest(self, maps: Tensor, count: int) -> Neighbours:
         """The nearest rows of every position of maps (B, C, h, w), in order: (B * h * w, count).
@@ -62,6 +136,27 @@ class MemoryBank:
             return scores
         queries = maps.flatten(2)[torch.arange(len(maps), device=maps.device), :, worst]  # (B, C)
         return reweighted(scores, *self._support(queries, support))
+
+    def recall(self, queries: Tensor, *, name: str, progress: Progress) -> dict[str, JsonValue]:
+        """How well the index finds the nearest rows of good positions (Q, C) that are not in the bank.
+
+        recall: share of them whose nearest row is found. excess: by how much the distances are too large, all
+        of them together, as a share of the true ones. Both are said.
+        """
+        true = NeighbourSearch(self.rows).nearest(queries).distances.double()
+        found = self._search.nearest(queries).distances.double()
+        recall = float((found <= true * (1 + 1e-6)).double().mean())
+        excess = float((found - true).sum().clamp_min(0) / true.sum().clamp_min(1e-12))
+        advised = advised_rows(self.how)
+        if len(self.rows) < advised:
+            progress.say(
+                f"{name}: index {self.how.index} is trained on {len(self.rows)} rows, FAISS advises {advised}"
+            )
+        progress.say(
+            f"{name}: index {self.how.index} finds the nearest row of {recall:.1%} of {len(queries)} good "
+            f"positions; their distances are {excess:.2%} too large"
+        )
+        return {"index": self.how.index, "queries": len(queries), "recall": recall, "excess": excess}
 
     def _support(self, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Distances (B,) to each query's nearest row, and (B, count) to that row's neighbours."""

@@ -1,12 +1,18 @@
-"""Positions of maps as rows, and a fair sample of a stream of rows that fits in memory."""
+"""Positions of maps as rows, and samples of a stream of rows that fit in memory."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from leatherens.core.geometry import valid_positions
+
+COLUMNS = 16
+"""Columns of a table that are put into another order at a time."""
 
 
 def rows_of(maps: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -29,6 +35,57 @@ def maps_of(rows: Tensor, like: Tensor) -> Tensor:
     return rows.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
+class RowSample(Protocol):
+    """Rows of a stream that fit into memory, whatever its length and however it is cut into batches."""
+
+    seen: int
+    """Rows offered so far."""
+
+    def add(self, rows: Tensor) -> None:
+        """Offer rows (M, C)."""
+        ...
+
+    def rows(self) -> Tensor:
+        """(K, C): those kept, in the order they came; good until more are offered."""
+        ...
+
+
+class RowTable:
+    """A table of at most `limit` rows; it grows by doubling and never holds more than that of them."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        self._table = torch.empty(0, 0)
+
+    @property
+    def rows(self) -> Tensor:
+        """(used, C): what it holds."""
+        return self._table[: self.used]
+
+    def append(self, rows: Tensor) -> None:
+        """Put rows (M, C) after the others; there must be room."""
+        end = self.used + len(rows)
+        if end > len(self._table) or self.used == 0:
+            self._grow(end, rows)
+        self._table[self.used : end] = rows
+        self.used = end
+
+    def keep(self, order: Tensor) -> None:
+        """Only these of its rows (M,), in this order, without a second table."""
+        for columns in torch.split(self._table, COLUMNS, dim=1):
+            columns[: len(order)] = columns[order]
+        self.used = len(order)
+
+    def _grow(self, needed: int, like: Tensor) -> None:
+        height = min(max(needed, 2 * self.used), self.limit)
+        with torch.inference_mode(False):  # rows of a frozen backbone must not keep the table from training
+            larger = torch.empty(height, like.shape[1], dtype=like.dtype, device=like.device)
+            if self.used:
+                larger[: self.used] = self.rows
+        self._table = larger
+
+
 class RowReservoir:
     """A uniform sample of at most `limit` rows of a stream, in the order they came.
 
@@ -38,31 +95,71 @@ class RowReservoir:
 
     def __init__(self, limit: int, generator: np.random.Generator) -> None:
         self.seen = 0
-        self._limit = limit
         self._generator = generator
-        self._keys = torch.empty(0, dtype=torch.float64)
-        self._rows: list[Tensor] = []
-        self._lowest = -1.0  # rows with a smaller key can no longer get in
+        self._table = RowTable(limit)
+        self._keys = torch.empty(0, dtype=torch.float64)  # of the table's rows
+        self._came = torch.empty(0, dtype=torch.long)
 
     def add(self, rows: Tensor) -> None:
         """Offer rows (M, C)."""
-        keys = torch.from_numpy(self._generator.random(len(rows)))
+        keys = torch.cat([self._keys, torch.from_numpy(self._generator.random(len(rows)))])
+        came = torch.cat([self._came, torch.arange(self.seen, self.seen + len(rows))])
         self.seen += len(rows)
-        entering = keys > self._lowest
-        self._rows.append(rows[entering.to(rows.device)])
-        self._keys = torch.cat([self._keys, keys[entering]])
-        if len(self._keys) > 2 * self._limit:  # now and then, so that each row is copied a few times at most
-            self._thin()
+        stays = _largest(keys, self._table.limit)
+        used = self._table.used
+        entering = stays[used:].nonzero()[:, 0]
+        freed = (~stays[:used]).nonzero()[:, 0]
+        into, after = entering[: len(freed)], entering[len(freed) :]
+        if len(freed):
+            self._table.rows[freed.to(rows.device)] = rows[into.to(rows.device)]
+        self._table.append(rows[after.to(rows.device)])
+        for values in (keys, came):
+            values[freed] = values[used + into]
+            values[used : used + len(after)] = values[used + after]
+        self._keys, self._came = keys[: self._table.used].clone(), came[: self._table.used].clone()
 
     def rows(self) -> Tensor:
         """(min(limit, seen), C): the sample."""
-        self._thin()
-        return self._rows[0]
+        order = self._came.argsort()
+        if not bool((order[1:] > order[:-1]).all()):
+            self._table.keep(order.to(self._table.rows.device))
+            self._keys, self._came = self._keys[order], self._came[order]
+        return self._table.rows
 
-    def _thin(self) -> None:
-        rows = torch.cat(self._rows) if len(self._rows) > 1 else self._rows[0]
-        if len(self._keys) > self._limit:
-            kept = self._keys.topk(self._limit, sorted=False).indices.sort().values
-            self._keys, rows = self._keys[kept], rows[kept.to(rows.device)]
-            self._lowest = float(self._keys.min())
-        self._rows = [rows]
+
+def _largest(keys: Tensor, count: int) -> Tensor:
+    """(N,) bool: the `count` largest keys, all where there are no more."""
+    stays = torch.ones(len(keys), dtype=torch.bool)
+    if len(keys) > count:
+        stays[keys.topk(len(keys) - count, largest=False, sorted=False).indices] = False
+    return stays
+
+
+class MergedRows:
+    """At most `limit` rows of a stream, those thinned by a core set whenever the table is full.
+
+    Unlike a uniform sample it does not lose what is rare: each row of the stream has one kept near it.
+    Rows are thinned at fixed places of the stream, so that its cuts into batches do not matter. A stream of
+    no more than `limit` rows is kept whole.
+    """
+
+    def __init__(self, limit: int, kept: int, thin: Callable[[Tensor, int], Tensor]) -> None:
+        """`thin` gives the indices of at most `kept` of rows (limit, C)."""
+        self.seen = 0
+        self._kept = kept
+        self._thin = thin
+        self._table = RowTable(limit)
+
+    def add(self, rows: Tensor) -> None:
+        """Offer rows (M, C)."""
+        self.seen += len(rows)
+        while len(rows):
+            if self._table.used == self._table.limit:
+                self._table.keep(self._thin(self._table.rows, self._kept).sort().values)
+            room = self._table.limit - self._table.used
+            self._table.append(rows[:room])
+            rows = rows[room:]
+
+    def rows(self) -> Tensor:
+        """(K, C): those kept."""
+        return self._table.rows

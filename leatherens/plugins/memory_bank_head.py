@@ -7,37 +7,47 @@ Euclidean over all channels, so channels must be on a common scale: the fusion b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 from typing_extensions import Self
 
 from leatherens.core.detector import FitContext
 from leatherens.core.heads import GoodMaps, Head, HeadParams
-from leatherens.core.memory_bank import MemoryBank, thinned
+from leatherens.core.memory_bank import (
+    RECALL_QUERIES,
+    BankParams,
+    MemoryBank,
+    sample_of,
+    say_sampled,
+    thinned,
+)
 from leatherens.core.randomness import derive, numpy_generator
-from leatherens.core.rows import RowReservoir
+from leatherens.core.rows import RowReservoir, rows_of
+from leatherens.core.search_index import require_usable
 
 
 class MemoryBankHead(Head):
-    """Keeps a core set of normal positions and measures the distance to it."""
+    """Keeps a core set of normal positions and measures the distance to it.
+
+    With another index than `Flat`, `recall_` holds how well it finds the nearest rows of held-out good
+    positions (`MemoryBank.recall`). The index itself is not stored: it is made from the bank on loading.
+    """
 
     id = "memory-bank"
 
-    class Params(HeadParams):
+    class Params(BankParams, HeadParams):
         """The paper's values, with caps that keep a CPU in charge."""
 
-        core_set: Annotated[float, Field(gt=0, le=1)] = 0.1
-        """Share of the positions kept, chosen greedily to cover the others (the paper: 0.1 or 0.01)."""
-        max_rows: Annotated[int, Field(ge=1)] = 10_000
-        """Cap on the bank: time per image grows with it, quality hardly."""
-        max_positions: Annotated[int, Field(ge=1)] = 300_000
-        """Positions the core set is chosen from, drawn evenly from all good images; bounds the memory."""
-        projection: Annotated[int, Field(ge=1)] = 64
-        """Dimensions the core set is chosen in; the bank keeps the original rows."""
+        max_rows: PositiveInt | None = 10_000
+        """Cap on the bank's rows: time per image grows with them, quality hardly; `None` for no such cap."""
+        max_positions: PositiveInt = 300_000
+        """Most positions held to choose the core set from; bounds the memory (see `sampling`)."""
+        projection: PositiveInt = 64
+        """Dimensions the core set is chosen in; the bank keeps whole rows."""
         neighbours: Annotated[int, Field(ge=1)] = 1
         """A position's score is the mean distance to this many nearest rows."""
         reweight: Annotated[int, Field(ge=0)] = 0
@@ -47,20 +57,45 @@ class MemoryBankHead(Head):
     """(M, C) rows."""
 
     def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
-        sample = numpy_generator(context.seed, self.id, "positions")
-        rows = self.gather(maps, RowReservoir(self.params.max_positions, sample)).to(context.device)
+        rows = self._gathered(maps, context)
         self.bank_ = thinned(
             rows,
-            min(math.ceil(len(rows) * self.params.core_set), self.params.max_rows),
-            projection=self.params.projection,
+            math.ceil(len(rows) * self.params.core_set),
+            self.params,
             seed=derive(context.seed, self.id, "core set"),
             progress=context.progress,
             name=self.id,
         )
         self._build()
+        if not self.params.exact:
+            queries = self._queries(validation, rows, context.seed)
+            self.recall_ = self._bank.recall(queries, name=self.id, progress=context.progress)
+
+    def _gathered(self, maps: Iterable[GoodMaps], context: FitContext) -> Tensor:
+        sample = sample_of(self.params, self.params.max_positions, seed=context.seed, name=self.id)
+        rows = self.gather(self._indexable(maps), sample).to(context.device)
+        say_sampled(sample, rows, name=self.id, progress=context.progress)
+        return rows
+
+    def _indexable(self, maps: Iterable[GoodMaps]) -> Iterator[GoodMaps]:
+        """The maps as they are; an index that cannot be made of them is refused at the first."""
+        for i, (fused, valid) in enumerate(maps):
+            if i == 0:
+                require_usable(self.params, fused.shape[1], owner=self.id)
+            yield fused, valid
+
+    def _queries(self, validation: Iterable[GoodMaps], rows: Tensor, seed: int) -> Tensor:
+        """Held-out good positions; of those it learned from where there are none."""
+        held_out = RowReservoir(RECALL_QUERIES, numpy_generator(seed, self.id, "recall"))
+        for fused, valid in validation:
+            self._check(fused)
+            held_out.add(rows_of(fused, valid).to(rows.device))
+        if not held_out.seen:
+            held_out.add(rows)
+        return held_out.rows()
 
     def _build(self) -> None:
-        self._bank = MemoryBank(self.bank_)
+        self._bank = MemoryBank(self.bank_, self.params, owner=self.id)
 
     def to(self, device: torch.device | str) -> Self:
         """Move the bank; the index is made anew where it now lies."""

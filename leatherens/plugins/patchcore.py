@@ -3,16 +3,18 @@
 Nothing is trained. Patch descriptors of good images fill a memory bank, thinned by a greedy core set;
 a position is as anomalous as its descriptor is far from the bank. Several backbones may have a bank
 each (the paper's ensemble), brought to one scale by good images, never by the images under test.
+A bank's index is not stored but made from its rows; with another one than `Flat`, `recall_` says how well
+it finds them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor
 from typing_extensions import Self
 
@@ -22,11 +24,19 @@ from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import InputError
 from leatherens.core.geometry import positions_of
 from leatherens.core.memory import refuse_beyond
-from leatherens.core.memory_bank import MemoryBank, thinned
-from leatherens.core.params import OddSide, Params
+from leatherens.core.memory_bank import (
+    RECALL_QUERIES,
+    BankParams,
+    MemoryBank,
+    sample_of,
+    say_sampled,
+    thinned,
+)
+from leatherens.core.params import OddSide
 from leatherens.core.patches import described_channels, locally_aware, patch_scores
-from leatherens.core.randomness import derive
-from leatherens.core.rows import maps_of, rows_of
+from leatherens.core.randomness import derive, numpy_generator
+from leatherens.core.rows import RowReservoir, maps_of, rows_of
+from leatherens.core.search_index import require_usable
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
 
@@ -56,7 +66,7 @@ class PatchCore(Detector):
     default_cut: ClassVar[tuple[str, ...]] = ("residual*",)
     capabilities: ClassVar[Capabilities] = Capabilities()
 
-    class Params(Params):
+    class Params(BankParams):
         """The published settings: sections 3 and 4 of the paper."""
 
         backbone: str | tuple[str, ...] = "wide_resnet50_2"
@@ -69,10 +79,6 @@ class PatchCore(Detector):
         """Channels each level is averaged to; `None` keeps its own."""
         target_embed_dimension: PositiveInt | None = 1024
         """Channels of a descriptor; `None` keeps those of all levels."""
-        core_set: Annotated[float, Field(gt=0, le=1)] = 0.1
-        """Share of all good patches that the bank keeps (the paper: 0.25, 0.1 and 0.01)."""
-        projection: PositiveInt = 128
-        """Dimensions the core set is chosen in; the bank keeps whole descriptors."""
         neighbours: PositiveInt = 1
         """A position's score is the mean distance to this many nearest rows."""
         squared: bool = False
@@ -82,7 +88,7 @@ class PatchCore(Detector):
         smoothing: NonNegativeFloat = 4.0
         """Sigma of the Gaussian over the score map, in pixels."""
         memory_mb: PositiveInt = 4096
-        """Most that the patches of all good images may take before they are thinned."""
+        """Most that the patches held before thinning may take: all, or `max_positions` of them."""
 
     @classmethod
     def params_for(cls, effort: Effort) -> Params:
@@ -110,7 +116,10 @@ class PatchCore(Detector):
         return "" if len(self.channels_) == 1 else str(bank + 1)
 
     def _build(self) -> None:
-        self._banks = [MemoryBank(getattr(self, f"bank{i}_")) for i in range(len(self.channels_))]
+        self._banks = [
+            MemoryBank(getattr(self, f"bank{i}_"), self.params, owner=self.id)
+            for i in range(len(self.channels_))
+        ]
 
     def to(self, device: torch.device | str) -> Self:
         """Move the banks; their indices are made anew where they now lie."""
@@ -124,11 +133,15 @@ class PatchCore(Detector):
         specs = [context.pool.spec(request) for request in requests]
         self.channels_ = [self._channels(spec) for spec in specs]
         self.strides_ = [min(spec.strides) for spec in specs]
+        for channels in self.channels_:
+            require_usable(self.params, channels, owner=self.id)
         self._refuse_too_many(images)
         for i, request in enumerate(requests):
             rows = self._gathered(i, request, images, context)
             setattr(self, f"bank{i}_", self._thinned(i, rows, context))
         self._build()
+        if not self.params.exact:
+            self._measure_recall(requests, validation, context)
         self.centres_, self.spreads_ = [0.0] * len(requests), [1.0] * len(requests)
         if len(requests) > 1:
             self._learn_scales(requests, validation, context)
@@ -150,7 +163,7 @@ class PatchCore(Detector):
             wide * count * 4,
             owner=self.id,
             what=f"the table of all good patches ({count} of {wide} numbers)",
-            remedy="fewer or smaller images, a smaller target_embed_dimension, coarser layers",
+            remedy="max_positions, a smaller target_embed_dimension, coarser layers",
         )
         if int(count * self.params.core_set) == 0:
             raise InputError(
@@ -160,32 +173,48 @@ class PatchCore(Detector):
 
     def _most_rows(self, images: ImageSource, stride: int) -> int:
         height, width = (-(-side // stride) for side in images.size)
-        return len(images.ids) * height * width
+        most = len(images.ids) * height * width
+        return min(most, self.params.max_positions or most)
 
     def _gathered(
         self, bank: int, request: BackboneRequest, images: ImageSource, context: FitContext
     ) -> Tensor:
-        """(N, C): the descriptors of all positions that may teach, written once into one table."""
-        most = self._most_rows(images, self.strides_[bank])
-        table = torch.empty(most, self.channels_[bank], device=context.device)
-        filled = 0
+        """(N, C): the descriptors of all positions that may teach, or as many as `max_positions` allows."""
+        name = f"{self.id}{self._suffix(bank)}"
+        sample = sample_of(
+            self.params, self._most_rows(images, self.strides_[bank]), seed=context.seed, name=name
+        )
         title = f"{self.id}: gathering patches{self._suffix(bank)}"
         for batch, pyramids in context.walk(images, [request], title):
-            rows = rows_of(self._described(pyramids, request), batch.valid)
-            table[filled : filled + len(rows)] = rows
-            filled += len(rows)
-        return table[:filled]
+            sample.add(rows_of(self._described(pyramids, request), batch.valid))
+        say_sampled(sample, sample.rows(), name=name, progress=context.progress)
+        return sample.rows()
 
     def _thinned(self, bank: int, rows: Tensor, context: FitContext) -> Tensor:
-        count = max(1, int(len(rows) * self.params.core_set))
         return thinned(
             rows,
-            count,
-            projection=self.params.projection,
+            max(1, int(len(rows) * self.params.core_set)),
+            self.params,
             seed=derive(context.seed, self.id, "core set", bank),
             progress=context.progress,
             name=f"{self.id}{self._suffix(bank)}",
         )
+
+    def _measure_recall(
+        self, requests: Sequence[BackboneRequest], validation: ImageSource, context: FitContext
+    ) -> None:
+        """`recall_`: of each bank how well its index finds the nearest rows of held-out good positions."""
+        samples = [
+            RowReservoir(RECALL_QUERIES, numpy_generator(context.seed, self.id, "recall", i))
+            for i in range(len(requests))
+        ]
+        for batch, pyramids in context.walk(validation, requests, f"{self.id}: recall of the index"):
+            for request, sample in zip(requests, samples, strict=True):
+                sample.add(rows_of(self._described(pyramids, request), batch.valid))
+        self.recall_ = [
+            bank.recall(sample.rows(), name=f"{self.id}{self._suffix(i)}", progress=context.progress)
+            for i, (bank, sample) in enumerate(zip(self._banks, samples, strict=True))
+        ]
 
     def _learn_scales(
         self, requests: Sequence[BackboneRequest], validation: ImageSource, context: FitContext
