@@ -5,7 +5,7 @@ scikit-learn keeps its trees in objects that only pickle can store, and loading 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -89,10 +89,28 @@ def grow_forest(rows: Floats, labels: NDArray[np.int64], *, trees: int, depth: i
         random_state=seed % 2**32,
     )
     model.fit(rows[:, order], labels)
-    return _plain([estimator.tree_ for estimator in model.estimators_], order)
+    return rising(plain([estimator.tree_ for estimator in model.estimators_], order))
 
 
-def _plain(trees: list[Any], order: NDArray[np.int64]) -> Forest:
+def rising(forest: Forest) -> Forest:
+    """The same splits with shares bounded so that no column can lower the answer.
+
+    scikit-learn's own bounds leave steps down of some hundredths (seen with 1.9). Below each split, the mean
+    of its two sides bounds both: of two rows that part there, the one with the larger value answers no less.
+    """
+    share = forest.share.copy()
+    for tree, (left, right) in enumerate(zip(forest.left, forest.right, strict=True)):
+        waiting = [(0, 0.0, 1.0)]
+        while waiting:
+            node, low, high = waiting.pop()
+            share[tree, node] = np.clip(share[tree, node], low, high)
+            if left[node] != node:
+                middle = np.clip(share[tree, [left[node], right[node]]].mean(), low, high)
+                waiting += [(int(left[node]), low, middle), (int(right[node]), middle, high)]
+    return replace(forest, share=share)
+
+
+def plain(trees: list[Any], order: NDArray[np.int64]) -> Forest:
     """scikit-learn's trees as arrays, padded to one length with leaves nobody reaches."""
     nodes = max(tree.node_count for tree in trees)
     left, right = (np.tile(np.arange(nodes), (len(trees), 1)) for _ in range(2))

@@ -15,8 +15,9 @@ from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import Detector, FitContext
 from leatherens.core.fusion import FusionBlock, GoodFeatures
-from leatherens.core.heads import GoodMaps
+from leatherens.core.heads import GoodMaps, SpoiltMaps
 from leatherens.core.progress import Progress
+from leatherens.core.synthesis.spoilt_images import example_images
 from leatherens.core.types import ImageBatch, ImageSource
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.folder import RunFolder
@@ -75,7 +76,12 @@ class Fitting:
         block.fit(features).to(self.device)
         held_out = self._features(ensemble, validate, "fusion: held-out features")
         context = FitContext(self.pool, self.seed, self.device, self.progress)
-        head.fit(Fused(block, features), validation=Fused(block, held_out), context=context)
+        head.fit(
+            Fused(block, features),
+            validation=Fused(block, held_out),
+            context=context,
+            anomalies=self._spoilt(ensemble, block, fit) if head.wants_anomalies else (),
+        )
         self.folder.save(at_block, block)
         self.folder.save(at_head, head)
         return replace(ensemble, block=block, head=head)
@@ -85,6 +91,14 @@ class Fitting:
             return ensemble.features(ensemble.observe(batch, keep=True)), batch.valid
 
         return Replayed(self, images, title, compute)
+
+    def _spoilt(self, ensemble: Ensemble, block: FusionBlock, fit: ImageSource) -> Iterator[SpoiltMaps]:
+        """The fused maps of artificial anomalies on images that taught."""
+        images = example_images(fit, seed=self.seed)
+        with self.progress.step("fusion: artificial anomalies", len(images.ids)) as advance:
+            for batch, masks in images.walk(self.batch_size):
+                yield block.transform(ensemble.features(ensemble.observe(batch.to(self.device)))), masks
+                advance(len(batch))
 
 
 @dataclass(frozen=True, slots=True)

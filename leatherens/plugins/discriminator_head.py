@@ -3,7 +3,8 @@
 After SimpleNet (Liu et al., CVPR 2023), without its adapter: the fusion block has chosen the space
 already. Their noise of deviation 0.015 belongs to the scale of their backbone's features; fused
 channels have the variances the PCA found, so here the noise of every channel is relative to that
-channel's own deviation on good images.
+channel's own deviation on good images. Noise knows nothing of defects; a share of the negatives may be
+positions of artificial anomalies instead.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 from leatherens.core.detector import FitContext
 from leatherens.core.discriminator import Discriminator, hinge_loss, with_noise
 from leatherens.core.errors import TrainingError
-from leatherens.core.heads import GoodMaps, Head, HeadParams
+from leatherens.core.heads import GoodMaps, Head, HeadParams, SpoiltMaps
 from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
 from leatherens.core.rows import RowReservoir
 
@@ -26,6 +27,9 @@ REPORTS = 20
 """Validations in one training, and with them the states to choose from."""
 
 VALIDATION_ROWS = 20_000
+
+Spoilt = tuple[Tensor, Tensor]
+"""Rows (N, C) of artificial anomalies: to learn from and to judge by."""
 
 
 class DiscriminatorHead(Head):
@@ -46,19 +50,36 @@ class DiscriminatorHead(Head):
         weight_decay: Annotated[float, Field(ge=0)] = 1e-5
         max_rows: Annotated[int, Field(ge=2)] = 200_000
         """Positions kept to learn from, drawn evenly from all good images; bounds the memory."""
+        anomalies: Annotated[float, Field(ge=0, le=1)] = 0.0
+        """Share of the negatives that are positions of artificial anomalies; the paper has none."""
 
     network_: Discriminator
     hidden_: int
     losses_: list[float]
     """Validation loss at each report; the network of the smallest is kept."""
 
+    @property
+    def wants_anomalies(self) -> bool:
+        """Only for a share of the negatives."""
+        return bool(self.params.anomalies > 0)
+
     def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
+        self._fit_against((), maps, validation, context)
+
+    def _fit_against(
+        self,
+        anomalies: Iterable[SpoiltMaps],
+        maps: Iterable[GoodMaps],
+        validation: Iterable[GoodMaps],
+        context: FitContext,
+    ) -> None:
         rows = self._sample(maps, context, "rows", self.params.max_rows)
         held_out = self._sample(validation, context, "validation", VALIDATION_ROWS)
         self.hidden_ = self.params.hidden or min(1024, max(64, 2 * self.channels_))
         with seeded_construction(context.seed, self.id, "weights"):
             network = Discriminator(self.channels_, self.hidden_)
-        self.losses_ = self._train(network.to(context.device), rows, held_out, context)
+        spoilt = self._spoilt(anomalies, rows, context)
+        self.losses_ = self._train(network.to(context.device), rows, held_out, spoilt, context)
         self.network_ = network.eval()
 
     def _score(self, maps: Tensor) -> Tensor:
@@ -74,8 +95,24 @@ class DiscriminatorHead(Head):
         reservoir = RowReservoir(limit, numpy_generator(context.seed, self.id, purpose))
         return self.gather(maps, reservoir).to(context.device)
 
+    def _spoilt(self, anomalies: Iterable[SpoiltMaps], rows: Tensor, context: FitContext) -> Spoilt:
+        """Positions of artificial anomalies, those of the last fifth of the images to judge by."""
+        if not self.wants_anomalies:
+            return rows[:0], rows[:0]
+        found = self._sample(anomalies, context, "anomalies", self.params.max_rows)
+        cut = max(1, len(found) * 4 // 5)
+        return found[:cut], found[cut:]
+
+    def _mixed(self, noisy: Tensor, spoilt: Tensor, generator: torch.Generator) -> Tensor:
+        """Noisy rows (M, C), a share of them replaced by rows of anomalies (N, C), drawn anew each time."""
+        count = round(self.params.anomalies * len(noisy)) if len(spoilt) else 0
+        if not count:
+            return noisy
+        picked = torch.randint(len(spoilt), (count,), generator=generator, device=noisy.device)
+        return torch.cat([spoilt[picked], noisy[count:]])
+
     def _train(
-        self, network: Discriminator, rows: Tensor, held_out: Tensor, context: FitContext
+        self, network: Discriminator, rows: Tensor, held_out: Tensor, spoilt: Spoilt, context: FitContext
     ) -> list[float]:
         """Gradient steps on random rows; ends in the state of the best validation. All validation losses."""
         optimizer = torch.optim.Adam(
@@ -85,7 +122,7 @@ class DiscriminatorHead(Head):
         scales = torch.tensor(self.params.noise, device=rows.device)
         spread = rows.std(dim=0)
         judged = torch_generator(context.seed, self.id, "judge", device=context.device)
-        held_out_fake = with_noise(held_out, spread, scales, judged)
+        held_out_fake = self._mixed(with_noise(held_out, spread, scales, judged), spoilt[1], judged)
         losses: list[float] = []
         best: dict[str, Tensor] = {}
         every = max(1, self.params.steps // REPORTS)
@@ -94,9 +131,8 @@ class DiscriminatorHead(Head):
                 picked = torch.randint(
                     len(rows), (self.params.batch_rows,), generator=draw, device=rows.device
                 )
-                loss = hinge_loss(
-                    network.train(), rows[picked], with_noise(rows[picked], spread, scales, draw)
-                )
+                noisy = with_noise(rows[picked], spread, scales, draw)
+                loss = hinge_loss(network.train(), rows[picked], self._mixed(noisy, spoilt[0], draw))
                 self._descend(optimizer, loss, step)
                 if step % every == 0 or step == self.params.steps:
                     losses.append(_judge(network.eval(), held_out, held_out_fake))

@@ -22,6 +22,9 @@ KNOTS = 512
 RAREST = 1e-4
 """Share of good scores above the last quantile before the largest."""
 
+LEAST_REACH = 0.1
+"""On the common scale, where good scores hardly differ: half the way from 1 to 2 takes this much."""
+
 Floats = NDArray[np.float64]
 
 
@@ -65,6 +68,6 @@ def rank(scores: Tensor, knots: Tensor, ranks: Tensor) -> Tensor:
     step = (knots[right] - knots[right - 1]).clamp_min(1e-12)
     share = ((scores - knots[right - 1]) / step).clamp(0, 1)
     inside = ranks[right - 1] + share * (ranks[right] - ranks[right - 1])
-    reach = (knots[-1] - knots[len(knots) // 8]).clamp_min(1e-3)
+    reach = (knots[-1] - knots[len(knots) // 8]).clamp_min(LEAST_REACH)  # from the upper third to the largest
     above, below = ((scores - knots[-1]).clamp_min(0) / reach, (knots[0] - scores).clamp_min(0) / reach)
     return inside + above / (1 + above) - below / (1 + below)
