@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from leatherens.core.calibration import Calibrator, conformal_scores
-from leatherens.core.scorefusion import ScoreFusion
+from leatherens.core.examples import Examples, Of
+from leatherens.core.scorefusion import Lessons, ScoreFusion
 from leatherens.core.thresholds import Floats, Threshold
 from leatherens.core.types import CalibratedScores, ScoreMap
 
@@ -19,17 +20,17 @@ class Mean(ScoreFusion):
 
     id = "plain-mean"
 
-    def _combine(self, stacked: Tensor) -> Tensor:
+    def _combine(self, stacked: Tensor, of: Of) -> Tensor:
         return stacked.mean(dim=0)
 
 
 class LosesTheImageAxis(Mean):
-    def _combine(self, stacked: Tensor) -> Tensor:
+    def _combine(self, stacked: Tensor, of: Of) -> Tensor:
         return stacked.flatten(1).mean(dim=0)
 
 
 class FirstVoterCountsDouble(Mean):
-    def _combine(self, stacked: Tensor) -> Tensor:
+    def _combine(self, stacked: Tensor, of: Of) -> Tensor:
         return (stacked.sum(dim=0) + stacked[0]) / (len(stacked) + 1)
 
 
@@ -40,13 +41,51 @@ class RescalesALoneVoter(Mean):
 
 
 class DistanceFromTheMean(Mean):
-    def _combine(self, stacked: Tensor) -> Tensor:
+    def _combine(self, stacked: Tensor, of: Of) -> Tensor:
         return (stacked - 3 * stacked[0]).abs().amax(dim=0)
 
 
 class MinMaxOverTheVotes(Mean):
-    def _combine(self, stacked: Tensor) -> Tensor:
+    def _combine(self, stacked: Tensor, of: Of) -> Tensor:
         return ((stacked - stacked.min()) / (stacked.max() - stacked.min())).mean(dim=0)
+
+
+class SuspicionAsRelief(Mean):
+    def _combine(self, stacked: Tensor, of: Of) -> Tensor:
+        return stacked.amax(dim=0) - 0.1 * stacked.amin(dim=0)
+
+
+class LearnedMean(ScoreFusion):
+    """Keeps the contract: the mean, measured from the mean good score."""
+
+    id = "learned-mean"
+    level_: Tensor
+    lessons = Lessons.good
+
+    def _fit(self, examples: Examples, seed: int) -> None:
+        self.level_ = torch.stack([examples.good.of(of).mean() for of in Of])
+
+    def _combine(self, stacked: Tensor, of: Of) -> Tensor:
+        return stacked.mean(dim=0) - self.level_[of]
+
+
+class RemembersEarlierLessons(LearnedMean):
+    def _fit(self, examples: Examples, seed: int) -> None:
+        super()._fit(examples, seed)
+        self.level_ = self.level_ + getattr(self, "earlier", 0)
+        self.earlier = self.level_
+
+
+class LosesItsLevel(LearnedMean):
+    def state(self) -> dict[str, Any]:
+        return dict(super().state()) | {"level_": torch.zeros(2)}
+
+
+class FusesUnfitted(LearnedMean):
+    def fuse(self, voters: Any) -> ScoreMap:
+        if self.fitted:
+            return super().fuse(voters)
+        return next(iter(voters.values()))
 
 
 class Conformal(Calibrator):

@@ -15,6 +15,10 @@ SINS = [
     (broken.FirstVoterCountsDouble, "fusion_ignores_order", "fusing depends on the voters' order: map"),
     (broken.RescalesALoneVoter, "fusion_of_one_is_identity", "one voter alone is changed: map"),
     (broken.DistanceFromTheMean, "fusion_keeps_ranking_beside_a_constant", "rankings turn round"),
+    (broken.SuspicionAsRelief, "fusion_rises_with_every_voter", "with higher scores of member-"),
+    (broken.RemembersEarlierLessons, "fusion_is_kept", "a second fit remembers the first"),
+    (broken.LosesItsLevel, "fusion_is_kept", "saved and loaded, it fuses otherwise"),
+    (broken.FusesUnfitted, "fusion_is_kept", "fuse before fit must raise NotFittedError"),
     (broken.MinMaxOverTheVotes, "fusion_scores_each_image_alone", "one by one and together, scores disagree"),
     (broken.TurnedRound, "calibrator_is_monotone", "a higher raw score has a lower calibrated one"),
     (
@@ -36,7 +40,7 @@ SINS = [
 ]
 
 
-@parametrize_members(broken.Mean, broken.Conformal, broken.Highest)
+@parametrize_members(broken.Mean, broken.LearnedMean, broken.Conformal, broken.Highest)
 def test_good_parts_conform(check):
     check()
 

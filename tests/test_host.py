@@ -107,7 +107,7 @@ BUILTIN = {
     "heads": ("discriminator", "gaussian", "memory-bank"),
     "readers": ("folder", "mvtec-ad"),
     "reporters": ("html",),
-    "score_fusions": ("maximum", "mean"),
+    "score_fusions": ("maximum", "mean", "rank-mean", "stacker", "vote", "weighted"),
     "thresholds": ("conformal", "k-sigma", "maximum", "p-quantile"),
 }
 

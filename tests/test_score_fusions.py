@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leatherens.core.errors import InputError
@@ -41,6 +41,7 @@ def test_fuse__combines_pixels_and_images_alike(fusion: type[ScoreFusion], combi
     np.testing.assert_allclose(fused.image, image, atol=1e-6)
 
 
+@settings(deadline=None)  # the first call of all loads parts of torch
 @given(st.permutations(NAMES), st.integers(0, 100), st.sampled_from(FUSIONS))
 def test_fuse__does_not_depend_on_the_order_bit_for_bit(
     order: list[str], seed: int, fusion: type[ScoreFusion]
@@ -50,6 +51,7 @@ def test_fuse__does_not_depend_on_the_order_bit_for_bit(
     assert equal(fusion().fuse(reordered), fusion().fuse(given_scores))
 
 
+@settings(deadline=None)
 @given(st.permutations(range(4)), st.sampled_from(FUSIONS))
 def test_fuse__does_not_depend_on_who_says_it(order: list[int], fusion: type[ScoreFusion]) -> None:
     given_scores = voters(4)
@@ -69,6 +71,7 @@ def test_fuse__of_agreeing_voters_is_what_they_say(fusion: type[ScoreFusion]) ->
     assert equal(fused, scores(0))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=20), st.integers(-100, 100))
 def test_mean__a_constant_voter_changes_no_ranking(values: list[int], constant: int) -> None:
     """Steps of an eighth and sums below 2^24: exact in float32, so that ties are ties."""
@@ -80,6 +83,7 @@ def test_mean__a_constant_voter_changes_no_ranking(values: list[int], constant: 
         assert torch.equal(before[:, None] > before, after[:, None] > after)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=20), st.integers(-100, 100))
 def test_maximum__a_constant_voter_hides_what_is_calmer_and_never_turns_a_ranking(
     values: list[int], constant: int

@@ -28,6 +28,9 @@ from leatherens.core.types import ScoreMap
 GoodMaps: TypeAlias = tuple[Tensor, "Tensor | None"]
 """Fused maps (B, C, h, w) of good images and their valid mask (B, H, W), `None` where all may teach."""
 
+SpoiltMaps: TypeAlias = tuple[Tensor, Tensor]
+"""Fused maps (B, C, h, w) of good images spoilt on purpose, and where they are, (B, H, W) bool."""
+
 SMOOTHING_SIDE = 256
 """Images of this shorter side are smoothed by `smoothing` pixels, others in proportion."""
 
@@ -48,15 +51,28 @@ class Head(Component):
     channels_: int
     """Channels of the maps it learned from."""
 
+    @property
+    def wants_anomalies(self) -> bool:
+        """Whether `fit` should be shown artificial anomalies; options may decide."""
+        return False
+
     @final
-    def fit(self, maps: Iterable[GoodMaps], *, validation: Iterable[GoodMaps], context: FitContext) -> Self:
+    def fit(
+        self,
+        maps: Iterable[GoodMaps],
+        *,
+        validation: Iterable[GoodMaps],
+        context: FitContext,
+        anomalies: Iterable[SpoiltMaps] = (),
+    ) -> Self:
         """Learn from the fused maps of good images, forgetting earlier fits.
 
         validation: of other good images, to choose a state by; never scored for a result.
+        anomalies: of good images spoilt on purpose, for a head that wants them.
         """
         self.forget()
         try:
-            self._fit(maps, validation, context)
+            self._fit_against(anomalies, maps, validation, context)
         except BaseException:
             self.forget()  # half a fit must not pass for one
             raise
@@ -77,6 +93,16 @@ class Head(Component):
     @abstractmethod
     def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
         """Learn; put what is learned into attributes ending in `_`. `positions` and `gather` give rows."""
+
+    def _fit_against(
+        self,
+        anomalies: Iterable[SpoiltMaps],
+        maps: Iterable[GoodMaps],
+        validation: Iterable[GoodMaps],
+        context: FitContext,
+    ) -> None:
+        """As `_fit`, for a head that wants anomalies; `gather` makes rows of positions mostly inside them."""
+        self._fit(maps, validation, context)
 
     @abstractmethod
     def _score(self, maps: Tensor) -> Tensor:

@@ -107,6 +107,10 @@ class Ensemble:
             voters[FUSED_FEATURES] = self.head.score(maps, batch.size, batch.valid)
         return voters
 
+    def scaled(self, voters: Mapping[str, ScoreMap]) -> dict[str, ScoreMap]:
+        """Raw scores on the common scale."""
+        return {name: self.scales[name](scores) for name, scores in voters.items()}
+
     def features(self, seen: Mapping[str, Observation]) -> MemberFeatures:
         """What fusion takes from each member: the maps of its cut, and its scores if the block wants them."""
         taken = {id: cut(observation.features, self.cuts[id]) for id, observation in seen.items()}
@@ -137,4 +141,4 @@ class Ensemble:
     def _fuse(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
         if self.alone:
             return voters[self.voter_names[0]]
-        return self.score_fusion.fuse({name: self.scales[name](scores) for name, scores in voters.items()})
+        return self.score_fusion.fuse(self.scaled(voters))

@@ -1,26 +1,28 @@
-"""Fitting an ensemble: members, then block and head, then scales, each saved as soon as it is learned.
+"""Fitting an ensemble: members, then block and head, then how scores are fused, each saved at once.
 
-Fit images teach members, block and head; validate images choose epochs and set the common scale;
-calibrate images, which nothing saw before, give thresholds their promise (`deciding`).
+Fit images teach members, block and head; validate images choose epochs, set the common scale and teach the
+score fusion (`voting`); calibrate images, which nothing saw before, give thresholds their promise
+(`deciding`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from leatherens.core.artifact import read_tensors, write_json, write_tensors
+from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import Detector, FitContext, matching
 from leatherens.core.fusion import FusionBlock, GoodFeatures
-from leatherens.core.heads import GoodMaps
+from leatherens.core.heads import GoodMaps, SpoiltMaps
 from leatherens.core.progress import Progress
-from leatherens.core.scale import Scale, fit_scale
-from leatherens.core.types import ImageBatch, ImageSource, Observation, batches
+from leatherens.core.synthesis.spoilt_images import example_images
+from leatherens.core.types import ImageBatch, ImageSource
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import Parts
+from leatherens.ensembles.voting import Voting
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Fitting:
         ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
-        return replace(ensemble, scales=self._scales(ensemble, validate))
+        voting = Voting(self.folder, self.progress, self.seed, self.device, self.batch_size)
+        return voting.learn(ensemble, validate)
 
     def _member(self, id: str, member: Detector, fit: ImageSource, validate: ImageSource) -> Detector:
         folder = self.folder.member(id)
@@ -77,7 +80,12 @@ class Fitting:
         block.fit(features).to(self.device)
         held_out = self._features(ensemble, validate, "fusion: held-out features")
         context = FitContext(self.pool, self.seed, self.device, self.progress)
-        head.fit(Fused(block, features), validation=Fused(block, held_out), context=context)
+        head.fit(
+            Fused(block, features),
+            validation=Fused(block, held_out),
+            context=context,
+            anomalies=self._spoilt(ensemble, block, fit) if head.wants_anomalies else (),
+        )
         self.folder.save(at_block, block)
         self.folder.save(at_head, head)
         return replace(ensemble, block=block, head=head)
@@ -88,29 +96,13 @@ class Fitting:
 
         return Replayed(self, images, title, compute)
 
-    def _scales(self, ensemble: Ensemble, validate: ImageSource) -> Mapping[str, Scale]:
-        """The common scale of every voter; a single voter needs none."""
-        if ensemble.alone:
-            return {}
-        names = ensemble.voter_names
-        if not all(self.folder.scale(name).exists() for name in names):
-            seen = [ensemble.voters(s, b) for s, b in self._observed(ensemble, validate)]
-            for name in names:
-                write_tensors(self.folder.scale(name), fit_scale([voters[name] for voters in seen]).state())
-        return {name: Scale.from_state(read_tensors(self.folder.scale(name))[0]) for name in names}
-
-    def _observed(
-        self, ensemble: Ensemble, images: ImageSource
-    ) -> Iterator[tuple[Mapping[str, Observation], ImageBatch]]:
-        with self.progress.step("setting the common scale", len(images.ids)) as advance:
-            for batch in self.walk(images):
-                yield ensemble.observe(batch, keep=True), batch
+    def _spoilt(self, ensemble: Ensemble, block: FusionBlock, fit: ImageSource) -> Iterator[SpoiltMaps]:
+        """The fused maps of artificial anomalies on images that taught."""
+        images = example_images(fit, seed=self.seed)
+        with self.progress.step("fusion: artificial anomalies", len(images.ids)) as advance:
+            for batch, masks in images.walk(self.batch_size):
+                yield block.transform(ensemble.features(ensemble.observe(batch.to(self.device)))), masks
                 advance(len(batch))
-
-    def walk(self, images: ImageSource) -> Iterator[ImageBatch]:
-        """The images in batches, on the device."""
-        for batch in batches(images, self.batch_size):
-            yield batch.to(self.device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ RUN/
   recipe.yaml   the resolved recipe     run.json    versions, data, command, weights
   splits.json   which image taught what
   members/ID/   state, training log, checkpoint while training
-  ensemble/     block, head, scales, calibrators, thresholds
+  ensemble/     block, head, scales, score fusion, calibrators, thresholds
   metrics.json  scores.csv  maps/  report.html
   DONE          written last
 ```
@@ -85,7 +85,7 @@ class RunFolder:
         return self.path / "members" / _file_name(id)
 
     def part(self, *names: str) -> Path:
-        """One part of the ensemble: `block`, `head`, `calibrators` or `thresholds` and a scorer's id."""
+        """One part: `block`, `head`, `score-fusion`, `calibrators` or `thresholds` and a scorer's id."""
         return self.path.joinpath("ensemble", *map(_file_name, names))
 
     def scale(self, voter: str) -> Path:

@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leatherens.configs.recipe import Recipe
-from leatherens.core.artifact import read_tensors
 from leatherens.core.errors import InputError
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection, Sample
 from leatherens.core.reporting import RunView
-from leatherens.core.scale import Scale
 from leatherens.core.types import ScoreMap
 from leatherens.ensembles.deciding import Decider, load_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
@@ -27,6 +25,7 @@ from leatherens.ensembles.scoring import FloatMap, at_original_size
 from leatherens.ensembles.sources import FileSource, require_no_problems
 from leatherens.ensembles.splits import Splits
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
+from leatherens.ensembles.voting import load_fusion, load_scales
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +145,13 @@ def open_run(
     ensemble = Ensemble(
         pool, members, parts.cuts, parts.score_fusion, votes=parts.votes, block=block, head=head
     )
-    scales = {} if ensemble.alone else {name: load_scale(folder, name) for name in ensemble.voter_names}
     deciders = load_deciders(folder, recipe, host, (ENSEMBLE, *members))
-    return OpenedRun(folder, recipe, replace(ensemble, scales=scales), deciders)
+    return OpenedRun(folder, recipe, with_voting(folder, ensemble), deciders)
 
 
-def load_scale(folder: RunFolder, voter: str) -> Scale:
-    """One voter's scale."""
-    tensors, _ = read_tensors(folder.scale(voter))
-    return Scale.from_state(tensors)
+def with_voting(folder: RunFolder, ensemble: Ensemble) -> Ensemble:
+    """The ensemble with its scales and its score fusion as learned; a single voter needs neither."""
+    if ensemble.alone:
+        return ensemble
+    fusion = load_fusion(folder, ensemble.score_fusion).to(ensemble.device)
+    return replace(ensemble, scales=load_scales(folder, ensemble.voter_names), score_fusion=fusion)

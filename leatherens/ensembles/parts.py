@@ -23,6 +23,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.scorefusion import ScoreFusion
 from leatherens.core.thresholds import Threshold
 from leatherens.core.weights import WeightFinder
+from leatherens.ensembles.ensemble import FUSED_FEATURES
 
 WEIGHTS_VARIABLE = "LEATHERENS_WEIGHTS"
 
@@ -58,6 +59,7 @@ def resolve(recipe: Recipe, host: PluginHost) -> Recipe:
             id: _resolved_member(host, id, recipe.members[id], effort) for id in sorted(recipe.members)
         },
     }
+    _check_voters(settled, host)
     return settled.model_copy(update=parts)
 
 
@@ -149,6 +151,15 @@ def _resolved_member(host: PluginHost, id: str, member: MemberChoice, effort: Ef
     options = detector.params_for(effort).model_dump(mode="json") | member.options
     settled = detector.from_options(options).params.model_dump(mode="json")
     return MemberChoice(options=settled, features=member.features or detector.default_cut)
+
+
+def _check_voters(recipe: Recipe, host: PluginHost) -> None:
+    """Let the score fusion refuse voters that its options do not fit; alone, a voter is not fused."""
+    fusion: ScoreFusion = _made(host, "score_fusions", recipe.score_fusion)
+    voters = sorted(recipe.members) if recipe.fusion_mode is not Mode.feature else []
+    voters += [FUSED_FEATURES] if recipe.fusion_mode is not Mode.score else []
+    if len(voters) > 1:
+        fusion.check_voters(voters)
 
 
 def _refuse_twins(recipe: Recipe, host: PluginHost) -> None:

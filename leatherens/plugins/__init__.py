@@ -73,19 +73,22 @@ def register_heads(register: Register) -> None:
     )
 
 
+SCORE_FUSIONS = (
+    ("mean", "score_fusions:Mean", "mean of the voters' scores on the common scale"),
+    ("maximum", "score_fusions:Maximum", "largest of the voters' scores on the common scale"),
+    ("weighted", "weighted_fusion:Weighted", "mean weighted by hand, or by skill at artificial anomalies"),
+    ("rank-mean", "rank_fusion:RankMean", "mean of the voters' ranks among held-out good scores"),
+    ("vote", "vote_fusion:Vote", "majority of the voters, each at a threshold of its own"),
+    ("stacker", "stacker:Stacker", "logistic regression or forest learned from artificial anomalies"),
+)
+"""Id, module and class, summary: fixed rules, then those that learn."""
+
+
 @hookimpl
 def register_score_fusions(register: Register) -> None:
-    """Fixed rules over calibrated scores."""
-    register(
-        "mean",
-        "leatherens.plugins.score_fusions:Mean",
-        summary="mean of the voters' scores on the common scale",
-    )
-    register(
-        "maximum",
-        "leatherens.plugins.score_fusions:Maximum",
-        summary="largest of the voters' scores on the common scale",
-    )
+    """Rules, fixed or learned, over the voters' scores on their common scale."""
+    for id, target, summary in SCORE_FUSIONS:
+        register(id, f"leatherens.plugins.{target}", summary=summary)
 
 
 @hookimpl

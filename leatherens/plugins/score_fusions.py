@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from leatherens.core.examples import Of
 from leatherens.core.scorefusion import ScoreFusion
 
 
@@ -14,7 +15,7 @@ class Mean(ScoreFusion):
 
     id: ClassVar[str] = "mean"
 
-    def _combine(self, stacked: Tensor) -> Tensor:
+    def _combine(self, stacked: Tensor, of: Of) -> Tensor:
         return stacked.mean(dim=0)
 
 
@@ -23,5 +24,5 @@ class Maximum(ScoreFusion):
 
     id: ClassVar[str] = "maximum"
 
-    def _combine(self, stacked: Tensor) -> Tensor:
+    def _combine(self, stacked: Tensor, of: Of) -> Tensor:
         return stacked.amax(dim=0)

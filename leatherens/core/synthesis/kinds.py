@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,11 +39,17 @@ class OneOf:
 
 def spoilt(batch: ImageBatch, kind: AnomalyKind, generator: torch.Generator) -> tuple[ImageBatch, Tensor]:
     """What a kind makes of each image, and exactly where, (B, H, W) bool; one draw an image."""
+    return spoilt_by(batch, kind, numpy_generators(generator, len(batch)))
+
+
+def spoilt_by(
+    batch: ImageBatch, kind: AnomalyKind, generators: Sequence[np.random.Generator]
+) -> tuple[ImageBatch, Tensor]:
+    """`spoilt` with a generator for each image."""
     pixels = batch.pixels.permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
     valid = [None] * len(batch) if batch.valid is None else list(batch.valid.cpu().numpy())
     drawn = [
-        kind.draw(image, inside, rng)
-        for image, inside, rng in zip(pixels, valid, numpy_generators(generator, len(batch)), strict=True)
+        kind.draw(image, inside, rng) for image, inside, rng in zip(pixels, valid, generators, strict=True)
     ]
     images, masks = (
         torch.from_numpy(np.stack(part)).to(batch.pixels.device) for part in zip(*drawn, strict=True)
