@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leatherens.configs.recipe import Recipe, write_recipe
-from leatherens.core.backbones import BackbonePool, FeatureCache
+from leatherens.core.backbones import BackbonePool
 from leatherens.core.errors import ArtifactError
+from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection

@@ -9,12 +9,13 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec, normalise, untrained_pyramid
+from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import ConfigError
 from leatherens.core.geometry import block_mean, image_maximum, silence, smooth, smooth_rows
 from leatherens.core.matching import unit_differences
+from leatherens.core.pyramid_models import normalise, untrained_pyramid
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.reverse import rectified
 from leatherens.core.schedules import Schedule, TrainedParams
