@@ -19,6 +19,7 @@ from leatherens.core.progress import Progress
 from leatherens.core.scale import Scale, fit_scale
 from leatherens.core.types import ImageBatch, ImageSource, Observation, batches
 from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.failures import TRACEBACK, Failure, failure_of, members_failed, stops_all
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import Parts
 
@@ -36,11 +37,29 @@ class Fitting:
 
     def ensemble(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> Ensemble:
         """The fitted ensemble."""
-        members = {id: self._member(id, member, fit, validate) for id, member in parts.members.items()}
+        members = self._members(parts.members, fit, validate)
         ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
         return replace(ensemble, scales=self._scales(ensemble, validate))
+
+    def _members(
+        self, members: Mapping[str, Detector], fit: ImageSource, validate: ImageSource
+    ) -> dict[str, Detector]:
+        """All members fitted; one that fails is told after the others are learned and kept."""
+        fitted: dict[str, Detector] = {}
+        failures: list[Failure] = []
+        for id, member in members.items():
+            try:
+                fitted[id] = self._member(id, member, fit, validate)
+            except Exception as error:
+                if stops_all(error, len(members)):
+                    raise
+                failures.append(failure_of(id, error, self.folder.member(id)))
+                self.progress.say(f"{id}: could not be learned ({failures[-1].reason})")
+        if failures:
+            raise members_failed(failures, tuple(fitted), self.folder)
+        return fitted
 
     def _member(self, id: str, member: Detector, fit: ImageSource, validate: ImageSource) -> Detector:
         folder = self.folder.member(id)
@@ -55,7 +74,8 @@ class Fitting:
             folder / "fit.json", {"seconds": round(time.monotonic() - started, 2), "images": len(fit.ids)}
         )
         self.folder.save(folder, member)
-        checkpoint.unlink(missing_ok=True)
+        for leftover in (checkpoint, folder / TRACEBACK):
+            leftover.unlink(missing_ok=True)
         return member
 
     def _with_head(
