@@ -14,6 +14,10 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
+# No test reads or writes the features that this user's own runs remember; those that test it say where it is.
+os.environ["LEATHERENS_CACHE_MB"] = "0"
+
+from counted_passes import counted  # noqa: F401 - a fixture
 from tiny_runs import make
 
 from leatherens.core.leather import write_demo

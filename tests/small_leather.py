@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from leatherens.core.backbones import BackbonePool, FeatureCache
+from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import Detector, FitContext
+from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.leather import good_hide
 from leatherens.core.progress import Advance, Silent
 from leatherens.core.randomness import numpy_generator

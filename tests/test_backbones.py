@@ -9,22 +9,27 @@ from typing import Any
 import pytest
 import timm
 import torch
+from counted_passes import Counted
 from safetensors.torch import save_file
 from torch import Tensor
 
-from leatherens.core import backbones
 from leatherens.core.backbones import (
     BackbonePool,
     BackboneRequest,
-    FeatureCache,
-    fingerprint,
-    normalise,
-    untrained_pyramid,
 )
 from leatherens.core.errors import ConfigError, InputError, WeightsError
+from leatherens.core.feature_cache import FeatureCache
+from leatherens.core.pyramid_models import normalise, untrained_pyramid
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import ImageBatch
-from leatherens.core.weights import Backbone, WeightFinder, Weights, load_tensors, read_weights
+from leatherens.core.weights import (
+    Backbone,
+    WeightFinder,
+    Weights,
+    fingerprint,
+    load_tensors,
+    read_weights,
+)
 
 MODEL = "test_resnet"
 """timm's tiny ResNet: four levels, 0.4 million parameters, no weights offline."""
@@ -359,25 +364,6 @@ def test_request__of_levels_that_do_not_rise_is_refused(layers: tuple[int, ...])
 # the pool
 
 
-class Counted:
-    """Counts the forward passes of every pyramid a pool builds."""
-
-    def __init__(self) -> None:
-        self.batches: list[tuple[str, int]] = []
-
-    def build(self, model: str, layers: tuple[int, ...], *, stages: bool) -> Any:
-        pyramid = untrained_pyramid(model, layers, stages=stages)
-        pyramid.register_forward_pre_hook(lambda _, inputs: self.batches.append((model, len(inputs[0]))))
-        return pyramid
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    counter = Counted()
-    monkeypatch.setattr(backbones, "untrained_pyramid", counter.build)
-    return counter
-
-
 def pool_with(file: Path, **options: Any) -> BackbonePool:
     return BackbonePool(WeightFinder(paths=[file]), **options)
 
@@ -392,7 +378,7 @@ def test_pool__runs_each_model_and_weights_once_whatever_the_number_of_members(
 
     maps = pool.pyramids(images(3), [fine, coarse, fine, untrained, other])
 
-    assert sorted(counted.batches) == [("test_efficientnet", 3), (MODEL, 3), (MODEL, 3)]
+    assert sorted(counted.images) == ["test_efficientnet"] * 3 + [MODEL] * 6
     assert maps[fine].names == (f"{MODEL}/level0", f"{MODEL}/level1")
     assert maps[coarse].names == (f"{MODEL}/level1", f"{MODEL}/level3")
     assert torch.equal(maps[fine].maps[1], maps[coarse].maps[0])
@@ -478,7 +464,7 @@ def test_stages__are_what_comes_out_of_the_blocks_of_the_whole_model(model: str,
     for maps, i, channels, stride in zip(
         found.maps, (1, last - 1, last), spec.channels, spec.strides, strict=True
     ):
-        torch.testing.assert_close(maps, seen[i], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(maps, seen[i], rtol=1e-4, atol=1e-4)
         assert maps.shape[1:] == (channels, 64 // stride, 96 // stride)
 
 
@@ -498,7 +484,7 @@ def test_stages__and_levels_of_one_model_are_loaded_apart(counted: Counted) -> N
     maps = pool.pyramids(images(), [levels, stages])
     assert [m.shape[1] for m in maps[stages].maps] == [192, 320]
     assert torch.equal(maps[stages].maps[1], maps[levels].maps[0])
-    assert len(counted.batches) == 2
+    assert len(counted.images) == 2 * len(images())
 
 
 @pytest.mark.parametrize(
@@ -521,7 +507,7 @@ def test_shrunken__image_is_the_nearest_neighbour_s_one_and_runs_once_for_each_s
     quarter = BackboneRequest(MODEL, (2,), shrink=4)
     pool, batch = pool_with(file), images(3)
     maps = pool.pyramids(batch, [whole, half, again, quarter])
-    assert counted.batches == [(MODEL, 3)] * 3
+    assert len(counted.images) == 9
 
     smaller = torch.nn.functional.interpolate(batch.pixels, scale_factor=0.5)
     alone = pool.pyramids(ImageBatch(smaller, batch.ids), [whole])[whole].maps[0]
@@ -534,7 +520,7 @@ def test_shrunken__images_are_remembered_while_learning(counted: Counted, file: 
     requests = [BackboneRequest(MODEL, (1,), shrink=by) for by in (1, 2)]
     pool = pool_with(file, cache=FeatureCache())
     first, again = (pool.pyramids(images(3), requests, keep=True) for _ in range(2))
-    assert counted.batches == [(MODEL, 3)] * 2
+    assert len(counted.images) == 6
     assert all(torch.equal(first[r].maps[0], again[r].maps[0]) for r in requests)
 
 
@@ -591,77 +577,6 @@ def test_features__can_stand_in_a_student_s_loss(cached: bool, file: Path) -> No
 
     assert student.grad is not None
     assert bool(student.grad.abs().sum() > 0)
-
-
-# the cache
-
-
-def test_cache__gives_the_features_a_pass_would_give_and_saves_the_pass(counted: Counted, file: Path) -> None:
-    request = BackboneRequest(MODEL, (1, 3))
-    plain, cached = pool_with(file), pool_with(file, cache=FeatureCache())
-    batch, shifted = images(3), ImageBatch(images(3).pixels[[2, 0]], ("c", "a"))
-    expected = plain.pyramids(batch, [request])[request].maps
-    counted.batches.clear()
-
-    first = cached.pyramids(batch, [request], keep=True)[request].maps
-    again = cached.pyramids(shifted, [request], keep=True)[request].maps
-
-    assert counted.batches == [(MODEL, 3)]
-    for wanted, one, two in zip(expected, first, again, strict=True):
-        assert torch.equal(one, wanted)
-        assert torch.equal(two, wanted[[2, 0]])
-
-
-def test_cache__computes_only_the_images_it_has_not_seen(counted: Counted, file: Path) -> None:
-    request = BackboneRequest(MODEL, (1,))
-    pool = pool_with(file, cache=FeatureCache())
-    batch = images(4)
-
-    pool.pyramids(ImageBatch(batch.pixels[:3], ("a", "b", "c")), [request], keep=True)
-    pool.pyramids(batch, [request], keep=True)
-
-    assert counted.batches == [(MODEL, 3), (MODEL, 1)]
-
-
-def test_cache__is_used_only_when_keeping_is_asked(counted: Counted, file: Path) -> None:
-    request = BackboneRequest(MODEL, (1,))
-    pool = pool_with(file, cache=FeatureCache())
-
-    for _ in range(2):
-        pool.pyramids(images(), [request])
-
-    assert counted.batches == [(MODEL, 2)] * 2
-
-
-def test_cache__keeps_models_apart() -> None:
-    one, other = BackboneRequest(MODEL, (1,), "random"), BackboneRequest("test_byobnet", (1,), "random")
-    pool = BackbonePool(WeightFinder(), cache=FeatureCache())
-
-    maps = pool.pyramids(images(), [one, other], keep=True)
-
-    assert not torch.equal(maps[one].maps[0], maps[other].maps[0])
-
-
-def test_cache__drops_the_oldest_beyond_its_limit_and_counts_a_repeated_image_once() -> None:
-    cache = FeatureCache(limit_mb=2)
-    passes: list[int] = []
-
-    def compute(pixels: Tensor) -> tuple[Tensor, ...]:
-        passes.append(len(pixels))
-        return (pixels.new_ones((len(pixels), 1, 512, 512)),)  # 1 MiB an image
-
-    def ask(*shades: float) -> None:
-        cache.pyramid(torch.stack([torch.full((3, 2, 2), shade) for shade in shades]), "m", compute)
-
-    ask(0.1, 0.1)
-    ask(0.2)
-    ask(0.1, 0.2)
-    assert passes == [2, 1]
-    ask(0.3)
-    ask(0.2)
-    assert passes == [2, 1, 1]
-    ask(0.1)
-    assert passes == [2, 1, 1, 1]
 
 
 def test_fingerprint__changes_with_name_shape_and_value() -> None:

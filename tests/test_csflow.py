@@ -501,8 +501,8 @@ def test_maps_the_backbone_lacks(options: dict[str, Any], sentence: str) -> None
 )
 def test_maps_the_flow_cannot_read(channels: int, stride: int, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        CSFlow(CSFlow.Params(**TINY))._remember(
-            PyramidSpec((channels,), (stride,), (0, 0, 0), (1, 1, 1), "nowhere", "0")
+        CSFlow(CSFlow.Params(**TINY)).check_pyramids(
+            [PyramidSpec((channels,), (stride,), (0, 0, 0), (1, 1, 1), "nowhere", "0")], (64, 64)
         )
     assert str(caught.value) == f"cs-flow: {sentence}"
 

@@ -15,9 +15,9 @@ from small_leather import Interrupted, context, learned, leather, seen
 from torch import Tensor, nn
 
 from leatherens.core.artifact import read_state, write_state
-from leatherens.core.backbones import normalise, untrained_pyramid
 from leatherens.core.detector import Effort, FeatureSpec, FitContext, cut
 from leatherens.core.errors import ConfigError
+from leatherens.core.pyramid_models import normalise, untrained_pyramid
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import ImageBatch
 from leatherens.plugins.mixed_teacher import MixedTeacher

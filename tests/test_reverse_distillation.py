@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from leatherens.core.artifact import read_state, write_state
-from leatherens.core.backbones import fingerprint
 from leatherens.core.detector import Effort, FeatureSpec, FitContext
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.randomness import seeded_construction
@@ -28,6 +27,7 @@ from leatherens.core.reverse import (
     summed_map,
 )
 from leatherens.core.types import ImageBatch
+from leatherens.core.weights import fingerprint
 from leatherens.plugins.reverse_distillation import ReverseDistillation
 
 TINY: dict[str, Any] = {

@@ -13,10 +13,10 @@ from small_leather import Interrupted, context, learned, leather
 from torch import Tensor
 
 from leatherens.core.artifact import read_state, write_state
-from leatherens.core.backbones import untrained_pyramid
 from leatherens.core.detector import Effort, FeatureSpec, FitContext, observe_all
 from leatherens.core.errors import ArtifactError, ConfigError, InputError
 from leatherens.core.matching import distances, unit_features
+from leatherens.core.pyramid_models import untrained_pyramid
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.plugins.stfpm import STFPM, let_residuals_pass, matching_loss, product_map

@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
     "data": ("leatherens.cli.data:data", "Look at a folder of images, or make artificial ones."),
+    "cache": ("leatherens.cli.cache:cache", "Show or clear the features remembered between runs."),
     "plugins": ("leatherens.cli.plugins:plugins", "Show what is installed and what is broken."),
 }
 

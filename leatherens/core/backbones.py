@@ -7,21 +7,20 @@ with the weights.
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from leatherens.core.errors import ConfigError, InputError, did_you_mean
+from leatherens.core.errors import ConfigError, InputError
+from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.geometry import thinned
+from leatherens.core.pyramid_models import normalise, untrained_pyramid
 from leatherens.core.randomness import seeded_construction
-from leatherens.core.stages import stages_of
 from leatherens.core.types import FeatureMaps, ImageBatch
-from leatherens.core.weights import DEFAULT_MODEL, WeightFinder, load_tensors
+from leatherens.core.weights import DEFAULT_MODEL, WeightFinder, fingerprint, load_tensors
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,62 +76,6 @@ class PyramidSpec:
         return normalise(pixels, self.mean, self.std)
 
 
-def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(B, 3, H, W): (pixels - mean) / std per channel."""
-    centre = torch.tensor(mean, device=pixels.device, dtype=pixels.dtype).view(1, 3, 1, 1)
-    spread = torch.tensor(std, device=pixels.device, dtype=pixels.dtype).view(1, 3, 1, 1)
-    return (pixels - centre) / spread
-
-
-def untrained_pyramid(model: str, layers: Sequence[int], *, stages: bool = False) -> nn.Module:
-    """A timm model that returns these feature levels, with fresh weights and nothing above the last level.
-
-    stages: these stages of an EfficientNet, rather.
-
-    Call it under `randomness.seeded_construction`: timm draws from the global generator.
-    """
-    import timm
-
-    known = [*timm.list_models(), *timm.list_models(pretrained=True)]  # without and with the weights' tag
-    if model not in known:
-        near = did_you_mean(model, known)
-        raise ConfigError(f"timm has no model '{model}'{near or '; see timm.list_models()'}")
-    try:
-        wanted = {} if stages else {"out_indices": tuple(layers)}
-        pyramid: Any = timm.create_model(model, pretrained=False, features_only=True, **wanted)
-    except (RuntimeError, AssertionError, AttributeError, IndexError, ValueError) as error:
-        levels = _levels(model)
-        raise ConfigError(f"{model}: cannot give levels {tuple(layers)} of {levels} ({error})") from None
-    if stages:
-        return stages_of(pyramid, model, layers)
-    _drop_unused_blocks(pyramid)
-    if str(getattr(pyramid, "output_fmt", "NCHW")).endswith("NHWC"):
-        pyramid.register_forward_hook(_channels_first)
-    return pyramid  # type: ignore[no-any-return]
-
-
-def _channels_first(module: nn.Module, images: Any, maps: Sequence[Tensor]) -> list[Tensor]:
-    """(B, H, W, C) to (B, C, H, W), for the models (Swin, MambaOut) that keep channels last."""
-    return [m.permute(0, 3, 1, 2).contiguous() for m in maps]
-
-
-def _levels(model: str) -> str:
-    import timm
-
-    try:
-        whole: Any = timm.create_model(model, pretrained=False, features_only=True)
-    except (RuntimeError, AttributeError):
-        return "none: it has no feature pyramid"
-    return f"0..{len(whole.feature_info.info) - 1}"
-
-
-def _drop_unused_blocks(pyramid: Any) -> None:
-    """timm's EfficientNets keep and run the stages above the last level; a student must not carry them."""
-    last = pyramid.feature_info.module_name()[-1].split(".")
-    if last[0] == "blocks" and len(last) > 1 and isinstance(getattr(pyramid, "blocks", None), nn.Sequential):
-        del pyramid.blocks[int(last[1]) + 1 :]
-
-
 class Pyramids(Mapping[BackboneRequest, FeatureMaps]):
     """The feature pyramids of one batch, by request."""
 
@@ -151,11 +94,15 @@ class Pyramids(Mapping[BackboneRequest, FeatureMaps]):
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """One frozen model in the pool with the levels it was built for."""
+    """One frozen model in the pool with the levels it was built for.
+
+    identity: names model and weights in caches; for pretrained ones whatever levels it was built for.
+    """
 
     module: nn.Module
     layers: tuple[int, ...]
     spec: PyramidSpec
+    identity: str
 
 
 class BackbonePool:
@@ -235,11 +182,22 @@ class BackbonePool:
         if self._cache is None or not keep:
             maps = self._forward(loaded, pixels)
         else:
-            name = f"{loaded.spec.fingerprint}/{loaded.layers}"
-            maps = self._cache.pyramid(pixels, name, lambda new: self._forward(loaded, new))
+            names = [f"{loaded.identity}/{layer}/{_computed_by()}" for layer in loaded.layers]
+            maps = self._cache.levels(pixels, names, lambda new: self._forward(loaded, new))
         return dict(zip(loaded.layers, maps, strict=True))
 
     def _forward(self, loaded: _Loaded, pixels: Tensor) -> tuple[Tensor, ...]:
+        """On a CPU one image after the other.
+
+        That halves the time of an EfficientNet-Lite (a batch of eight no longer fits the processor's caches)
+        and costs a ResNet nothing; and an image's features are the same whatever shares its batch.
+        """
+        if self.device != "cpu" or len(pixels) <= 1:
+            return self._run(loaded, pixels)
+        singles = [self._run(loaded, image) for image in torch.split(pixels, 1)]
+        return tuple(torch.cat(level) for level in zip(*singles, strict=True))
+
+    def _run(self, loaded: _Loaded, pixels: Tensor) -> tuple[Tensor, ...]:
         try:
             with torch.no_grad():  # not inference_mode: its tensors could not stand in a loss
                 maps = loaded.module(loaded.spec.normalise(pixels.to(self.device)))
@@ -254,10 +212,11 @@ class BackbonePool:
         with seeded_construction(0, "backbone", model):  # "random" weights are the same everywhere
             module: Any = untrained_pyramid(model, layers, stages=stages)
         origin = "random weights"
+        given = fingerprint(module.state_dict()) if weights == "random" else ""
         if weights != "random":
             found = self._finder.find(model, weights)
             load_tensors(module, found, model)
-            origin = found.origin
+            origin, given = found.origin, fingerprint(found.tensors)
         module = module.eval().requires_grad_(False).to(self.device)
         config = _config(module)
         spec = PyramidSpec(
@@ -268,7 +227,16 @@ class BackbonePool:
             origin=origin,
             fingerprint=fingerprint(module.state_dict()),
         )
-        return _Loaded(module, layers, spec)
+        identity = f"{model}/{'stages' if stages else 'levels'}/{given}"
+        return _Loaded(module, layers, spec, identity)
+
+
+def _computed_by() -> str:
+    """What may change the last digits of a feature: libraries, processor, and how sums are shared out."""
+    import timm
+
+    processor, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return f"torch {torch.__version__}, timm {timm.__version__}, {processor}, {threads} threads"
 
 
 def _size_refused(module: Any, pixels: Tensor, error: Exception) -> str:
@@ -293,46 +261,3 @@ def _select(request: BackboneRequest, levels: Mapping[int, Tensor]) -> FeatureMa
         tuple(levels[layer] for layer in request.layers),
         tuple(f"{request.model}/{'stage' if request.stages else 'level'}{i}" for i in request.layers),
     )
-
-
-def fingerprint(tensors: Mapping[str, Tensor]) -> str:
-    """Sixteen hex digits that change with any tensor's name, shape or value."""
-    digest = hashlib.blake2b(digest_size=8)
-    for name in sorted(tensors):
-        digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-class FeatureCache:
-    """Pyramids by image content, in memory, the oldest dropped beyond `limit_mb`."""
-
-    def __init__(self, limit_mb: int = 2048) -> None:
-        self._limit = limit_mb * 2**20
-        self._used = 0
-        self._kept: OrderedDict[tuple[bytes, str], tuple[Tensor, ...]] = OrderedDict()
-
-    def pyramid(self, pixels: Tensor, name: str, compute: Any) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) to its maps; images not seen before go through `compute` in one batch."""
-        keys = [
-            (hashlib.blake2b(image.cpu().contiguous().numpy().tobytes(), digest_size=16).digest(), name)
-            for image in pixels
-        ]
-        rows = {key: self._kept[key] for key in keys if key in self._kept}
-        new = [i for i, key in enumerate(keys) if key not in rows]
-        if new:
-            maps = compute(pixels[new])
-            for row, i in enumerate(new):
-                rows[keys[i]] = tuple(m[row].clone() for m in maps)
-                self._remember(keys[i], rows[keys[i]])
-        levels = zip(*(rows[key] for key in keys), strict=True)
-        return tuple(torch.stack(level) for level in levels)
-
-    def _remember(self, key: tuple[bytes, str], maps: tuple[Tensor, ...]) -> None:
-        if key in self._kept:  # the same image twice in one batch
-            return
-        self._kept[key] = maps
-        self._used += sum(m.nbytes for m in maps)
-        while self._used > self._limit and self._kept:
-            _, dropped = self._kept.popitem(last=False)
-            self._used -= sum(m.nbytes for m in dropped)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, final
 import torch
 from typing_extensions import Self
 
-from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids
+from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.component import Component
 from leatherens.core.errors import ConfigError, InputError, did_you_mean
@@ -104,6 +104,7 @@ class Detector(Component):
             raise InputError(
                 f"{self.id}: needs at least {needed} good images and one to validate, got {found}"
             )
+        self.check_pyramids([context.pool.spec(request) for request in self.backbones()], images.size)
         self.forget()
         try:
             self._fit(images, validation, context)
@@ -148,6 +149,12 @@ class Detector(Component):
                 f"{self.id}: expected images of height and width {divisible}at least {flags.min_size}, "
                 f"got {height} x {width}; the nearest size is {near}"
             )
+
+    def check_pyramids(self, specs: Sequence[PyramidSpec], size: tuple[int, int]) -> None:
+        """Refuse options that do not fit the pyramids of `backbones()` or images of this height and width.
+
+        Asked before a run begins and before each fit; by default all fit.
+        """
 
     def require_learned_size(self, size: tuple[int, int]) -> None:
         """Refuse a size other than the one learned from (`size_`): for detectors that learn each position."""

@@ -10,6 +10,7 @@ LeatherensError
 ├── NotFittedError          something was asked before it was learned: names the call
 ├── WeightsError            pretrained weights cannot be had: where it looked, the ways out
 ├── TrainingError           learning failed: the member, the step, the last good checkpoint
+├── MembersFailed           some members of several could not be learned: which, why, and what is kept
 └── ArtifactError           a run folder cannot be used: which file, which version
 ```
 """
@@ -17,7 +18,7 @@ LeatherensError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class LeatherensError(Exception):
@@ -75,6 +76,15 @@ class TrainingError(LeatherensError):
         super().__init__(message)
         self.member = member
         self.step = step
+
+
+class MembersFailed(LeatherensError):
+    """Some members could not be learned; `failures` are their reasons by id, `kept` those that were."""
+
+    def __init__(self, message: str, *, failures: Mapping[str, str], kept: Sequence[str]) -> None:
+        super().__init__(message)
+        self.failures = dict(failures)
+        self.kept = tuple(kept)
 
 
 class ArtifactError(LeatherensError):

@@ -116,8 +116,6 @@ class ReverseDetector(Detector):
         (request,) = self.backbones()
         spec = context.pool.spec(request)
         self._remember(spec)
-        self._check_grid(images.size)
-        self._check_crop()
         with seeded_construction(context.seed, self.id):
             self._build()
         self.networks_.to(context.device)
@@ -128,24 +126,29 @@ class ReverseDetector(Detector):
         task = self._task(teach, context)
         self.log_ = train(task, images, validation, self.params.schedule(len(images.ids)), context).as_json()
 
-    def _remember(self, spec: PyramidSpec) -> None:
+    def check_pyramids(self, specs: Sequence[PyramidSpec], size: tuple[int, int]) -> None:
+        """Refuse levels that do not halve, and images and crops of which the code's grid is no part."""
+        (spec,) = specs
         if any(2 * fine != coarse for fine, coarse in pairwise(spec.strides)):
             raise ConfigError(
                 f"{self.id}: expected levels of which each has half the height and width of the one before, "
                 f"{self.params.backbone} gives strides {spec.strides} at layers {self.params.layers}"
             )
+        self._check_grid(size, 2 * spec.strides[-1])
+        self._check_crop(2 * spec.strides[-1])
+
+    def _remember(self, spec: PyramidSpec) -> None:
         self.channels_, self.strides_ = list(spec.channels), list(spec.strides)
         self.teacher_ = spec.fingerprint
 
-    def _check_crop(self) -> None:
-        crop, coarsest = self.params.crop, 2 * self.strides_[-1]
+    def _check_crop(self, coarsest: int) -> None:
+        crop = self.params.crop
         if crop and crop % coarsest:
             raise ConfigError(
                 f"{self.id}: expected a crop divisible by {coarsest}, {self._twice()}, got {crop}"
             )
 
-    def _check_grid(self, size: tuple[int, int]) -> None:
-        coarsest = 2 * self.strides_[-1]
+    def _check_grid(self, size: tuple[int, int], coarsest: int) -> None:
         if size[0] % coarsest or size[1] % coarsest:
             raise InputError(
                 f"{self.id}: expected images of height and width divisible by {coarsest}, {self._twice()}, "
@@ -161,7 +164,7 @@ class ReverseDetector(Detector):
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         (request,) = self.backbones()
-        self._check_grid(batch.size)
+        self._check_grid(batch.size, 2 * self.strides_[-1])
         teacher = pyramids[request].maps
         code, student, projected = self._regenerated(teacher)
         differences = [F.normalize(t) - F.normalize(s) for t, s in zip(teacher, student, strict=True)]

@@ -5,6 +5,7 @@ Nothing downloads by surprise, and random weights never stand in for pretrained 
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -202,3 +203,12 @@ def _flat(name: str) -> str:
     True
     """
     return name.removeprefix("model.").replace(".", "_")
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """Sixteen hex digits that change with any tensor's name, shape or value."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name in sorted(tensors):
+        digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

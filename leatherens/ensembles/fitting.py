@@ -20,6 +20,7 @@ from leatherens.core.progress import Progress
 from leatherens.core.synthesis.spoilt_images import example_images
 from leatherens.core.types import ImageBatch, ImageSource
 from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.failures import TRACEBACK, Failure, failure_of, members_failed, stops_all
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import Parts
 from leatherens.ensembles.voting import Voting
@@ -38,15 +39,30 @@ class Fitting:
 
     def ensemble(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> Ensemble:
         """The fitted ensemble."""
-        members = {}
-        for id, member in parts.members.items():
-            members[id] = self._member(id, member, fit, validate)
-            matching([spec.name for spec in members[id].features()], parts.cuts[id])  # a typo is told early
+        members = self._members(parts, fit, validate)
         ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
         voting = Voting(self.folder, self.progress, self.seed, self.device, self.batch_size)
         return voting.learn(ensemble, validate)
+
+    def _members(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> dict[str, Detector]:
+        """All members fitted; one that fails is told after the others are learned and kept."""
+        fitted: dict[str, Detector] = {}
+        failures: list[Failure] = []
+        for id, member in parts.members.items():
+            try:
+                fitted[id] = self._member(id, member, fit, validate)
+            except Exception as error:
+                if stops_all(error, len(parts.members)):
+                    raise
+                failures.append(failure_of(id, error, self.folder.member(id)))
+                self.progress.say(f"{id}: could not be learned ({failures[-1].reason})")
+            else:  # a mistyped cut is told before another member takes its time
+                matching([spec.name for spec in fitted[id].features()], parts.cuts[id])
+        if failures:
+            raise members_failed(failures, tuple(fitted), self.folder)
+        return fitted
 
     def _member(self, id: str, member: Detector, fit: ImageSource, validate: ImageSource) -> Detector:
         folder = self.folder.member(id)
@@ -61,7 +77,8 @@ class Fitting:
             folder / "fit.json", {"seconds": round(time.monotonic() - started, 2), "images": len(fit.ids)}
         )
         self.folder.save(folder, member)
-        checkpoint.unlink(missing_ok=True)
+        for leftover in (checkpoint, folder / TRACEBACK):
+            leftover.unlink(missing_ok=True)
         return member
 
     def _with_head(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -76,6 +77,11 @@ class RunFolder:
         return (self.path / "run.json").exists()
 
     @property
+    def learned(self) -> bool:
+        """Whether anything was learned yet, if only in part."""
+        return any((self.path / "members").rglob("*.safetensors"))
+
+    @property
     def resume_command(self) -> str:
         """What to type to go on with this run."""
         return shlex.join(["leatherens", "run", "--resume", "--out", str(self.path)])
@@ -121,6 +127,12 @@ class RunFolder:
                 (self.path / ".lock").unlink(missing_ok=True)
                 with suppress(OSError):
                     self.path.rmdir()
+
+    def withdraw(self) -> None:
+        """Take back a beginning of which nothing was learned: what was refused leaves no run behind."""
+        for path in (self.path / "run.json", self.splits, self.recipe):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.path / "members", ignore_errors=True)
 
     def write_facts(self, facts: Facts) -> None:
         """Write run.json, after which the run has begun."""

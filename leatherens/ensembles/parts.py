@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from leatherens.configs.recipe import Choice, MemberChoice, Mode, Recipe
-from leatherens.core.backbones import BackbonePool, FeatureCache
+from leatherens.core.backbones import BackbonePool
 from leatherens.core.calibration import Calibrator
 from leatherens.core.component import Component
 from leatherens.core.detector import Detector, Effort
 from leatherens.core.errors import ConfigError, did_you_mean
+from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.fusion import FusionBlock
 from leatherens.core.heads import Head
 from leatherens.core.host import PluginHost

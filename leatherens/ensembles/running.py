@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leatherens.configs.recipe import Recipe, write_recipe
-from leatherens.core.backbones import BackbonePool, FeatureCache
-from leatherens.core.errors import ArtifactError
+from leatherens.core.backbones import BackbonePool
+from leatherens.core.errors import ArtifactError, ConfigError, InputError
+from leatherens.core.feature_cache import FeatureCache
+from leatherens.core.feature_store import user_store
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection
@@ -46,8 +48,14 @@ class Run:
             source = FileSource((*collection.train, *collection.test), size=self.recipe.size)
             pool = self._pool()
             require_no_problems(source.problems(self.progress), len(source.ids))
+            begun = self.folder.begun
             splits = self._begin(collection, pool)
-            ensemble = self._fit(pool, source, splits)
+            try:
+                ensemble = self._fit(pool, source, splits)
+            except (ConfigError, InputError):  # what only the images show: options that do not fit them
+                if not begun and not self.folder.learned:
+                    self.folder.withdraw()
+                raise
             deciders = self._decide(ensemble, source, splits)
             evaluation = Evaluation(
                 self.recipe, self.host, ensemble, deciders, self.folder.facts(), self.progress
@@ -57,11 +65,21 @@ class Run:
         return view
 
     def _pool(self) -> BackbonePool:
-        """The loaded backbones: missing weights or a wrong size fail here, before anything slow begins."""
+        """The loaded backbones: missing weights, a wrong size or options that do not fit fail here.
+
+        Before anything slow begins, and before the folder does.
+        """
         parts = build(self.recipe, self.host)
         for member in parts.members.values():
             member.check_size(self.recipe.size)
-        return load_backbones(self.recipe, self.host, parts, cache=FeatureCache())
+        pool = load_backbones(self.recipe, self.host, parts, cache=self._cache())
+        for member in parts.members.values():
+            member.check_pyramids([pool.spec(request) for request in member.backbones()], self.recipe.size)
+        return pool
+
+    def _cache(self) -> FeatureCache:
+        """On a GPU without the disk, which would be slower than the GPU."""
+        return FeatureCache(store=user_store(self.progress.say) if self.recipe.device == "cpu" else None)
 
     def _begin(self, collection: Collection, pool: BackbonePool) -> Splits:
         """Write down what will be done, or check that it is what was begun."""

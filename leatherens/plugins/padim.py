@@ -7,6 +7,7 @@ on textures every position has the same law, so that it works there, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -76,6 +77,17 @@ class PaDiM(Detector):
         wide = {"embedding": len(self.channels_), "whitened": len(self.channels_), "distance": 1}
         return tuple(FeatureSpec(f"{self.id}/{name}", c, self.stride_) for name, c in wide.items())
 
+    def check_pyramids(self, specs: Sequence[PyramidSpec], size: tuple[int, int]) -> None:
+        """Refuse to draw more channels than there are."""
+        (spec,) = specs
+        total = sum(spec.channels)
+        count = self.params.dimensions or total
+        if count > total:
+            raise ConfigError(
+                f"{self.id}: dimensions: {count} asked of {total} channels ({self.params.backbone} has "
+                f"{' + '.join(map(str, spec.channels))} at layers {self.params.layers}); take at most {total}"
+            )
+
     def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
         (request,) = self.backbones()
         spec = context.pool.spec(request)
@@ -90,11 +102,6 @@ class PaDiM(Detector):
     def _drawn_channels(self, spec: PyramidSpec, seed: int) -> Tensor:
         total = sum(spec.channels)
         count = self.params.dimensions or total
-        if count > total:
-            raise ConfigError(
-                f"{self.id}: dimensions: {count} asked of {total} channels ({self.params.backbone} has "
-                f"{' + '.join(map(str, spec.channels))} at layers {self.params.layers}); take at most {total}"
-            )
         drawn = numpy_generator(seed, self.id, "channels").choice(total, count, replace=False)
         return torch.from_numpy(drawn).sort().values
 

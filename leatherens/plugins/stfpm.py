@@ -13,12 +13,13 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec, normalise, untrained_pyramid
+from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.geometry import image_maximum, resize_scores
 from leatherens.core.matching import distances, unit_differences
 from leatherens.core.params import Params
+from leatherens.core.pyramid_models import normalise, untrained_pyramid
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.schedules import TrainedParams
 from leatherens.core.synthesis.crops import random_crops

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from leatherens.core.backbones import BackboneRequest, Pyramids
+from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.geometry import bicubic_scores, image_maximum, positions_of, silence
@@ -120,11 +120,15 @@ class AST(Detector):
             channels, positions=options.positions, width=options.width, blocks=options.blocks
         )
 
+    def check_pyramids(self, specs: Sequence[PyramidSpec], size: tuple[int, int]) -> None:
+        """Refuse a map that has no two equal halves of channels."""
+        (channels,) = specs[0].channels
+        refuse_odd(channels, owner=self.id, source=self.params.backbone, layer=self.params.layer)
+
     def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
         (request,) = self.backbones()
         spec = context.pool.spec(request)
         (self.channels_,), (self.stride_,) = spec.channels, spec.strides
-        refuse_odd(self.channels_, owner=self.id, source=request.model, layer=self.params.layer)
         self.backbone_, self.size_ = spec.fingerprint, list(images.size)
         with seeded_construction(context.seed, self.id):
             self._build()

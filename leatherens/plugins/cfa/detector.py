@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from leatherens.core.backbones import BackboneRequest, Pyramids
+from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.clusters import centres_of
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
@@ -113,6 +114,15 @@ class CFA(Detector):
         adapted = self.channels_ // self.params.gamma_d
         self.descriptor_ = Descriptor(self.channels_, adapted, self.params.radius)
 
+    def check_pyramids(self, specs: Sequence[PyramidSpec], size: tuple[int, int]) -> None:
+        """Refuse a share of the channels that leaves none."""
+        channels = described_channels(specs[0].channels, None, None)
+        if self.params.gamma_d > channels:
+            raise ConfigError(
+                f"{self.id}: gamma_d {self.params.gamma_d} leaves none of {channels} channels; "
+                f"take at most {channels}"
+            )
+
     def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
         (request,) = self.backbones()
         spec = context.pool.spec(request)
@@ -127,14 +137,9 @@ class CFA(Detector):
         self.log_ = train(self._task(context), images, validation, schedule, context).as_json()
 
     def _refuse_impossible(self, size: tuple[int, int], batch: int) -> None:
-        """Before any work: no channels left, too few centres to tell apart, or more than memory holds."""
+        """Before any work: too few centres to tell apart, or more than memory holds."""
         height, width = (-(-side // self.stride_) for side in size)
         options, positions = self.params, height * width
-        if options.gamma_d > self.channels_:
-            raise ConfigError(
-                f"{self.id}: gamma_d {options.gamma_d} leaves none of {self.channels_} channels; "
-                f"take at most {self.channels_}"
-            )
         self._refuse_too_few(positions)
         refuse_beyond(
             options.memory_mb,

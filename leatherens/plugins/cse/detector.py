@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -144,18 +145,21 @@ class CSE(Detector):
         self.channels_, self.strides_ = list(spec.channels), list(spec.strides)
         self.size_, self.backbone_ = list(size), spec.fingerprint
 
-    def _refuse_impossible(self, images: ImageSource, validation: ImageSource) -> None:
-        """Before any work: levels that do not lie on one another, and more clusters than images."""
-        options, (fine, coarse) = self.params, self.strides_
+    def check_pyramids(self, specs: Sequence[PyramidSpec], size: tuple[int, int]) -> None:
+        """Refuse levels that do not lie on one another."""
+        options, (fine, coarse) = self.params, specs[0].strides
         if coarse != 2 * fine or self.capabilities.multiple_of % coarse:
             raise ConfigError(
                 f"{self.id}: levels {options.layers} of {options.backbone} have strides {fine} and {coarse}, "
                 "expected the second to be twice the first and a divisor of 32; take neighbouring levels, "
                 "such as (3, 4) of an EfficientNet"
             )
+
+    def _refuse_impossible(self, images: ImageSource, validation: ImageSource) -> None:
+        """Before any work: more clusters than images, and other sizes than were learned from."""
         count = len(images.ids)
-        if options.clusters > count:
-            asked = f"{options.clusters} clusters asked of {count} good images"
+        if self.params.clusters > count:
+            asked = f"{self.params.clusters} clusters asked of {count} good images"
             raise InputError(f"{self.id}: {asked}; ask for at most {count}")
         self.require_learned_size(validation.size)
 

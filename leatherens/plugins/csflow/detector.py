@@ -125,8 +125,9 @@ class CSFlow(Detector):
             self.channels_, len(SHRINKS), hidden=options.hidden, sides=options.kernels, clamp=options.clamp
         )
 
-    def _remember(self, spec: PyramidSpec) -> None:
-        (channels,), (stride,) = spec.channels, spec.strides
+    def check_pyramids(self, specs: Sequence[PyramidSpec], size: tuple[int, int]) -> None:
+        """Refuse a map of a stride that does not halve evenly, or without two equal halves of channels."""
+        (channels,), (stride,) = specs[0].channels, specs[0].strides
         backbone, layer = self.params.backbone, self.params.layer
         if COARSEST_STRIDE % stride:
             raise ConfigError(
@@ -135,6 +136,9 @@ class CSFlow(Detector):
                 f"{layer}; choose another layer or backbone"
             )
         refuse_odd(channels, owner=self.id, source=backbone, layer=layer)
+
+    def _remember(self, spec: PyramidSpec) -> None:
+        (channels,), (stride,) = spec.channels, spec.strides
         self.channels_, self.stride_, self.backbone_ = channels, stride, spec.fingerprint
 
     def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:

@@ -9,12 +9,13 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec, normalise, untrained_pyramid
+from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import ConfigError
 from leatherens.core.geometry import block_mean, image_maximum, silence, smooth, smooth_rows
 from leatherens.core.matching import unit_differences
+from leatherens.core.pyramid_models import normalise, untrained_pyramid
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.reverse import rectified
 from leatherens.core.schedules import Schedule, TrainedParams
@@ -130,7 +131,9 @@ class MixedTeacher(Detector):
         self.log_ = {pair: log.as_json() for pair, log in logs.items()}
         self.students_.eval()
 
-    def _remember(self, texture: PyramidSpec, semantic: PyramidSpec) -> None:
+    def check_pyramids(self, specs: Sequence[PyramidSpec], size: tuple[int, int]) -> None:
+        """Refuse texture levels that are not neighbours, or do not begin where the student's do."""
+        texture, _ = specs
         expected = tuple(FIRST_STRIDE * 2**i for i in range(len(texture.strides)))
         if texture.strides != expected:
             options = self.params
@@ -139,6 +142,8 @@ class MixedTeacher(Detector):
                 f"{texture.strides} at levels {options.texture_layers}; take neighbouring ones, the first of "
                 f"stride {FIRST_STRIDE}"
             )
+
+    def _remember(self, texture: PyramidSpec, semantic: PyramidSpec) -> None:
         specs = dict(zip(PAIRS, (texture, semantic), strict=True))
         self.channels_ = {pair: list(spec.channels) for pair, spec in specs.items()}
         self.strides_ = {"texture": [2 * s for s in texture.strides], "semantic": list(semantic.strides)}
