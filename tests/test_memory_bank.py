@@ -207,7 +207,7 @@ def test_recall__by_hand() -> None:
             return true
 
     made._search = Missing()
-    found = made.recall(queries, name="bank", progress=heard)
+    found = made.recall([queries], seed=0, name="bank", progress=heard)
 
     assert found == {"index": "HNSW4", "queries": 2, "recall": 0.5, "excess": pytest.approx(2.0)}
     assert heard.said == [
