@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=128)
     parser.add_argument("--grid", type=int, default=16)
     parser.add_argument("--max-positions", type=int, default=100_000)
-    parser.add_argument("--max-rows", type=int, default=2000)
+    parser.add_argument("--max-rows", type=int, default=1000)
     parser.add_argument("--fit", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--sampling", default="uniform", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -40,6 +40,7 @@ from leatherens.plugins.patchcore import PatchCore
 
 SIZE = (256, 256)
 IMAGES_A_BATCH = 8
+EXACT = "greedy"
 ALL_CHANNELS = 1_000_000
 """A projection to no fewer dimensions than there are changes nothing."""
 
@@ -94,13 +95,13 @@ def choices(setting: Setting, share: float) -> Iterator[tuple[str, int, Callable
         held = streamed(rows, limit, params) if limit else rows
         return thinned(held, few, params, seed=0, progress=Silent(), name="bank")
 
-    yield "greedy, all channels", count, lambda: thin(count, "greedy", ALL_CHANNELS)
-    for method in ("greedy", "batched", "k-means", "random"):
+    yield EXACT, count, lambda: thin(count, "greedy", ALL_CHANNELS)
+    yield "greedy in 64 dimensions", count, lambda: thin(count, "greedy", 64)
+    for method in ("batched", "k-means", "random"):
         yield method, count, lambda method=method: thin(count, method)
     limit = len(rows) // 4
     few = int(limit * share)
-    yield "greedy, all channels", few, lambda: thin(few, "greedy", ALL_CHANNELS)
-    yield "greedy of all", few, lambda: thin(few, "greedy")
+    yield EXACT, few, lambda: thin(few, "greedy", ALL_CHANNELS)
     for sampling in ("uniform", "merged"):
         name = f"greedy of {limit} {sampling}"
         yield name, few, lambda sampling=sampling: thin(few, "greedy", limit=limit, sampling=sampling)
@@ -142,7 +143,7 @@ def main() -> None:
             bank = choose()
             seconds = time.process_time() - start
             wide, low = radii(here.rows, bank)
-            if name == "greedy, all channels":
+            if name == EXACT:
                 exact = wide, low
             auroc, au_pro = found(here, bank)
             cells = [

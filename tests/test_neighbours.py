@@ -169,7 +169,8 @@ def test_projection__nearly_keeps_distances_and_leaves_narrow_rows_alone():
 
     assert reduced.shape == (100, 128)
     assert 0.7 < float(ratio.min()) < float(ratio.max()) < 1.3
-    assert projected(rows, 400, torch.Generator()) is rows
+    assert projected(rows, 200, torch.Generator()) is rows
+    assert projected(rows, 199, torch.Generator()).shape == (100, 199)
 
 
 @pytest.mark.parametrize(("count", "weight"), [(9, 8 / 9), (3, 2 / 3), (1, 1.0)])

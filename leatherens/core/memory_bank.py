@@ -7,6 +7,7 @@ on fused maps by the head.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import numpy as np
@@ -137,12 +138,18 @@ class MemoryBank:
         queries = maps.flatten(2)[torch.arange(len(maps), device=maps.device), :, worst]  # (B, C)
         return reweighted(scores, *self._support(queries, support))
 
-    def recall(self, queries: Tensor, *, name: str, progress: Progress) -> dict[str, JsonValue]:
-        """How well the index finds the nearest rows of good positions (Q, C) that are not in the bank.
+    def recall(
+        self, positions: Iterable[Tensor], *, seed: int, name: str, progress: Progress
+    ) -> dict[str, JsonValue]:
+        """How well the index finds the nearest rows of good positions, pieces (M, C), that taught it nothing.
 
-        recall: share of them whose nearest row is found. excess: by how much the distances are too large, all
-        of them together, as a share of the true ones. Both are said.
+        Measured on a sample of them. recall: share whose nearest row is found. excess: by how much the
+        distances are too large, all of them together, as a share of the true ones. Both are said.
         """
+        sample = RowReservoir(RECALL_QUERIES, numpy_generator(seed, name, "recall"))
+        for rows in positions:
+            sample.add(rows.to(self.rows.device))
+        queries = sample.rows()
         true = NeighbourSearch(self.rows).nearest(queries).distances.double()
         found = self._search.nearest(queries).distances.double()
         recall = float((found <= true * (1 + 1e-6)).double().mean())

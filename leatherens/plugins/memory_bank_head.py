@@ -17,16 +17,9 @@ from typing_extensions import Self
 
 from leatherens.core.detector import FitContext
 from leatherens.core.heads import GoodMaps, Head, HeadParams
-from leatherens.core.memory_bank import (
-    RECALL_QUERIES,
-    BankParams,
-    MemoryBank,
-    sample_of,
-    say_sampled,
-    thinned,
-)
-from leatherens.core.randomness import derive, numpy_generator
-from leatherens.core.rows import RowReservoir, rows_of
+from leatherens.core.memory_bank import BankParams, MemoryBank, sample_of, say_sampled, thinned
+from leatherens.core.randomness import derive
+from leatherens.core.rows import rows_of
 from leatherens.core.search_index import require_usable
 
 
@@ -68,8 +61,10 @@ class MemoryBankHead(Head):
         )
         self._build()
         if not self.params.exact:
-            queries = self._queries(validation, rows, context.seed)
-            self.recall_ = self._bank.recall(queries, name=self.id, progress=context.progress)
+            positions = self._held_out(validation, rows)
+            self.recall_ = self._bank.recall(
+                positions, seed=context.seed, name=self.id, progress=context.progress
+            )
 
     def _gathered(self, maps: Iterable[GoodMaps], context: FitContext) -> Tensor:
         sample = sample_of(self.params, self.params.max_positions, seed=context.seed, name=self.id)
@@ -84,15 +79,14 @@ class MemoryBankHead(Head):
                 require_usable(self.params, fused.shape[1], owner=self.id)
             yield fused, valid
 
-    def _queries(self, validation: Iterable[GoodMaps], rows: Tensor, seed: int) -> Tensor:
-        """Held-out good positions; of those it learned from where there are none."""
-        held_out = RowReservoir(RECALL_QUERIES, numpy_generator(seed, self.id, "recall"))
-        for fused, valid in validation:
-            self._check(fused)
-            held_out.add(rows_of(fused, valid).to(rows.device))
-        if not held_out.seen:
-            held_out.add(rows)
-        return held_out.rows()
+    def _held_out(self, validation: Iterable[GoodMaps], rows: Tensor) -> Iterator[Tensor]:
+        """Positions of other good images; those it learned from where there are none."""
+        first = None
+        for first in validation:
+            self._check(first[0])
+            yield rows_of(*first)
+        if first is None:
+            yield rows
 
     def _build(self) -> None:
         self._bank = MemoryBank(self.bank_, self.params, owner=self.id)

@@ -20,22 +20,16 @@ from typing_extensions import Self
 
 from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
+from leatherens.core.component import JsonValue
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import InputError
 from leatherens.core.geometry import positions_of
 from leatherens.core.memory import refuse_beyond
-from leatherens.core.memory_bank import (
-    RECALL_QUERIES,
-    BankParams,
-    MemoryBank,
-    sample_of,
-    say_sampled,
-    thinned,
-)
+from leatherens.core.memory_bank import BankParams, MemoryBank, sample_of, say_sampled, thinned
 from leatherens.core.params import OddSide
 from leatherens.core.patches import described_channels, locally_aware, patch_scores
-from leatherens.core.randomness import derive, numpy_generator
-from leatherens.core.rows import RowReservoir, maps_of, rows_of
+from leatherens.core.randomness import derive
+from leatherens.core.rows import maps_of, rows_of
 from leatherens.core.search_index import require_usable
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
@@ -141,7 +135,7 @@ class PatchCore(Detector):
             setattr(self, f"bank{i}_", self._thinned(i, rows, context))
         self._build()
         if not self.params.exact:
-            self._measure_recall(requests, validation, context)
+            self.recall_ = [self._recall(i, r, validation, context) for i, r in enumerate(requests)]
         self.centres_, self.spreads_ = [0.0] * len(requests), [1.0] * len(requests)
         if len(requests) > 1:
             self._learn_scales(requests, validation, context)
@@ -200,21 +194,13 @@ class PatchCore(Detector):
             name=f"{self.id}{self._suffix(bank)}",
         )
 
-    def _measure_recall(
-        self, requests: Sequence[BackboneRequest], validation: ImageSource, context: FitContext
-    ) -> None:
-        """`recall_`: of each bank how well its index finds the nearest rows of held-out good positions."""
-        samples = [
-            RowReservoir(RECALL_QUERIES, numpy_generator(context.seed, self.id, "recall", i))
-            for i in range(len(requests))
-        ]
-        for batch, pyramids in context.walk(validation, requests, f"{self.id}: recall of the index"):
-            for request, sample in zip(requests, samples, strict=True):
-                sample.add(rows_of(self._described(pyramids, request), batch.valid))
-        self.recall_ = [
-            bank.recall(sample.rows(), name=f"{self.id}{self._suffix(i)}", progress=context.progress)
-            for i, (bank, sample) in enumerate(zip(self._banks, samples, strict=True))
-        ]
+    def _recall(
+        self, bank: int, request: BackboneRequest, validation: ImageSource, context: FitContext
+    ) -> dict[str, JsonValue]:
+        name = f"{self.id}{self._suffix(bank)}"
+        walk = context.walk(validation, [request], f"{name}: recall of the index")
+        positions = (rows_of(self._described(pyramids, request), batch.valid) for batch, pyramids in walk)
+        return self._banks[bank].recall(positions, seed=context.seed, name=name, progress=context.progress)
 
     def _learn_scales(
         self, requests: Sequence[BackboneRequest], validation: ImageSource, context: FitContext
