@@ -103,6 +103,18 @@ def test_constant_second_source(options):
     assert bool((each.transform(members)[:, 1] == 0).all())
 
 
+@pytest.mark.parametrize("options", [LITERAL, {}, {"scaling": "z-score"}])
+def test_constant_maps_that_are_resized__stay_constant_in_spite_of_rounding(options):
+    """Interpolated, a constant 7 is 7 but for the last digit, which must not be taken for variance."""
+    constant = FeatureMaps((torch.full((4, 2, 5, 5), 7.3), torch.full((4, 1, 12, 12), 0.1)), ("b/0", "b/1"))
+    members = {"a": _maps((3, 8, 8), member="a"), "b": constant}
+
+    whole = _fitted(GlobalBlock, members, components=3, **options)
+    assert max(whole.explained_["members"]["b"]) < 1e-12
+    each = _fitted(IndependentBlock, members, components=1, **options)
+    assert float(each.transform(members)[:, -2 if each.params.residual else -1 :].abs().max()) < 1e-5
+
+
 @pytest.mark.parametrize("options", [LITERAL, {}, {"scaling": "z-score", "whiten": False}])
 def test_one_member__global_and_independent_agree(options):
     members = {"fine": _members()["fine"]}
