@@ -85,7 +85,7 @@ MISTAKES = [
         "--features stfmp=difference*: no member is called 'stfmp'; did you mean 'stfpm'? (members: stfpm)",
     ),
     (
-        "--mode feature --set block.per_member={stfmp:4}",
+        '--mode feature --set block.per_member={"stfmp":4}',
         "independent: per_member: no member is called 'stfmp'; did you mean 'stfpm'? (members: stfpm)",
     ),
     (
@@ -93,7 +93,7 @@ MISTAKES = [
         "independent: budget: 1 components for 2 members; give each at least one",
     ),
     (
-        "--mode feature --set block.budget=9 --set block.per_member={stfpm:4}",
+        '--mode feature --set block.budget=9 --set block.per_member={"stfpm":4}',
         "independent: per_member and budget both say how many components; give one of them",
     ),
     (

@@ -103,6 +103,18 @@ def test_constant_second_source(options):
     assert bool((each.transform(members)[:, 1] == 0).all())
 
 
+@pytest.mark.parametrize("options", [{}, {"scaling": "z-score"}])
+def test_constant_maps_that_are_resized__stay_constant_in_spite_of_rounding(options):
+    """Averaged down, a constant 7.3 is 7.3 but for the last digit, which must not be taken for variance."""
+    members = {"a": _maps((3, 40, 40), member="a"), "b": _one(torch.full((4, 2, 50, 30), 7.3), "b")}
+    options = {"max_grid": 12} | options
+
+    whole = _fitted(GlobalBlock, members, components=3, **options)
+    assert max(whole.explained_["members"]["b"]) < 1e-12
+    each = _fitted(IndependentBlock, members, components=1, **options)
+    assert float(each.transform(members)[:, -2 if each.params.residual else -1 :].abs().max()) < 1e-5
+
+
 @pytest.mark.parametrize("options", [LITERAL, {}, {"scaling": "z-score", "whiten": False}])
 def test_one_member__global_and_independent_agree(options):
     members = {"fine": _members()["fine"]}

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from leatherens.core.errors import ConfigError
 from leatherens.core.geometry import Size, resize
 from leatherens.core.params import Params
-from leatherens.core.pca import Components, Moments, kept_components, principal_components
+from leatherens.core.pca import ROUNDING, Components, Moments, kept_components, principal_components
 from leatherens.core.rows import rows_of
 
 Scaling: TypeAlias = Literal["none", "z-score", "unit-norm"]
@@ -207,12 +207,17 @@ class MapPCAFit:
 
     @cached_property
     def _scale(self) -> Tensor:
-        variances = self._moments.covariance().diagonal()
-        return channel_scales(variances, self._sections, self._params.scaling)
+        return channel_scales(self._covariance().diagonal(), self._sections, self._params.scaling)
 
     @cached_property
     def _found(self) -> Components:
-        return principal_components(self._moments.covariance() * torch.outer(self._scale, self._scale))
+        return principal_components(self._covariance() * torch.outer(self._scale, self._scale))
+
+    def _covariance(self) -> Tensor:
+        """(C, C), with zeros for channels whose values differ by rounding only."""
+        covariance = self._moments.covariance()
+        varies = covariance.diagonal().sqrt() > ROUNDING * self._moments.mean.abs()
+        return covariance * torch.outer(varies, varies)
 
     def _check_rank(self, count: int) -> None:
         if count >= self._moments.count:

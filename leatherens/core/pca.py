@@ -20,6 +20,9 @@ CHUNK = 8192
 SIGN_TIE = 1e-6
 """Loadings this near to the largest count as equally large, so that rounding cannot flip a sign."""
 
+ROUNDING = 5e-7
+"""Deviations below this share of the mean are what interpolation in float32 leaves of a constant map."""
+
 FULLY = 1e-9
 """What is left of a group's variance below this share is rounding."""
 

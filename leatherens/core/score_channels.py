@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from leatherens.core.geometry import Size, largest_grid, resize
 from leatherens.core.map_pca import on_grid
-from leatherens.core.pca import Moments
+from leatherens.core.pca import ROUNDING, Moments
 from leatherens.core.rows import rows_of
 from leatherens.core.types import FeatureMaps, ScoreMap
 
@@ -75,5 +75,6 @@ class ScoreChannelsFit:
         deviation = self._moments.covariance().diagonal().sqrt()
         found = ScoreChannels(len(deviation))
         found.mean.copy_(self._moments.mean)
-        found.deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
+        varies = deviation > ROUNDING * self._moments.mean.abs()
+        found.deviation.copy_(torch.where(varies, deviation, 1.0))
         return found
