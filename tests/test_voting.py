@@ -75,7 +75,7 @@ def test_resume__keeps_scales_and_learns_the_fusion_that_was_interrupted(
     written = scale.stat().st_mtime_ns
 
     assert call("run", "--resume", "--out", out).exit_code == 0
-    assert drawn == ["weighted"]
+    assert drawn == ["weighted"] * 2, "what Ctrl-C broke off, and whole"
     assert scale.stat().st_mtime_ns == written
     assert (out / "scores.csv").read_bytes() == (weighted / "scores.csv").read_bytes()
 
