@@ -15,6 +15,7 @@ from torch import Tensor
 from leatherens.core import scale
 from leatherens.core.artifact import read_tensors, write_tensors
 from leatherens.core.errors import InputError
+from leatherens.core.metrics import image_auroc
 from leatherens.core.scale import LIGHTEST_TAIL, TAIL_FROM, Scale, TailScale, fit_scale, fit_tail
 from leatherens.core.types import ScoreMap
 
@@ -206,6 +207,38 @@ def test_scale__takes_maps_that_are_not_contiguous() -> None:
     maps = torch.randn(2, 6, 8)
     turned = learned(ScoreMap(maps.mT, torch.zeros(2))).pixels
     assert torch.equal(turned.mT, learned(ScoreMap(maps, torch.zeros(2))).pixels)
+
+
+def test_a_heavy_tailed_voter_does_not_drown_the_others() -> None:
+    """Its good pixels reach ten thousand, the other's defects 6; in the mean of both they still show."""
+    calm, wild = (good_maps(draw(0)) for draw in (_normal, _pareto))
+    scaled = [fit_scale([good]) for good in (calm, wild)]
+    defect = np.arange(6400) % 100 == 0
+    raw = [_normal(1) + 6 * defect, _pareto(1)]
+    fused = sum(
+        scale.tail(torch.from_numpy(pixels)).numpy() for scale, pixels in zip(scaled, raw, strict=True)
+    )
+    assert raw[1].max() > 1e4
+    assert image_auroc(raw[0] + raw[1], defect) < 0.9
+    assert image_auroc(fused, defect) > 0.99
+
+
+def test_good_pixels_of_any_tail_are_as_rarely_surprising() -> None:
+    """A share of e^-s of good pixels lies above s, whoever says it."""
+    for draw in (_normal, _pareto):
+        learned = fit_tail(draw(0).repeat(4))
+        fresh = learned(torch.from_numpy(np.concatenate([draw(seed) for seed in range(2, 12)])))
+        for surprise in (1.0, 3.0, 5.0):
+            share = float((fresh > surprise).double().mean())
+            assert 0.3 * np.exp(-surprise) < share < 2 * np.exp(-surprise)
+
+
+def _normal(seed: int) -> Floats:
+    return rng(seed).normal(size=6400)
+
+
+def _pareto(seed: int) -> Floats:
+    return rng(seed).pareto(0.8, size=6400)
 
 
 def _same(one: Scale, other: Scale) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,9 +14,7 @@ from leatherens.core.artifact import read_state
 from leatherens.core.examples import Of
 from leatherens.core.host import PluginHost
 from leatherens.core.leather import write_demo
-from leatherens.core.scorefusion import Lessons
-from leatherens.core.types import ImageBatch
-from leatherens.ensembles.ensemble import ENSEMBLE, FUSED_FEATURES
+from leatherens.ensembles.ensemble import FUSED_FEATURES
 from leatherens.ensembles.opening import open_run
 
 LEARNED = {"ensemble/score-fusion/component.json", "ensemble/score-fusion/state.safetensors"}
@@ -28,10 +27,13 @@ def weighted(leather: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(out, leather, "stfpm,draem", "--score-fusion", "weighted")
 
 
-@pytest.fixture(scope="module")
-def voted(leather: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same by a majority vote."""
-    return make(tmp_path_factory.mktemp("runs") / "voted", leather, "stfpm,draem", "--score-fusion", "vote")
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The fusions that had artificial anomalies drawn."""
+    found: list[str] = []
+    for fusion in ("weighted", "vote"):
+        at_step(monkeypatch, f"{fusion}: artificial anomalies", lambda fusion=fusion: found.append(fusion))
+    return found
 
 
 def refused(leather: Path, out: Path, *more: str, members: str = "stfpm,draem") -> str:
@@ -41,14 +43,10 @@ def refused(leather: Path, out: Path, *more: str, members: str = "stfpm,draem") 
     return result.stderr
 
 
-@pytest.mark.parametrize("name", ["weighted", "voted"])
-def test_run__keeps_what_its_fusion_learned_and_opens_with_it(
-    name: str, leather: Path, request: pytest.FixtureRequest
-) -> None:
-    run = request.getfixturevalue(name)
-    assert files(run) >= LEARNED
-    assert predicted(run, leather / "test") == own_scores(run)
-    opened = open_run(run, PluginHost(installed=False), device="cpu")
+def test_run__keeps_what_its_fusion_learned_and_opens_with_it(weighted: Path, leather: Path) -> None:
+    assert files(weighted) >= LEARNED
+    assert predicted(weighted, leather / "test") == own_scores(weighted)
+    opened = open_run(weighted, PluginHost(installed=False), device="cpu")
     assert opened.ensemble.score_fusion.voters_ == ["draem", FUSED_FEATURES, "stfpm"]
 
 
@@ -63,18 +61,8 @@ def test_run__with_a_fixed_rule_draws_no_anomalies_and_keeps_no_fusion(pair: Pat
     assert not [name for name in files(pair) if "score-fusion" in name]
 
 
-@pytest.mark.parametrize(("fusion", "drawn"), [("vote", False), ("weighted", True)])
-def test_run__draws_artificial_anomalies_only_for_a_fusion_that_learns_from_them(
-    fusion: str, drawn: bool, leather: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = []
-    at_step(monkeypatch, f"{fusion}: artificial anomalies", lambda: seen.append(fusion))
-    make(tmp_path / "run", leather, "stfpm,draem", "--score-fusion", fusion)
-    assert bool(seen) == drawn
-
-
 def test_resume__keeps_scales_and_learns_the_fusion_that_was_interrupted(
-    weighted: Path, leather: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    weighted: Path, leather: Path, tmp_path: Path, drawn: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -87,19 +75,19 @@ def test_resume__keeps_scales_and_learns_the_fusion_that_was_interrupted(
     written = scale.stat().st_mtime_ns
 
     assert call("run", "--resume", "--out", out).exit_code == 0
+    assert drawn == ["weighted"] * 2, "what Ctrl-C broke off, and whole"
     assert scale.stat().st_mtime_ns == written
     assert (out / "scores.csv").read_bytes() == (weighted / "scores.csv").read_bytes()
 
 
-def test_resume__does_not_learn_a_fusion_again(weighted: Path, tmp_path: Path) -> None:
+def test_resume__does_not_learn_a_fusion_again(weighted: Path, tmp_path: Path, drawn: list[str]) -> None:
     out = tmp_path / "run"
     shutil.copytree(weighted, out)
     (out / "DONE").unlink()
     kept = (out / "ensemble/score-fusion/component.json").stat().st_mtime_ns
 
-    result = call("run", "--resume", "--out", out)
-    assert result.exit_code == 0
-    assert "artificial anomalies" not in result.stderr
+    assert call("run", "--resume", "--out", out).exit_code == 0
+    assert drawn == []
     assert (out / "ensemble/score-fusion/component.json").stat().st_mtime_ns == kept
     assert (out / "scores.csv").read_bytes() == (weighted / "scores.csv").read_bytes()
 
@@ -112,20 +100,13 @@ def test_open__without_what_the_fusion_learned_says_what_is_missing(weighted: Pa
     assert "ensemble/score-fusion/component.json: missing; the run is incomplete" in result.stderr
 
 
-def test_scores__of_an_image_do_not_depend_on_its_batch(voted: Path, leather: Path) -> None:
-    opened = open_run(voted, PluginHost(installed=False), device="cpu")
-    assert opened.ensemble.score_fusion.lessons is Lessons.good
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.rand(3, 3, 64, 64, generator=generator)
-    together = opened.ensemble.score(ImageBatch(pixels, ("a", "b", "c")))[ENSEMBLE]
-    alone = opened.ensemble.score(ImageBatch(pixels[1:2], ("b",)))[ENSEMBLE]
-    torch.testing.assert_close(alone.pixels[0], together.pixels[1], atol=1e-4, rtol=1e-4)
-
-
-def test_hand_set_weights__count_and_nothing_is_learned(leather: Path, tmp_path: Path) -> None:
+def test_hand_set_weights__count_and_nothing_is_learned(
+    leather: Path, tmp_path: Path, drawn: list[str]
+) -> None:
     weights = "score_fusion.weights={stfpm: 1, draem: 0, fused-features: 0}"
     run = make(tmp_path / "run", leather, "stfpm,draem", "--score-fusion", "weighted", "--set", weights)
     assert not files(run) & LEARNED
+    assert drawn == []
     found = metrics(run)
     assert found["ensemble"]["image_auroc"] == found["members"]["stfpm"]["image_auroc"]
     assert predicted(run, leather / "test") == own_scores(run)
@@ -160,13 +141,15 @@ def test_hand_set_weights__know_which_voters_a_mode_has(leather: Path, tmp_path:
     assert "'fused-features', who is no voter (voters: draem, stfpm)" in said
 
 
-@pytest.mark.parametrize("fusion", ["weighted", "stacker", "rank-mean", "vote"])
-def test_one_validate_and_one_calibrate_image_are_enough(fusion: str, tmp_path: Path) -> None:
+def test_one_validate_image_and_a_fusion_of_good_ones_need_no_anomalies(
+    tmp_path: Path, drawn: list[str]
+) -> None:
     write_demo(tmp_path / "few", scenario="one-colour", size=64, train=8, test=4, seed=1)
-    run = make(tmp_path / "run", tmp_path / "few", "stfpm,draem", "--score-fusion", fusion)
-    splits = (run / "splits.json").read_text(encoding="utf-8")
-    assert splits.count("train/good") == 8
+    run = make(tmp_path / "run", tmp_path / "few", "stfpm,draem", "--score-fusion", "vote")
+    splits = json.loads((run / "splits.json").read_text(encoding="utf-8"))
+    assert (len(splits["validate"]), len(splits["calibrate"])) == (1, 1)
     assert 0 <= metrics(run)["ensemble"]["image_auroc"] <= 1
+    assert drawn == []
 
 
 def test_discriminator__is_shown_artificial_anomalies_of_the_images_it_learns_from(

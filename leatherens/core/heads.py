@@ -70,6 +70,8 @@ class Head(Component):
         validation: of other good images, to choose a state by; never scored for a result.
         anomalies: of good images spoilt on purpose, for a head that wants them.
         """
+        if self.wants_anomalies and not anomalies:
+            raise InputError(f"{self.id}: its options ask for artificial anomalies, but fit was shown none")
         self.forget()
         try:
             self._fit_against(anomalies, maps, validation, context)

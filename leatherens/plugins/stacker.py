@@ -82,8 +82,8 @@ class Stacker(ScoreFusion):
         linear = weighted_sum(self.weights_[of], stacked)
         if self.params.model == "logistic":
             return linear
-        rows = stacked.flatten(1).T.cpu().numpy()  # (M, V)
-        share = torch.from_numpy(self._forests[of](rows)).to(stacked).view(stacked.shape[1:])
+        columns = stacked.flatten(1).cpu().numpy()  # (V, M)
+        share = torch.from_numpy(self._forests[of](columns)).to(stacked).view(stacked.shape[1:])
         return share + TIE * linear / (1 + linear.abs())
 
 
