@@ -177,12 +177,6 @@ def test_refused__while_going_on_the_folder_stays(plugin: Path, leather: Path, t
             "before, test_resnet gives strides (4, 16) at layers (1, 3)",
         ),
         (
-            "reverse-distillation",
-            ["layers=[2,3]", "crop=48"],
-            "reverse-distillation: expected a crop divisible by 32, twice the stride of the deepest level of "
-            "test_resnet, got 48",
-        ),
-        (
             "cse",
             ["layers=[1,3]"],
             "cse: levels (1, 3) of test_resnet have strides 4 and 16, expected the second to be twice the "
