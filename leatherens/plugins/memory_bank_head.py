@@ -26,6 +26,7 @@ class MemoryBankHead(Head):
     """Keeps a core set of normal positions and measures the distance to it."""
 
     id = "memory-bank"
+    updates = True
 
     class Params(HeadParams):
         """The paper's values, with caps that keep a CPU in charge."""
@@ -52,6 +53,21 @@ class MemoryBankHead(Head):
         self.bank_ = thinned(
             rows,
             min(math.ceil(len(rows) * self.params.core_set), self.params.max_rows),
+            projection=self.params.projection,
+            seed=derive(context.seed, self.id, "core set"),
+            progress=context.progress,
+            name=self.id,
+        )
+        self._build()
+
+    def _update(self, maps: Iterable[GoodMaps], context: FitContext) -> None:
+        """The bank grows by the core set's share of the new positions up to its cap, and is thinned anew."""
+        sample = numpy_generator(context.seed, self.id, "positions")
+        rows = self.gather(maps, RowReservoir(self.params.max_positions, sample)).to(context.device)
+        wanted = len(self.bank_) + math.ceil(len(rows) * self.params.core_set)
+        self.bank_ = thinned(
+            torch.cat([self.bank_.to(rows.device), rows]),
+            min(wanted, max(self.params.max_rows, len(self.bank_))),
             projection=self.params.projection,
             seed=derive(context.seed, self.id, "core set"),
             progress=context.progress,

@@ -54,7 +54,7 @@ class PatchCore(Detector):
 
     id: ClassVar[str] = "patchcore"
     default_cut: ClassVar[tuple[str, ...]] = ("residual*",)
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities(updates=True)
 
     class Params(Params):
         """The published settings: sections 3 and 4 of the paper."""
@@ -124,14 +124,24 @@ class PatchCore(Detector):
         specs = [context.pool.spec(request) for request in requests]
         self.channels_ = [self._channels(spec) for spec in specs]
         self.strides_ = [min(spec.strides) for spec in specs]
-        self._refuse_too_many(images)
-        for i, request in enumerate(requests):
-            rows = self._gathered(i, request, images, context)
-            setattr(self, f"bank{i}_", self._thinned(i, rows, context))
-        self._build()
+        self._fill_banks(images, context, [torch.empty(0, wide) for wide in self.channels_])
         self.centres_, self.spreads_ = [0.0] * len(requests), [1.0] * len(requests)
         if len(requests) > 1:
             self._learn_scales(requests, validation, context)
+
+    def _update(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        self._fill_banks(images, context, [bank.rows for bank in self._banks])
+        if len(self._banks) > 1:
+            self._learn_scales(self.backbones(), validation, context)
+
+    def _fill_banks(self, images: ImageSource, context: FitContext, held: Sequence[Tensor]) -> None:
+        """Each bank grows by the core set's share of the new patches; old and new are thinned as one."""
+        self._refuse_too_many(images, max(map(len, held)))
+        for i, (request, old) in enumerate(zip(self.backbones(), held, strict=True)):
+            rows = self._gathered(i, request, images, context, old)
+            count = len(old) + max(1, int((len(rows) - len(old)) * self.params.core_set))
+            setattr(self, f"bank{i}_", self._thinned(i, rows, count, context))
+        self._build()
 
     def _channels(self, spec: PyramidSpec) -> int:
         options = self.params
@@ -139,10 +149,10 @@ class PatchCore(Detector):
             spec.channels, options.pretrain_embed_dimension, options.target_embed_dimension
         )
 
-    def _refuse_too_many(self, images: ImageSource) -> None:
+    def _refuse_too_many(self, images: ImageSource, held: int) -> None:
         """Before any work: the largest table of patches that will be held, one bank's at a time."""
         wide, count = max(
-            zip(self.channels_, (self._most_rows(images, s) for s in self.strides_), strict=True),
+            zip(self.channels_, (held + self._most_rows(images, s) for s in self.strides_), strict=True),
             key=lambda pair: pair[0] * pair[1],
         )
         refuse_beyond(
@@ -163,12 +173,13 @@ class PatchCore(Detector):
         return len(images.ids) * height * width
 
     def _gathered(
-        self, bank: int, request: BackboneRequest, images: ImageSource, context: FitContext
+        self, bank: int, request: BackboneRequest, images: ImageSource, context: FitContext, held: Tensor
     ) -> Tensor:
-        """(N, C): the descriptors of all positions that may teach, written once into one table."""
-        most = self._most_rows(images, self.strides_[bank])
+        """(N, C): rows held already, then the descriptors of all positions that may teach, in one table."""
+        filled = len(held)
+        most = filled + self._most_rows(images, self.strides_[bank])
         table = torch.empty(most, self.channels_[bank], device=context.device)
-        filled = 0
+        table[:filled] = held
         title = f"{self.id}: gathering patches{self._suffix(bank)}"
         for batch, pyramids in context.walk(images, [request], title):
             rows = rows_of(self._described(pyramids, request), batch.valid)
@@ -176,8 +187,7 @@ class PatchCore(Detector):
             filled += len(rows)
         return table[:filled]
 
-    def _thinned(self, bank: int, rows: Tensor, context: FitContext) -> Tensor:
-        count = max(1, int(len(rows) * self.params.core_set))
+    def _thinned(self, bank: int, rows: Tensor, count: int, context: FitContext) -> Tensor:
         return thinned(
             rows,
             count,
