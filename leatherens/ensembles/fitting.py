@@ -40,7 +40,7 @@ class Fitting:
         ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
-        return replace(ensemble, scales=self._scales(ensemble, validate))
+        return replace(ensemble, scales=self.scales(ensemble, validate))
 
     def _member(self, id: str, member: Detector, fit: ImageSource, validate: ImageSource) -> Detector:
         folder = self.folder.member(id)
@@ -84,7 +84,7 @@ class Fitting:
 
         return Replayed(self, images, title, compute)
 
-    def _scales(self, ensemble: Ensemble, validate: ImageSource) -> Mapping[str, Scale]:
+    def scales(self, ensemble: Ensemble, validate: ImageSource) -> Mapping[str, Scale]:
         """The common scale of every voter; a single voter needs none."""
         if ensemble.alone:
             return {}
