@@ -21,7 +21,7 @@ from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.deciding import Decider, learn_deciders, promise_remark, save_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.history import Entry, History, Kind, TakenImage, Thresholds, now
+from leatherens.ensembles.history import Entry, History, Job, Kind, TakenImage, Thresholds, now
 from leatherens.ensembles.known import Fresh, Known, fresh_images, known_images
 from leatherens.ensembles.notices import refresh_notices
 from leatherens.ensembles.opening import OpenedRun, open_run
@@ -158,11 +158,9 @@ def go_back(path: Path, to: int | None) -> int:
     return number
 
 
-def taken(samples: Sequence[Sample], fresh: Fresh, job: str) -> tuple[TakenImage, ...]:
+def taken(samples: Sequence[Sample], fresh: Fresh, job: Job) -> tuple[TakenImage, ...]:
     """Images and the job they have from now on, for an entry."""
     return tuple(
-        TakenImage.model_validate(
-            {"path": str(sample.path.resolve()), "digest": fresh.digests[sample.path], "job": job}
-        )
+        TakenImage(path=str(sample.path.resolve()), digest=fresh.digests[sample.path], job=job)
         for sample in samples
     )
