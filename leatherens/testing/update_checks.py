@@ -58,9 +58,7 @@ def check_interrupted_update_changes_nothing(trial: Trial) -> None:
         trial.fail("updates=True is declared, but update swallows Ctrl-C or does not read its images")
     after = snapshot(member)
     moved = sorted(name for name in before | after if before.get(name) != after.get(name))
-    trial.expect(
-        not moved, f"an interrupted update changes {', '.join(moved)}; replace values, never write in"
-    )
+    trial.expect(not moved, f"an interrupted update changes {', '.join(moved)}; never write into tensors")
 
 
 @dataclass(frozen=True, slots=True)
