@@ -132,6 +132,27 @@ def test_full_disk__leaves_the_run_as_it_was(
     done("recalibrate", run, "--good", tmp_path / "new")
 
 
+def test_notices_that_cannot_be_written__are_told_and_the_change_holds(
+    run: Path, darker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_disk = artifact._to_disk
+
+    def fail(path: Path) -> None:
+        if "metrics.json" in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        to_disk(path)
+
+    before = digests(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(artifact, "_to_disk", fail)
+        said = done("recalibrate", run, "--good", some(darker, tmp_path / "new", 0, 10))
+
+    assert ". The entry is in force, but metrics, report and run.json do not say so\n" in said
+    assert listed(run)["present"] == 1
+    done("rollback", run)
+    assert digests(run) == before
+
+
 def test_a_killed_update__is_swept_up_by_the_next(
     run: Path, darker: Path, leather: Path, tmp_path: Path
 ) -> None:

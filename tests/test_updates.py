@@ -114,7 +114,7 @@ def test_restored_moments__are_those_that_were_whitened() -> None:
 def test_patchcore__bank_grows_by_the_share_of_the_new_patches_and_covers_them() -> None:
     member = learned(patchcore(core_set=0.1), OLD)
     before, held = seen(member, NEW).scores.image, len(member.bank0_)
-    positions = 8 * 12
+    positions = 16 * 24
     updated(member, NEW)
 
     assert len(member.bank0_) == held + int(5 * positions * 0.1)

@@ -18,7 +18,8 @@ import click
 )
 def rollback(run: Path, *, to: int | None) -> None:
     """Undo the last update or recalibration of RUN, bit for bit, or put entry N in force."""
+    from leatherens.cli.progress import terminal_progress
     from leatherens.ensembles.adapting import go_back
 
-    number = go_back(run, to)
+    number = go_back(run, to, terminal_progress())
     click.echo(f"{run}: " + (f"entry {number} is in force" if number else "as it was made"))

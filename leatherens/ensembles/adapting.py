@@ -145,16 +145,16 @@ class Adapting:
             known = known_images(RunFolder(self.path), opened.lineage, self.host)
             with history.next() as (number, written):
                 yield Change(history, opened, known, self.host, self.progress, number, written)
-            refresh_notices(history)
+            refresh_notices(history, self.progress.say)
 
 
-def go_back(path: Path, to: int | None) -> int:
+def go_back(path: Path, to: int | None, progress: Progress) -> int:
     """Put another entry of a finished run in force, under its lock; the number."""
     RunFolder(path).require_done()
     with RunFolder(path).locked():
         history = History(RunFolder(path))
         number = history.go_back(to)
-        refresh_notices(history)
+        refresh_notices(history, progress.say)
     return number
 
 

@@ -127,10 +127,11 @@ class History:
         number = max(self._numbers(), default=0) + 1
         try:
             yield number, RunFolder(beside)
-        except ArtifactError as error:
-            if not isinstance(error.__cause__, OSError):
+        except (ArtifactError, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(cause, OSError):
                 raise
-            reason = error.__cause__.strerror or error.__cause__
+            reason = cause.strerror or cause
             raise ArtifactError(
                 f"{self.run.path}: cannot be written ({reason}); free some space. The run is as it was before"
             ) from error

@@ -14,12 +14,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from leatherens.core.artifact import read_json, write_json, write_text, written_whole
+from leatherens.core.errors import ArtifactError
 from leatherens.ensembles.facts import CHANGED_FORMAT
 from leatherens.ensembles.history import Entry, History
 
 
-def refresh_notices(history: History) -> None:
-    """Bring the notices in line with the entry in force. Whoever calls holds the run's lock."""
+def refresh_notices(history: History, say: Callable[[str], None]) -> None:
+    """Bring the notices in line with the entry in force. Whoever calls holds the run's lock.
+
+    What is in force does not depend on them: that they cannot be written is said, not raised.
+    """
+    try:
+        _refresh(history)
+    except (ArtifactError, OSError) as error:
+        say(f"{error}. The entry is in force, but metrics, report and run.json do not say so")
+
+
+def _refresh(history: History) -> None:
     lineage = history.lineage()
     run = history.run.path
     for name, write in _NOTED.items():
