@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import ConfigDict
-from reference_members import FrozenGaussian, PatchGaussian, TinyAutoencoder
+from reference_members import FrozenGaussian, GrowingGaussian, PatchGaussian, TinyAutoencoder
 from torch import Tensor, nn
 from typing_extensions import Self
 
@@ -367,6 +367,40 @@ class SwallowsNaN(Altered):
         clean = FeatureMaps(tuple(m.nan_to_num() for m in seen.features.maps), seen.features.names)
         pixels = seen.scores.pixels.nan_to_num()
         return Observation(clean, ScoreMap(pixels, image_maximum(pixels, batch.valid)))
+
+
+# how it takes in further images
+
+
+class UpdatesInSecret(GrowingGaussian):
+    capabilities = Capabilities()
+
+
+class PromisesUpdates(PatchGaussian):
+    capabilities = Capabilities(updates=True)
+
+
+class IgnoresAnUpdate(GrowingGaussian):
+    def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        PatchGaussian._fit(self, images, validation, context)
+        self.count_, self.sum_, self.products_ = 0, torch.zeros(4), torch.zeros(4, 4)
+
+    def _update(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        pass
+
+
+class ForgetsInAnUpdate(GrowingGaussian):
+    def _update(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        self.count_, self.sum_, self.products_ = 0, self.sum_ * 0, self.products_ * 0
+        super()._update(images, validation, context)
+
+
+class SpoiltByCtrlC(GrowingGaussian):
+    """Writes into the tensors it had, so that nobody can put them back."""
+
+    def _update(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        self.sum_ += 1
+        super()._update(images, validation, context)
 
 
 # how it is kept

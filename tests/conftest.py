@@ -17,6 +17,7 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 # No test reads or writes the features that this user's own runs remember; those that test it say where it is.
 os.environ["LEATHERENS_CACHE_MB"] = "0"
 
+from changed_runs import write_darker
 from counted_passes import counted  # noqa: F401 - a fixture
 from tiny_runs import make
 
@@ -49,3 +50,15 @@ def alone(leather: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pair(leather: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of stfpm and draem, fused both ways. Not to be written to."""
     return make(tmp_path_factory.mktemp("runs") / "pair", leather, "stfpm,draem")
+
+
+@pytest.fixture(scope="session")
+def banked(leather: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of patchcore: 12 images taught, 2 validated, 2 calibrated. Not to be written to."""
+    return make(tmp_path_factory.mktemp("runs") / "banked", leather, "patchcore")
+
+
+@pytest.fixture(scope="session")
+def darker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 good images of a darker line than `leather`. Not to be written to."""
+    return write_darker(tmp_path_factory.mktemp("data"))

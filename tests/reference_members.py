@@ -68,6 +68,36 @@ class PatchGaussian(Detector):
         return Observation(features, ScoreMap(pixels, image_maximum(pixels, batch.valid)))
 
 
+class GrowingGaussian(PatchGaussian):
+    """The same from sums, to which those of further images can be added."""
+
+    id = "growing-gaussian"
+    capabilities = Capabilities(updates=True)
+
+    count_: int
+    sum_: Tensor
+    products_: Tensor
+
+    def features(self) -> tuple[FeatureSpec, ...]:
+        return (FeatureSpec(f"{self.id}/colour", 4, 1),)
+
+    def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        self.count_ = 0
+        self.sum_ = torch.zeros(4, dtype=torch.float64)
+        self.products_ = torch.zeros(4, 4, dtype=torch.float64)
+        self._update(images, validation, context)
+
+    def _update(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        rows = torch.cat([self._rows(batch) for batch in batches(images, 4)]).double()
+        self.count_ = self.count_ + len(rows)
+        self.sum_ = self.sum_ + rows.sum(dim=0)
+        self.products_ = self.products_ + rows.T @ rows
+        mean = self.sum_ / self.count_
+        covariance = self.products_ / self.count_ - mean.outer(mean)
+        ridge = self.params.ridge * torch.eye(4, dtype=torch.float64)
+        self.mean_, self.precision_ = mean.float(), torch.linalg.inv(covariance + ridge).float()
+
+
 class FrozenGaussian(Detector):
     """Distance of one level of a frozen pyramid from its mean over good images, in standard deviations."""
 

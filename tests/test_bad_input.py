@@ -589,8 +589,8 @@ AGAIN = "copy the run again, or make it again"
         ("run.json", lambda p: p.write_text("{}"), "/run.json: option 'name' is required\n"),
         (
             "run.json",
-            lambda p: edit(p, '"format": 1', '"format": 2'),
-            "written by leatherens {version} (format 2), this one reads up to format 1; update leatherens",
+            lambda p: edit(p, '"format": 1', '"format": 3'),
+            "written by leatherens {version} (format 3), this one reads up to format 2; update leatherens",
         ),
         ("run.json", lambda p: edit(p, '"root"', '"rot"'), "/run.json: option 'data.root' is required\n"),
         ("recipe.yaml", Path.unlink, "/recipe.yaml: missing; is this a run folder of leatherens?"),

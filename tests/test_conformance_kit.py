@@ -9,7 +9,7 @@ from functools import partial
 import broken_members as broken
 import pytest
 import torch
-from reference_members import FrozenGaussian, PatchGaussian, TinyAutoencoder
+from reference_members import FrozenGaussian, GrowingGaussian, PatchGaussian, TinyAutoencoder
 
 from leatherens.core.errors import ConfigError
 from leatherens.testing import check_member, member_checks, parametrize_members
@@ -54,6 +54,12 @@ SINS = [
     (broken.OwnRandomStreamWhenResumed, "interrupted_training_resumes", "gives another result"),
     (broken.TrainsWithoutProgress, "interrupted_training_resumes", "fit reports no step"),
     (broken.TrainsInSecret, "interrupted_training_resumes", "but trains=False is declared"),
+    (broken.UpdatesInSecret, "update_as_declared", "has _update, but updates=False is declared"),
+    (broken.PromisesUpdates, "update_as_declared", "NotImplementedError was raised"),
+    (broken.IgnoresAnUpdate, "update_as_declared", "images taken in score no lower than before"),
+    (broken.ForgetsInAnUpdate, "update_as_declared", "an update forgets: images known before score"),
+    (broken.SpoiltByCtrlC, "interrupted_update_changes_nothing", "an interrupted update changes sum_"),
+    (broken.IgnoresAnUpdate, "interrupted_update_changes_nothing", "or does not read its images"),
     (broken.DoublePrecision, "shapes_and_dtype", "the score map is torch.float64, expected float32"),
     (broken.SubtractsMeanInPlace, "input_not_modified", "observe changes the images in place"),
     (broken.WritesIntoPyramids, "input_not_modified", "changes the backbone's feature maps in place"),
@@ -101,7 +107,7 @@ SINS = [
 ]
 
 
-@parametrize_members(PatchGaussian, FrozenGaussian, TinyAutoencoder)
+@parametrize_members(PatchGaussian, GrowingGaussian, FrozenGaussian, TinyAutoencoder)
 def test_good_members_conform(check):
     check()
 

@@ -15,7 +15,7 @@ from leatherens.core.errors import ArtifactError, ConfigError
 from leatherens.core.params import Params
 from leatherens.core.thresholds import Normals
 from leatherens.ensembles.data import DataChoice
-from leatherens.ensembles.facts import FORMAT, Facts
+from leatherens.ensembles.facts import CHANGED_FORMAT, FORMAT, Facts
 from leatherens.ensembles.folder import RunFolder
 from leatherens.plugins.thresholds import ConformalThreshold, MaximumThreshold
 
@@ -67,13 +67,13 @@ def test_facts__say_whether_the_run_began_and_ended(folder: RunFolder) -> None:
 
 def test_facts__of_a_newer_version_are_refused_whatever_they_hold(folder: RunFolder) -> None:
     folder.path.mkdir()
-    content = {"format": FORMAT + 1, "versions": {"leatherens": "7.0"}, "colour": "brown"}
+    content = {"format": CHANGED_FORMAT + 1, "versions": {"leatherens": "7.0"}, "colour": "brown"}
     (folder.path / "run.json").write_text(json.dumps(content), encoding="utf-8")
 
     with pytest.raises(ArtifactError) as caught:
         folder.facts()
     assert str(caught.value) == (
-        f"{folder.path}: written by leatherens 7.0 (format 2), this one reads up to format 1; "
+        f"{folder.path}: written by leatherens 7.0 (format 3), this one reads up to format 2; "
         "update leatherens"
     )
 

@@ -71,6 +71,7 @@ def test_run__writes_the_documented_folder_and_nothing_else(pair: Path) -> None:
         "recipe.yaml",
         "run.json",
         "splits.json",
+        "images.json",
         "metrics.json",
         "scores.csv",
         "report.html",

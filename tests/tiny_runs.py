@@ -19,6 +19,7 @@ from leatherens.cli.progress import Lines
 
 TINY = {
     "stfpm": {"backbone": "test_resnet", "weights": "random", "steps": 3},
+    "patchcore": {"backbone": "test_resnet", "weights": "random", "layers": "[1]", "core_set": 0.05},
     "draem": {"width": 4, "discriminative_width": 4, "steps": 2, "crop": "null"},
 }
 

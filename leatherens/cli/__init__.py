@@ -27,6 +27,13 @@ COMMANDS = {
     "run": ("leatherens.cli.run:run", "Learn from good images, calibrate, test and write a report."),
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
+    "update": ("leatherens.cli.update:update", "Add verified good images to a finished run."),
+    "recalibrate": (
+        "leatherens.cli.recalibrate:recalibrate",
+        "Move a finished run's thresholds to a new line or lighting.",
+    ),
+    "rollback": ("leatherens.cli.rollback:rollback", "Undo an update or a recalibration."),
+    "history": ("leatherens.cli.history:history", "List what was done to a finished run."),
     "data": ("leatherens.cli.data:data", "Look at a folder of images, or make artificial ones."),
     "cache": ("leatherens.cli.cache:cache", "Show or clear the features remembered between runs."),
     "plugins": ("leatherens.cli.plugins:plugins", "Show what is installed and what is broken."),

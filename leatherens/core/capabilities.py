@@ -17,3 +17,5 @@ class Capabilities:
     """Fewest good images to learn from."""
     trains: bool = False
     """Learns by gradient steps: has a training log, a checkpoint and can be resumed."""
+    updates: bool = False
+    """Takes in further good images without learning anew: has `_update`."""

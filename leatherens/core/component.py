@@ -8,7 +8,8 @@ the JSON values. From that convention follow "fitted", `state`, `from_state`, `t
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -58,6 +59,17 @@ class Component(ABC):
         """Drop everything learned."""
         for name in self._learned():
             delattr(self, name)
+
+    @contextmanager
+    def as_it_was_on_failure(self) -> Iterator[None]:
+        """Put back what was learned if the block raises, Ctrl-C included; it must not write into tensors."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
 
     def to(self, device: torch.device | str) -> Self:
         """Move what was learned to a device."""

@@ -114,6 +114,29 @@ class Detector(Component):
         return self.to(context.device)
 
     @final
+    def update(self, images: ImageSource, *, validation: ImageSource, context: FitContext) -> Self:
+        """Take in further good images beside those learned from; only where `capabilities.updates`.
+
+        validation: good images old and new that did not teach. Interrupted, the detector is as it was.
+        """
+        self.require_fitted("update")
+        if not self.capabilities.updates:
+            raise InputError(f"{self.id}: {self.why_it_stays}; fit it anew to learn from further images")
+        self.check_size(images.size)
+        if not len(images.ids) or not len(validation.ids):
+            found = f"{len(images.ids)} to learn from and {len(validation.ids)} to validate on"
+            raise InputError(f"{self.id}: update needs a good image and one to validate, got {found}")
+        with self.as_it_was_on_failure():
+            self._update(images, validation, context)
+        return self.to(context.device)
+
+    @property
+    def why_it_stays(self) -> str:
+        """Why a detector without `capabilities.updates` takes in no further images."""
+        learned = "learned by gradient steps" if self.capabilities.trains else "cannot take in further images"
+        return f"{learned} and stays as it is"
+
+    @final
     def observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         """The feature maps and scores of a batch. Changes nothing; each image is scored on its own."""
         self.require_fitted("observe")
@@ -133,6 +156,10 @@ class Detector(Component):
     @abstractmethod
     def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
         """Learn; put what is learned into attributes ending in `_`."""
+
+    def _update(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        """Learn these besides; put new values into the attributes, never write into the old tensors."""
+        raise NotImplementedError(f"{self.id}: declares updates, but has no _update")
 
     @abstractmethod
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 from leatherens.core.progress import Advance
 
@@ -26,6 +27,26 @@ class PositionMoments:
         self.count = torch.zeros(positions, device=device)
         self.mean = torch.zeros(positions, channels, device=device)
         self.scatter = torch.zeros(positions, channels, channels, device=device)
+
+    @classmethod
+    def restored(cls, count: Tensor, mean: Tensor, factors: Tensor, ridge: float) -> Self:
+        """The moments that `whitening` made these inverse factors (P, C, C) of, up to rounding.
+
+        Positions counted fewer than twice have no factor of their own and begin empty.
+        """
+        positions, channels = mean.shape
+        moments = cls(positions, channels, mean.device)
+        known = count >= 2
+        moments.count = torch.where(known, count, 0.0)
+        moments.mean = torch.where(known[:, None], mean, 0.0)
+        identity = torch.eye(channels, dtype=torch.float64, device=mean.device)
+        height = max(1, BLOCK // channels**2)
+        for start in range(0, positions, height):
+            block = slice(start, start + height)
+            lower = torch.linalg.solve_triangular(factors[block].double(), identity, upper=False)
+            freedom = (moments.count[block] - 1).clamp_min(0).double()[:, None, None]
+            moments.scatter[block] = ((lower @ lower.mT - ridge * identity) * freedom).float()
+        return moments
 
     def add(self, vectors: Tensor, counted: Tensor | None = None) -> None:
         """Take in vectors (P, B, C) of B images; counted (P, B) bool leaves some of them out."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Annotated, TypeAlias, final
+from typing import Annotated, ClassVar, TypeAlias, final
 
 import torch
 from pydantic import Field
@@ -48,6 +48,9 @@ class Head(Component):
     class Params(HeadParams):
         """Only those of every head."""
 
+    updates: ClassVar[bool] = False
+    """Takes in the maps of further good images without learning anew: has `_update`."""
+
     channels_: int
     """Channels of the maps it learned from."""
 
@@ -81,6 +84,18 @@ class Head(Component):
         return self.to(context.device)
 
     @final
+    def update(self, maps: Iterable[GoodMaps], *, context: FitContext) -> Self:
+        """Take in the fused maps of further good images, where `updates`. Interrupted, it is as it was."""
+        self.require_fitted("update")
+        if not self.updates:
+            raise InputError(
+                f"{self.id}: takes in no further images; fit it anew, or move only calibration and threshold"
+            )
+        with self.as_it_was_on_failure():
+            self._update(maps, context)
+        return self.to(context.device)
+
+    @final
     def score(self, maps: Tensor, size: Size, valid: Tensor | None = None) -> ScoreMap:
         """Scores of images of this size from their fused maps. Changes nothing; each image on its own."""
         self.require_fitted("score")
@@ -105,6 +120,10 @@ class Head(Component):
     ) -> None:
         """As `_fit`, for a head that wants anomalies; `gather` makes rows of positions mostly inside them."""
         self._fit(maps, validation, context)
+
+    def _update(self, maps: Iterable[GoodMaps], context: FitContext) -> None:
+        """Learn these besides; put new values into the attributes, never write into the old tensors."""
+        raise NotImplementedError(f"{self.id}: declares updates, but has no _update")
 
     @abstractmethod
     def _score(self, maps: Tensor) -> Tensor:

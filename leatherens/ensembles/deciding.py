@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from leatherens.configs.recipe import Recipe
+from leatherens.configs.recipe import Choice, Recipe
 from leatherens.core.calibration import Calibrator, normals_needed
 from leatherens.core.host import PluginHost
 from leatherens.core.reporting import Decision
@@ -73,6 +73,12 @@ def load_deciders(
         )
         for scorer in scorers
     }
+
+
+def recipe_in_force(recipe: Recipe, deciders: Mapping[str, Decider]) -> Recipe:
+    """The recipe with the threshold's options as they are now: recalibrating may have changed them."""
+    options = next(iter(deciders.values())).threshold.params.model_dump(mode="json")
+    return recipe.model_copy(update={"threshold": Choice(id=recipe.threshold.id, options=options)})
 
 
 def promise_remark(recipe: Recipe, decision: Decision) -> str | None:

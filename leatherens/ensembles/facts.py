@@ -18,7 +18,9 @@ from leatherens.core.params import Params, parse_params
 from leatherens.ensembles.data import DataChoice
 
 FORMAT = 1
-"""Version of the run folder's layout; a run of a newer one is refused."""
+"""Version of the run folder's layout as a run is made."""
+CHANGED_FORMAT = 2
+"""Of a run that was changed since: an older leatherens would judge by what is no longer in force."""
 
 _NAMED_VERSIONS = (
     "leatherens",
@@ -68,11 +70,11 @@ def read_facts(path: Path) -> Facts:
     if not isinstance(content, dict):
         raise ArtifactError(f"{path}: damaged, expected keys and values, got {type(content).__name__}")
     made = content.get("format")
-    if isinstance(made, int) and made > FORMAT:
+    if isinstance(made, int) and made > CHANGED_FORMAT:
         by = _made_by(content)
         raise ArtifactError(
             f"{path.parent}: written by leatherens {by} (format {made}), this one reads up to format "
-            f"{FORMAT}; update leatherens"
+            f"{CHANGED_FORMAT}; update leatherens"
         )
     return parse_params(Facts, content, owner=str(path))
 

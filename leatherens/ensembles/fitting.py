@@ -43,8 +43,7 @@ class Fitting:
         ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
-        voting = Voting(self.folder, self.progress, self.seed, self.device, self.batch_size)
-        return voting.learn(ensemble, validate)
+        return self.voting(ensemble, validate)
 
     def _members(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> dict[str, Detector]:
         """All members fitted; one that fails is told after the others are learned and kept."""
@@ -106,6 +105,11 @@ class Fitting:
         self.folder.save(at_block, block)
         self.folder.save(at_head, head)
         return replace(ensemble, block=block, head=head)
+
+    def voting(self, ensemble: Ensemble, validate: ImageSource) -> Ensemble:
+        """The ensemble with the common scale of its voters and a score fusion that has learned."""
+        voting = Voting(self.folder, self.progress, self.seed, self.device, self.batch_size)
+        return voting.learn(ensemble, validate)
 
     def _features(self, ensemble: Ensemble, images: ImageSource, title: str) -> Replayed:
         def compute(batch: ImageBatch) -> GoodFeatures:

@@ -3,11 +3,11 @@
 ```text
 RUN/
   recipe.yaml   the resolved recipe     run.json    versions, data, command, weights
-  splits.json   which image taught what
+  splits.json   which image taught what  images.json  a digest of each image
   members/ID/   state, training log, checkpoint while training
   ensemble/     block, head, scales, score fusion, calibrators, thresholds
   metrics.json  scores.csv  maps/  report.html
-  DONE          written last
+  DONE          written last            history/     what was changed since (`history`)
 ```
 """
 
@@ -42,9 +42,13 @@ class _Saved(Params):
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The paths and files of one run."""
+    """The paths and files of one run.
+
+    layers: folders whose members and parts stand before the run's own, the first first.
+    """
 
     path: Path
+    layers: tuple[Path, ...] = ()
 
     @property
     def recipe(self) -> Path:
@@ -55,6 +59,11 @@ class RunFolder:
     def splits(self) -> Path:
         """Which image taught what."""
         return self.path / "splits.json"
+
+    @property
+    def images(self) -> Path:
+        """A digest of the content of each image; runs of the first version lack it."""
+        return self.path / "images.json"
 
     @property
     def metrics(self) -> Path:
@@ -88,15 +97,20 @@ class RunFolder:
 
     def member(self, id: str) -> Path:
         """The folder of one member."""
-        return self.path / "members" / _file_name(id)
+        return self._in_force("members", _file_name(id))
 
     def part(self, *names: str) -> Path:
         """One part: `block`, `head`, `score-fusion`, `calibrators` or `thresholds` and a scorer's id."""
-        return self.path.joinpath("ensemble", *map(_file_name, names))
+        return self._in_force("ensemble", *map(_file_name, names))
 
     def scale(self, voter: str) -> Path:
         """One voter's scale."""
-        return self.part("scales") / f"{_file_name(voter)}.safetensors"
+        return self._in_force("ensemble", "scales", f"{_file_name(voter)}.safetensors")
+
+    def _in_force(self, *names: str) -> Path:
+        """A file or folder of what was learned: a layer's where one has it, else the run's own."""
+        changed = (layer.joinpath(*names) for layer in self.layers)
+        return next((path for path in changed if path.exists()), self.path.joinpath(*names))
 
     def map(self, id: str) -> Path:
         """The ensemble's score map of one test image, float32 TIFF at original size."""

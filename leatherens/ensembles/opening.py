@@ -11,19 +11,22 @@ from numpy.typing import NDArray
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.errors import InputError
+from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.host import PluginHost
+from leatherens.core.listing import counted
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection, Sample
 from leatherens.core.reporting import RunView
 from leatherens.core.types import ScoreMap
-from leatherens.ensembles.deciding import Decider, load_deciders
+from leatherens.ensembles.deciding import Decider, load_deciders, recipe_in_force
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
 from leatherens.ensembles.evaluation import Evaluation
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.history import Entry, History
 from leatherens.ensembles.parts import build, load_backbones, reductions
 from leatherens.ensembles.scoring import FloatMap, at_original_size
 from leatherens.ensembles.sources import FileSource, require_no_problems
-from leatherens.ensembles.splits import Splits
+from leatherens.ensembles.splits import Splits, content_digests
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
 from leatherens.ensembles.voting import load_fusion, load_scales
 
@@ -49,12 +52,16 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
-    """A finished run with everything it learned, ready to score."""
+    """A finished run with everything it learned, ready to score.
+
+    lineage: what was done to it since it was made and is in force, oldest first.
+    """
 
     folder: RunFolder
     recipe: Recipe
     ensemble: Ensemble
     deciders: Mapping[str, Decider]
+    lineage: tuple[Entry, ...] = ()
 
     def judge(self, samples: Sequence[Sample]) -> Iterator[Judgement]:
         """Judge images one batch at a time, in order; files that cannot be read are told, not raised."""
@@ -72,7 +79,9 @@ class OpenedRun:
         self, collection: Collection, host: PluginHost, progress: Progress, into: RunFolder | None
     ) -> RunView:
         """Measure on a collection, less the images the run learned from."""
-        samples = self._testable(collection)
+        samples, remarks = self._not_taken_in(self._testable(collection))
+        for remark in remarks:
+            progress.say(remark)
         if not samples:
             raise InputError(
                 f"{collection.root}: no test images; expected {collection.title} with images to test on"
@@ -81,7 +90,7 @@ class OpenedRun:
         require_no_problems(source.problems(progress), len(samples))
         shown = {
             "data_sentence": collection.sentence,
-            "remarks": (*collection.remarks, *reductions(self.recipe, host)),
+            "remarks": (*self._since, *remarks, *collection.remarks, *reductions(self.recipe, host)),
         }
         facts = self.folder.facts().model_copy(update=shown)
         return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress).of(
@@ -94,6 +103,22 @@ class OpenedRun:
         offered = (*collection.train, *collection.test) if lacking else collection.test
         known = self._learned_from(collection)
         return tuple(sample for sample in offered if sample.id not in known)
+
+    def _not_taken_in(self, samples: tuple[Sample, ...]) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+        """The samples less those whose content the run took in since it was made, and a remark on them."""
+        taken = {image.digest for entry in self.lineage for image in entry.images}
+        if not taken:
+            return samples, ()
+        digests = content_digests([sample.path for sample in samples])
+        left = tuple(sample for sample in samples if digests[sample.path] not in taken)
+        out = len(samples) - len(left)
+        return left, (
+            f"left out {counted(out, 'image')} that the run took in since it was made",
+        ) if out else ()
+
+    @property
+    def _since(self) -> tuple[str, ...]:
+        return tuple(f"changed since it was made: {entry.sentence}" for entry in self.lineage)
 
     def _learned_from(self, collection: Collection) -> set[str]:
         """Ids of the run's own learning images, when it is shown its own collection again."""
@@ -127,14 +152,21 @@ class OpenedRun:
 
 
 def open_run(
-    path: Path, host: PluginHost, *, device: str = "auto", weights: tuple[str, ...] = ()
+    path: Path,
+    host: PluginHost,
+    *,
+    device: str = "auto",
+    weights: tuple[str, ...] = (),
+    cache: FeatureCache | None = None,
 ) -> OpenedRun:
-    """Open a finished run; an `ArtifactError` says what is missing or damaged."""
-    folder = RunFolder(path)
-    folder.require_done()
+    """Open a finished run as it is now; an `ArtifactError` says what is missing or damaged."""
+    RunFolder(path).require_done()
+    history = History(RunFolder(path))
+    lineage = history.lineage()
+    folder = history.folder(lineage)
     recipe = stored_recipe(folder, host, device=device, weights=weights)
     parts = build(recipe, host)
-    pool = load_backbones(recipe, host, parts)
+    pool = load_backbones(recipe, host, parts, cache=cache)
     require_same_weights(folder, pool)
     members = {
         id: folder.load(folder.member(id), type(member)).to(recipe.device)
@@ -146,7 +178,8 @@ def open_run(
         pool, members, parts.cuts, parts.score_fusion, votes=parts.votes, block=block, head=head
     )
     deciders = load_deciders(folder, recipe, host, (ENSEMBLE, *members))
-    return OpenedRun(folder, recipe, with_voting(folder, ensemble), deciders)
+    recipe = recipe_in_force(recipe, deciders)
+    return OpenedRun(folder, recipe, with_voting(folder, ensemble), deciders, tuple(lineage))
 
 
 def with_voting(folder: RunFolder, ensemble: Ensemble) -> Ensemble:

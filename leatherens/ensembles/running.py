@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leatherens.configs.recipe import Recipe, write_recipe
+from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.errors import ArtifactError, ConfigError, InputError
 from leatherens.core.feature_cache import FeatureCache
@@ -23,7 +24,7 @@ from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import build, load_backbones, reductions
 from leatherens.ensembles.scoring import score_images
 from leatherens.ensembles.sources import FileSource, require_no_problems
-from leatherens.ensembles.splits import Splits, fingerprint, make_splits
+from leatherens.ensembles.splits import Splits, content_digests, fingerprint, make_splits
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
 
 
@@ -83,7 +84,9 @@ class Run:
 
     def _begin(self, collection: Collection, pool: BackbonePool) -> Splits:
         """Write down what will be done, or check that it is what was begun."""
-        mark = fingerprint((*collection.train, *collection.test))
+        samples = (*collection.train, *collection.test)
+        digests = content_digests([sample.path for sample in samples])
+        mark = fingerprint(samples, digests)
         if self.folder.begun:
             facts = self.folder.facts()
             if facts.data_fingerprint != mark:
@@ -96,6 +99,7 @@ class Run:
         splits = make_splits(collection, seed=self.recipe.seed)
         write_recipe(self.folder.recipe, self.recipe)
         splits.write(self.folder.splits)
+        write_json(self.folder.images, {sample.id: digests[sample.path] for sample in samples})
         self.folder.write_facts(
             Facts(
                 name=self.folder.path.resolve().name,

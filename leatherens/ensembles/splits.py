@@ -114,14 +114,37 @@ def _check_shares(shares: Sequence[float], held_out: float) -> None:
         raise ConfigError(f"held_out: expected a share between 0 and 1, got {held_out}")
 
 
-def _shuffled(samples: Iterable[Sample], seed: int) -> list[list[str]]:
-    """Ids by group, the groups in an order that depends on their names and the seed only."""
+def deal_taken(
+    samples: Sequence[Sample], *, seed: int, number: int, teach: float
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Ids to teach, to validate and to calibrate, of the good images that update `number` takes in.
+
+    teach: share that teaches; the others are held out, half to validate and half to calibrate, at least
+    one each. The same images, seed and number give the same parts.
+    """
+    if not 0 < teach < 1:
+        raise ConfigError(f"--teach: expected a share between 0 and 1, such as {SHARES[0]:g}, got {teach:g}")
+    deck = _shuffled(samples, seed, "update", number)
+    held_out = (1 - teach) / 2 * len(samples)
+    calibrate, validate = _deal(deck, held_out), _deal(deck, held_out)
+    taught = [id for unit in deck for id in unit]
+    if not (taught and validate and calibrate):
+        raise InputError(
+            f"at least 3 new good images (of 3 groups) are needed, one to teach, one to validate and one to "
+            f"calibrate, got {len(samples)}; give more"
+        )
+    teaching, validating, calibrating = (tuple(sorted(ids)) for ids in (taught, validate, calibrate))
+    return teaching, validating, calibrating
+
+
+def _shuffled(samples: Iterable[Sample], seed: int, *path: str | int) -> list[list[str]]:
+    """Ids by group, the groups in an order that depends on their names, the seed and the purpose only."""
     groups: dict[tuple[bool, str], list[str]] = {}
     for sample in samples:
         alone = sample.group is None
         groups.setdefault((alone, sample.id if sample.group is None else sample.group), []).append(sample.id)
     units = [groups[key] for key in sorted(groups)]
-    return [units[i] for i in numpy_generator(seed, "splits").permutation(len(units))]
+    return [units[i] for i in numpy_generator(seed, *(path or ("splits",))).permutation(len(units))]
 
 
 def _deal(deck: list[list[str]], wanted: float) -> list[str]:
@@ -132,16 +155,25 @@ def _deal(deck: list[list[str]], wanted: float) -> list[str]:
     return dealt
 
 
-def fingerprint(samples: Iterable[Sample]) -> str:
-    """A name for exactly these images and masks: it changes with any id, any byte, and nothing else."""
+def content_digests(paths: Sequence[Path]) -> dict[Path, str]:
+    """By path, 64 hex digits that change with any byte of the file and nothing else."""
+    with ThreadPoolExecutor() as pool:
+        return {path: found.hex() for path, found in zip(paths, pool.map(_digest, paths), strict=True)}
+
+
+def fingerprint(samples: Iterable[Sample], digests: Mapping[Path, str] | None = None) -> str:
+    """A name for exactly these images and masks: it changes with any id, any byte, and nothing else.
+
+    digests: of the images, where they are known already.
+    """
     ordered = sorted(samples, key=lambda sample: sample.id)
+    digests = content_digests([sample.path for sample in ordered]) if digests is None else digests
     whole = hashlib.blake2b(digest_size=16)
     with ThreadPoolExecutor() as pool:
-        images = pool.map(_digest, [sample.path for sample in ordered])
         masks = pool.map(_digest, [sample.mask for sample in ordered])
-        for sample, image, mask in zip(ordered, images, masks, strict=True):
+        for sample, mask in zip(ordered, masks, strict=True):
             name = hashlib.blake2b(sample.id.encode(), digest_size=32).digest()
-            whole.update(name + image + mask)
+            whole.update(name + bytes.fromhex(digests[sample.path]) + mask)
     return whole.hexdigest()
 
 

@@ -25,6 +25,7 @@ class GaussianHead(Head):
     """Keeps mean and scatter of good positions and measures the Mahalanobis distance."""
 
     id = "gaussian"
+    updates = True
 
     class Params(HeadParams):
         """What every head has, and how far the covariance is pulled to a sphere."""
@@ -42,7 +43,16 @@ class GaussianHead(Head):
     """(C, C) float64: the covariance times count - 1, kept whole so that more positions can be taken in."""
 
     def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
-        moments: Moments | None = None
+        self._take_in(maps, None)
+
+    def _update(self, maps: Iterable[GoodMaps], context: FitContext) -> None:
+        """As if these positions had been there from the beginning: moments merge exactly."""
+        known = Moments(self.channels_)
+        known.count, known.mean = self.count_, self.mean_.cpu().clone()
+        known.scatter = self.scatter_.cpu().clone()  # the sums are made in place
+        self._take_in(maps, known)
+
+    def _take_in(self, maps: Iterable[GoodMaps], moments: Moments | None) -> None:
         for rows in self.positions(maps):
             moments = moments or Moments(self.channels_)
             moments.add(rows)

@@ -31,6 +31,7 @@ class MemoryBankHead(Head):
     """
 
     id = "memory-bank"
+    updates = True
 
     class Params(BankParams, HeadParams):
         """The paper's values, with caps that keep a CPU in charge."""
@@ -51,15 +52,7 @@ class MemoryBankHead(Head):
 
     def _fit(self, maps: Iterable[GoodMaps], validation: Iterable[GoodMaps], context: FitContext) -> None:
         rows = self._gathered(maps, context)
-        self.bank_ = thinned(
-            rows,
-            math.ceil(len(rows) * self.params.core_set),
-            self.params,
-            seed=derive(context.seed, self.id, "core set"),
-            progress=context.progress,
-            name=self.id,
-        )
-        self._build()
+        self._keep(rows, math.ceil(len(rows) * self.params.core_set), context)
         if not self.params.exact:
             positions = self._held_out(validation, rows)
             self.recall_ = self._bank.recall(
@@ -87,6 +80,24 @@ class MemoryBankHead(Head):
             yield rows_of(*first)
         if first is None:
             yield rows
+
+    def _update(self, maps: Iterable[GoodMaps], context: FitContext) -> None:
+        """The bank grows by the core set's share of the new positions up to its caps, and is thinned anew."""
+        rows = self._gathered(maps, context)
+        count = len(self.bank_) + math.ceil(len(rows) * self.params.core_set)
+        self._keep(torch.cat([self.bank_.to(rows.device), rows]), count, context)
+
+    def _keep(self, rows: Tensor, count: int, context: FitContext) -> None:
+        """At most `count` of these rows are the bank."""
+        self.bank_ = thinned(
+            rows,
+            count,
+            self.params,
+            seed=derive(context.seed, self.id, "core set"),
+            progress=context.progress,
+            name=self.id,
+        )
+        self._build()
 
     def _build(self) -> None:
         self._bank = MemoryBank(self.bank_, self.params, owner=self.id)

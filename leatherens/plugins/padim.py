@@ -17,7 +17,7 @@ from torch import Tensor
 from leatherens.core.backbones import BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
-from leatherens.core.errors import ConfigError, InputError
+from leatherens.core.errors import ArtifactError, ConfigError, InputError
 from leatherens.core.gaussians import PositionMoments, at_positions, on_grid, whitened, whitening
 from leatherens.core.geometry import image_maximum, repeated, valid_positions
 from leatherens.core.memory import refuse_beyond
@@ -33,7 +33,7 @@ class PaDiM(Detector):
 
     id: ClassVar[str] = "padim"
     default_cut: ClassVar[tuple[str, ...]] = ("whitened",)
-    capabilities: ClassVar[Capabilities] = Capabilities(min_images=2)
+    capabilities: ClassVar[Capabilities] = Capabilities(min_images=2, updates=True)
 
     class Params(Params):
         """The published settings: sections 3 and 4 of the paper."""
@@ -94,7 +94,24 @@ class PaDiM(Detector):
         self.size_, self.stride_ = list(images.size), min(spec.strides)
         self.channels_ = self._drawn_channels(spec, context.seed)
         self._refuse_impossible(images)
-        moments = self._gathered(images, context)
+        self._learn(self._gathered(images, context), context)
+
+    def _update(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        """Merge the new images' moments into the old, which the inverse factors give back."""
+        self.require_learned_size(images.size)
+        count = getattr(self, "count_", None)
+        if count is None:
+            raise ArtifactError(
+                f"{self.id}: was saved by a version that did not keep how many images each position has "
+                "seen, so that nothing can be added; fit it anew, or move only calibration and threshold"
+            )
+        ridge = self.params.regularisation
+        held = PositionMoments.restored(count, self.mean_, self.whitening_, ridge)
+        self._learn(self._gathered(images, context, held), context)
+
+    def _learn(self, moments: PositionMoments, context: FitContext) -> None:
+        # Not declared above: runs saved without it are read all the same.
+        self.count_ = moments.count.clone()  # (P,) images seen, before rare positions borrow from others
         self._pool_rarely_seen(moments, context)
         self.mean_ = moments.mean
         self.whitening_ = self._inverted(moments, context)
@@ -122,8 +139,10 @@ class PaDiM(Detector):
             remedy="fewer dimensions, smaller images, coarser layers",
         )
 
-    def _gathered(self, images: ImageSource, context: FitContext) -> PositionMoments:
-        moments: PositionMoments | None = None
+    def _gathered(
+        self, images: ImageSource, context: FitContext, moments: PositionMoments | None = None
+    ) -> PositionMoments:
+        """The moments of these images, merged into those given."""
         for batch, pyramids in context.walk(images, self.backbones(), f"{self.id}: gathering moments"):
             embedded = self._embedded(pyramids)
             vectors = at_positions(embedded)  # (P, B, C)

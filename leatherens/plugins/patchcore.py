@@ -58,7 +58,7 @@ class PatchCore(Detector):
 
     id: ClassVar[str] = "patchcore"
     default_cut: ClassVar[tuple[str, ...]] = ("residual*",)
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities(updates=True)
 
     class Params(BankParams):
         """The published settings: sections 3 and 4 of the paper."""
@@ -129,16 +129,30 @@ class PatchCore(Detector):
         self.strides_ = [min(spec.strides) for spec in specs]
         for channels in self.channels_:
             require_usable(self.params, channels, owner=self.id)
-        self._refuse_too_many(images)
-        for i, request in enumerate(requests):
-            rows = self._gathered(i, request, images, context)
-            setattr(self, f"bank{i}_", self._thinned(i, rows, context))
-        self._build()
-        if not self.params.exact:
-            self.recall_ = [self._recall(i, r, validation, context) for i, r in enumerate(requests)]
+        self._fill_banks(images, validation, context, [torch.empty(0, wide) for wide in self.channels_])
         self.centres_, self.spreads_ = [0.0] * len(requests), [1.0] * len(requests)
         if len(requests) > 1:
             self._learn_scales(requests, validation, context)
+
+    def _update(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        self._fill_banks(images, validation, context, [bank.rows for bank in self._banks])
+        if len(self._banks) > 1:
+            self._learn_scales(self.backbones(), validation, context)
+
+    def _fill_banks(
+        self, images: ImageSource, validation: ImageSource, context: FitContext, held: Sequence[Tensor]
+    ) -> None:
+        """Each bank grows by the core set's share of the new patches; old and new are thinned as one."""
+        self._refuse_too_many(images, max(map(len, held)))
+        requests = self.backbones()
+        for i, (request, old) in enumerate(zip(requests, held, strict=True)):
+            rows = self._gathered(i, request, images, context)
+            count = len(old) + max(1, int(len(rows) * self.params.core_set))
+            known = torch.cat([old.to(rows.device), rows]) if len(old) else rows
+            setattr(self, f"bank{i}_", self._thinned(i, known, count, context))
+        self._build()
+        if not self.params.exact:
+            self.recall_ = [self._recall(i, r, validation, context) for i, r in enumerate(requests)]
 
     def _channels(self, spec: PyramidSpec) -> int:
         options = self.params
@@ -146,10 +160,10 @@ class PatchCore(Detector):
             spec.channels, options.pretrain_embed_dimension, options.target_embed_dimension
         )
 
-    def _refuse_too_many(self, images: ImageSource) -> None:
+    def _refuse_too_many(self, images: ImageSource, held: int) -> None:
         """Before any work: the largest table of patches that will be held, one bank's at a time."""
         wide, count = max(
-            zip(self.channels_, (self._most_rows(images, s) for s in self.strides_), strict=True),
+            zip(self.channels_, (held + self._most_rows(images, s) for s in self.strides_), strict=True),
             key=lambda pair: pair[0] * pair[1],
         )
         refuse_beyond(
@@ -184,10 +198,10 @@ class PatchCore(Detector):
         say_sampled(sample, sample.rows(), name=name, progress=context.progress)
         return sample.rows()
 
-    def _thinned(self, bank: int, rows: Tensor, context: FitContext) -> Tensor:
+    def _thinned(self, bank: int, rows: Tensor, count: int, context: FitContext) -> Tensor:
         return thinned(
             rows,
-            max(1, int(len(rows) * self.params.core_set)),
+            count,
             self.params,
             seed=derive(context.seed, self.id, "core set", bank),
             progress=context.progress,

@@ -12,6 +12,7 @@ from leatherens.testing import (
     part_checks,
     scoring_checks,
     storage_checks,
+    update_checks,
 )
 from leatherens.testing.bench import Bench
 from leatherens.testing.trial import Trial
@@ -25,7 +26,11 @@ def by_name(*checks: Callable[[Any], None]) -> Checks:
 
 
 DETECTOR_CHECKS = by_name(
-    *declaration_checks.CHECKS, *learning_checks.CHECKS, *scoring_checks.CHECKS, *storage_checks.CHECKS
+    *declaration_checks.CHECKS,
+    *learning_checks.CHECKS,
+    *update_checks.CHECKS,
+    *scoring_checks.CHECKS,
+    *storage_checks.CHECKS,
 )
 PART_CHECKS = {kind: by_name(*checks) for kind, checks in part_checks.BY_KIND.items()}
 
