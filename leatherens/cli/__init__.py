@@ -27,6 +27,7 @@ COMMANDS = {
     "run": ("leatherens.cli.run:run", "Learn from good images, calibrate, test and write a report."),
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
+    "ablate": ("leatherens.cli.ablate:ablate", "Measure what every part of an ensemble is worth."),
     "data": ("leatherens.cli.data:data", "Look at a folder of images, or make artificial ones."),
     "plugins": ("leatherens.cli.plugins:plugins", "Show what is installed and what is broken."),
 }
