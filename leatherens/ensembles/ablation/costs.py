@@ -12,8 +12,8 @@ from leatherens.ensembles.ensemble import Ensemble, Stopwatch
 
 COST = (
     "Milliseconds per image already in memory, what the variant uses summed: each backbone once, each "
-    "member, block and head, scales and score fusion. Backbones and members: median of at most five batches; a "
-    "backbone is timed with all levels that any member reads. The others: mean over the images scored."
+    "member, block and head, scales and score fusion. Backbones and members: median of at most five batches; "
+    "a backbone is timed with all levels that any member reads. The others: mean over the images scored."
 )
 
 TIMED_BATCHES = 5
