@@ -36,20 +36,21 @@ class Fitting:
 
     def ensemble(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> Ensemble:
         """The fitted ensemble."""
-        members = self.members(parts, fit, validate)
+        members = self.members(parts.members, fit, validate)
         ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
         return replace(ensemble, scales=self._scales(ensemble, validate))
 
-    def members(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> dict[str, Detector]:
-        """The fitted members; one that comes fitted stays as it is."""
-        return {
-            id: member if member.fitted else self._member(id, member, fit, validate)
-            for id, member in parts.members.items()
-        }
+    def members(
+        self, members: Mapping[str, Detector], fit: ImageSource, validate: ImageSource
+    ) -> dict[str, Detector]:
+        """All members fitted; one that comes fitted stays as it is."""
+        return {id: self._member(id, member, fit, validate) for id, member in members.items()}
 
     def _member(self, id: str, member: Detector, fit: ImageSource, validate: ImageSource) -> Detector:
+        if member.fitted:
+            return member
         folder = self.folder.member(id)
         if self.folder.holds(folder):
             self.progress.say(f"{id}: already learned")

@@ -99,7 +99,7 @@ class Ablation:
         fitting = Fitting(
             self.run.folder, pool, self.run.progress, recipe.seed, recipe.device, recipe.batch_size
         )
-        members = fitting.members(parts, jobs["fit"], jobs["validate"])
+        members = fitting.members(parts.members, jobs["fit"], jobs["validate"])
         return Ensemble(pool, members, parts.cuts, parts.score_fusion)
 
     def _costs(self, ensemble: Ensemble, test: FileSource) -> Costs:

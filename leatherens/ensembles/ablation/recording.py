@@ -26,9 +26,6 @@ from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observat
 Observe = Callable[[ImageBatch], Mapping[str, Observation]]
 """A batch to what every voter sees in it."""
 
-NOTHING = FeatureMaps((), ())
-"""What a voter shows that has scores only."""
-
 
 class Recordings:
     """Observations of several voters in a folder; `observe` computes the missing ones."""
@@ -48,6 +45,15 @@ class Recordings:
             maps = self._read(voter, "features", rows, batch) if features else []
         names = self._shapes[voter]["names"] if features else []
         return Observation(FeatureMaps(tuple(maps), tuple(names)), ScoreMap(pixels, image))
+
+    def specs(self, voter: str) -> tuple[FeatureSpec, ...]:
+        """The feature maps recorded of a voter, once one image is."""
+        known = self._shapes[voter]
+        height = known["scores"][0][0]
+        return tuple(
+            FeatureSpec(name, shape[0], max(1, height // shape[1]))
+            for name, shape in zip(known["names"], known["features"], strict=True)
+        )
 
     def ensure(self, batch: ImageBatch) -> None:
         """Compute what is missing of a batch."""
@@ -110,7 +116,10 @@ class Recordings:
 
 
 class Recorded(Detector):
-    """Stands for a fitted voter: shows what it saw, and computes nothing that was computed before."""
+    """Stands for a fitted voter: shows what it saw, and computes nothing that was computed before.
+
+    features: read its maps too; without, there is one map, the scores, which costs nothing.
+    """
 
     id = "recorded"
     recordings_: Recordings
@@ -122,14 +131,19 @@ class Recorded(Detector):
         self._features = features
 
     def features(self) -> tuple[FeatureSpec, ...]:
-        """Nothing is declared: what comes is what the voter delivered."""
-        return ()
+        """The maps recorded, or the scores as one."""
+        scores = (FeatureSpec(f"{self._voter}/scores", 1, 1),)
+        return self.recordings_.specs(self._voter) if self._features else scores
 
     def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
         raise NotImplementedError("a recorded voter was fitted before it was recorded")
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
-        return self.recordings_.observation(self._voter, batch, features=self._features)
+        seen = self.recordings_.observation(self._voter, batch, features=self._features)
+        if self._features:
+            return seen
+        maps = FeatureMaps((seen.scores.pixels[:, None],), (f"{self._voter}/scores",))
+        return Observation(maps, seen.scores)
 
 
 def _known(path: Path) -> dict[str, int]:
