@@ -17,10 +17,10 @@ from leatherens.configs.recipe import Mode, Recipe
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Silent
-from leatherens.core.types import ImageBatch, Observation, batches
+from leatherens.core.types import FeatureMaps, ImageBatch, Observation, batches
 from leatherens.ensembles.ablation.costs import Costs
 from leatherens.ensembles.ablation.plan import Variant
-from leatherens.ensembles.ablation.recording import NOTHING, Recorded, Recordings
+from leatherens.ensembles.ablation.recording import Recorded, Recordings
 from leatherens.ensembles.ensemble import ENSEMBLE, FUSED_FEATURES, Ensemble, Stopwatch
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
@@ -53,7 +53,7 @@ class Vote:
         scores = self.ensemble.score(batch, self.watch if self.warm else Stopwatch())[ENSEMBLE]
         self.timed += len(batch) if self.warm else 0
         self.warm = True
-        return {FUSED_FEATURES: Observation(NOTHING, scores)}
+        return {FUSED_FEATURES: Observation(FeatureMaps((), ()), scores)}
 
     @property
     def milliseconds(self) -> float:
@@ -87,7 +87,14 @@ class Trials:
             vote, votes = self._voted(variant.fused, recipe)
             voters[FUSED_FEATURES] = Recorded(FUSED_FEATURES, votes, features=False)
             spent += vote.milliseconds
-        parts = replace(build(recipe, self.host), members=voters, cuts={}, block=None, head=None, votes=True)
+        parts = replace(
+            build(recipe, self.host),
+            members=voters,
+            cuts=dict.fromkeys(voters, ("*",)),
+            block=None,
+            head=None,
+            votes=True,
+        )
         ensemble = self._fitted("scores", recipe, parts)
         calibrate, _ = scored(ensemble, self.jobs["calibrate"], recipe.batch_size)
         test, fusing = scored(ensemble, self.jobs["test"], recipe.batch_size)
