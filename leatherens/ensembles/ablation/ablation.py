@@ -54,7 +54,7 @@ class Ablation:
 
     def make(self) -> Outcome:
         """Do what is not done yet, and compare."""
-        with self.run.folder.locked(), self._settled():
+        with self._settled(), self.run.folder.locked():
             variants = plan(self.run.recipe, self.settings, self.run.host)
             adopted = self._adopted()
             source, pool, splits = self.run.prepare()
