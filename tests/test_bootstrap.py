@@ -1,4 +1,4 @@
-"""Resampled metrics: equal to core/metrics on every set of images drawn, within the frozen thresholds' grain."""
+"""Resampled metrics: those of core/metrics on the images drawn, within the grain of the thresholds."""
 
 from __future__ import annotations
 

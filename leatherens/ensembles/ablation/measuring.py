@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leatherens.configs.recipe import Recipe
-from leatherens.core.bootstrap import auroc_of, interval, pixel_counts, share_of, stratified_draws
+from leatherens.core.bootstrap import auroc_of, pixel_counts, share_of, stratified_draws
 from leatherens.core.host import PluginHost
 from leatherens.core.photographs import Mask
 from leatherens.core.randomness import numpy_generator
@@ -37,10 +37,6 @@ class Measured:
 
     metrics: Mapping[str, float]
     resampled: Mapping[str, FloatArray]
-
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % interval by metric; two NaN where it is undefined."""
-        return {name: interval(values) for name, values in self.resampled.items()}
 
 
 @dataclass(frozen=True, slots=True)

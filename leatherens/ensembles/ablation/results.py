@@ -14,6 +14,7 @@ import numpy as np
 
 from leatherens.configs.recipe import Mode
 from leatherens.core.artifact import without_nan, write_text
+from leatherens.core.bootstrap import interval
 from leatherens.core.errors import ArtifactError
 from leatherens.core.sweep import FloatArray
 from leatherens.ensembles.ablation.measuring import RESAMPLED, Measured
@@ -23,7 +24,7 @@ METRICS = ("image_auroc", "pixel_ap", "au_pro", "false_alarm_rate")
 """The metrics of the table, in its order; milliseconds follow."""
 
 DIGITS = 6
-"""Of a resampled value in the file of finished variants."""
+"""Of a resampled value, so that a variant is the same when it is read back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ class Row:
 
 def made(variant: Variant, measured: Measured) -> Row:
     """The row of a measured variant."""
-    return Row(variant, measured.metrics, measured.intervals(), measured.resampled)
+    rounded = {name: np.round(values, DIGITS) for name, values in measured.resampled.items()}
+    ends = {name: interval(values) for name, values in rounded.items()}
+    return Row(variant, measured.metrics, ends, rounded)
 
 
 def failed(variant: Variant, problem: str) -> Row:
@@ -74,7 +77,7 @@ class Finished:
         """Append a row; those that failed are tried again another time."""
         if row.problem:
             return
-        resampled = {name: np.round(values, DIGITS).tolist() for name, values in row.resampled.items()}
+        resampled = {name: values.tolist() for name, values in row.resampled.items()}
         line = {"key": row.variant.key, "metrics": dict(row.metrics), "resampled": resampled}
         try:
             with self.path.open("a", encoding="utf-8") as file:
