@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -133,7 +133,7 @@ def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.running import unfinished_run
 
-    _refuse_other_options(options)
+    refuse_other_options(options, RESUMABLE)
     folder = RunFolder(options["out"] or _latest_unfinished())
     places = {"device": options["device"], "allow_download": options["allow_download"]}
     found = unfinished_run(
@@ -147,13 +147,13 @@ def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress
     return found
 
 
-def _refuse_other_options(options: Mapping[str, Any]) -> None:
+def refuse_other_options(options: Mapping[str, Any], allowed: Sequence[str]) -> None:
     """A run is gone on with as it was begun; what else was given would be believed to count."""
-    names = {"settings": "--set"}
+    names = {"settings": "--set", "adopted": "--from"}
     others = sorted(
         names.get(key, f"--{key.replace('_', '-')}")
         for key, value in options.items()
-        if key not in (*RESUMABLE, "resume") and value not in (None, ())
+        if key not in (*allowed, "resume") and value not in (None, ())
     )
     if others:
         raise ConfigError(f"--resume goes on as the run was begun; leave out {', '.join(others)}")

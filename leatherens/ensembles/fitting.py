@@ -39,14 +39,17 @@ class Fitting:
 
     def ensemble(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> Ensemble:
         """The fitted ensemble."""
-        members = self._members(parts, fit, validate)
+        members = self.members(parts, fit, validate)
         ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
         return self.voting(ensemble, validate)
 
-    def _members(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> dict[str, Detector]:
-        """All members fitted; one that fails is told after the others are learned and kept."""
+    def members(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> dict[str, Detector]:
+        """All members fitted; one that fails is told after the others are learned and kept.
+
+        One that comes fitted stays as it is.
+        """
         fitted: dict[str, Detector] = {}
         failures: list[Failure] = []
         for id, member in parts.members.items():
@@ -64,6 +67,8 @@ class Fitting:
         return fitted
 
     def _member(self, id: str, member: Detector, fit: ImageSource, validate: ImageSource) -> Detector:
+        if member.fitted:
+            return member
         folder = self.folder.member(id)
         if self.folder.holds(folder):
             self.progress.say(f"{id}: already learned")

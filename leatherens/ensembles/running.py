@@ -42,15 +42,8 @@ class Run:
     def make(self) -> RunView:
         """Do what is not done yet, and measure."""
         with self.folder.locked():
-            collection = self.data.read(self.host)
-            self.progress.say(collection.sentence)
-            for remark in collection.remarks:
-                self.progress.say(remark)
-            source = FileSource((*collection.train, *collection.test), size=self.recipe.size)
-            pool = self._pool()
-            require_no_problems(source.problems(self.progress), len(source.ids))
             begun = self.folder.begun
-            splits = self._begin(collection, pool)
+            source, pool, splits = self.prepare()
             try:
                 ensemble = self._fit(pool, source, splits)
             except (ConfigError, InputError):  # what only the images show: options that do not fit them
@@ -64,6 +57,17 @@ class Run:
             view = evaluation.of(source.only(splits.test), into=self.folder)
             self.folder.finish()
         return view
+
+    def prepare(self) -> tuple[FileSource, BackbonePool, Splits]:
+        """All images, the backbones, and who learns from what; written down once, then checked."""
+        collection = self.data.read(self.host)
+        self.progress.say(collection.sentence)
+        for remark in collection.remarks:
+            self.progress.say(remark)
+        source = FileSource((*collection.train, *collection.test), size=self.recipe.size)
+        pool = self._pool()
+        require_no_problems(source.problems(self.progress), len(source.ids))
+        return source, pool, self._begin(collection, pool)
 
     def _pool(self) -> BackbonePool:
         """The loaded backbones: missing weights, a wrong size or options that do not fit fail here.
