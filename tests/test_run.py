@@ -171,6 +171,23 @@ def test_run__fuses_in_every_mode_and_predicts_what_it_tested(
     assert predicted(run, leather / "test") == own_scores(run)
 
 
+def test_run__takes_the_maps_it_is_told_to(leather: Path, tmp_path: Path) -> None:
+    cuts = ["--features", "stfpm=difference1,distance1,draem=residual"]
+    run = make(tmp_path / "run", leather, "stfpm,draem", "--mode", "feature", "--head", "gaussian", *cuts)
+
+    state = json.loads((run / "ensemble" / "block" / "state.json").read_text(encoding="utf-8"))
+    layout = {id: [name for name, _ in maps] for id, maps in state["layout_"].items()}
+    assert layout == {"draem": ["draem/residual"], "stfpm": ["stfpm/difference1", "stfpm/distance1"]}
+
+
+def test_run__tells_a_mistyped_map_as_soon_as_its_member_has_learned(leather: Path, tmp_path: Path) -> None:
+    cuts = ["--mode", "feature", "--features", "stfpm=diference1"]
+    result = call("run", *options("stfpm"), "--data", leather, "--out", tmp_path / "run", *cuts)
+
+    assert result.exit_code == 2
+    assert "no feature map matches 'diference1'; did you mean 'difference1'? (there are: " in result.stderr
+
+
 # the same again
 
 
