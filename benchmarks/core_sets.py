@@ -6,7 +6,7 @@ On each set, PatchCore's descriptors (quick effort, 256 x 256) of so many good i
 share by every method. Then the same with room for a quarter of the positions only: all of them, a uniform
 sample and merged core sets, each thinned to the same number of rows. Seconds are processor seconds of the
 choice alone. Radii are the largest distance of any position to the bank, as a multiple of that of the exact
-greedy choice among all positions: in all channels (`radius`) and in a random 128 of their combinations
+greedy choice among all positions: in all channels (`radius`) and in 64 random combinations of them
 (`projected`).
 """
 
@@ -123,7 +123,7 @@ def radii(rows: Tensor, bank: Tensor) -> tuple[float, float]:
     """In all channels and in those of a projection."""
     both = torch.cat([rows, bank])
     chosen = torch.arange(len(rows), len(both))
-    low = projected(both, 128, torch_generator(1, "another projection than the one chosen in"))
+    low = projected(both, 64, torch_generator(1, "another projection than the one chosen in"))
     return covering_radius(both, chosen), covering_radius(low, chosen)
 
 

@@ -98,7 +98,7 @@ def test_slack__needs_fewer_passes_over_all_rows(monkeypatch: pytest.MonkeyPatch
     update = core_set._bring_up_to_date
     monkeypatch.setattr(core_set, "CANDIDATES", 40)
     monkeypatch.setattr(
-        core_set, "_bring_up_to_date", lambda *args: (passes.append(len(args[3])), update(*args))
+        core_set, "_bring_up_to_date", lambda *args: (passes.append(len(args[4])), update(*args))
     )
     counts = []
     for slack in (1.0, SLACK):

@@ -20,6 +20,9 @@ CANDIDATES = 2048
 BLOCK = 1 << 20
 """Distances held at a time, 4 MB, so that a pass stays in cache instead of streaming through memory."""
 
+ROWS_A_PIECE = 1 << 14
+"""Rows that are copied at a time: all of them would double the memory."""
+
 COVERED = 1e-6
 """Share of the largest squared norm below which a squared distance is rounding: the row is covered."""
 
@@ -47,18 +50,16 @@ def greedy_core_set(
     >>> greedy_core_set(torch.tensor([[0.0], [1.0], [2.0], [10.0]]), 3).tolist()
     [0, 3, 2]
     """
-    points = (
-        points - points.mean(dim=0)
-    ).float()  # centred: smaller norms, fewer digits lost in a² + b² - 2ab
-    norms = points.square().sum(dim=1)
+    centre = points.mean(dim=0)  # taken off: smaller norms, fewer digits lost in a² + b² - 2ab
+    norms = torch.cat([(rows - centre).square().sum(dim=1) for rows in torch.split(points, ROWS_A_PIECE)])
     covered = float(norms.max()) * COVERED
     taken = torch.tensor([start], device=points.device)
     nearest = torch.full_like(norms, torch.inf)  # squared distance of each row to the taken ones
     pending = taken
     advance(1)
     while len(taken) < count:
-        _bring_up_to_date(nearest, points, norms, pending)
-        pending = _next_picks(points, nearest, count - len(taken), covered, slack)
+        _bring_up_to_date(nearest, points, centre, norms, pending)
+        pending = _next_picks(points, centre, nearest, count - len(taken), covered, slack)
         if not len(pending):
             break
         taken = torch.cat([taken, pending])
@@ -66,24 +67,26 @@ def greedy_core_set(
     return taken
 
 
-def _bring_up_to_date(nearest: Tensor, points: Tensor, norms: Tensor, picks: Tensor) -> None:
+def _bring_up_to_date(nearest: Tensor, points: Tensor, centre: Tensor, norms: Tensor, picks: Tensor) -> None:
     """Lower `nearest` (N,) to the squared distance to any of `picks`, in place."""
-    height = max(1, BLOCK // len(picks))
-    columns, offsets = points[picks].T * -2, norms[picks]
+    height = min(ROWS_A_PIECE, max(1, BLOCK // len(picks)))
+    columns, offsets = (points[picks] - centre).T * -2, norms[picks]
     for start in range(0, len(points), height):
         rows = slice(start, start + height)
-        squared = torch.addmm(offsets, points[rows], columns).amin(dim=1) + norms[rows]
+        squared = torch.addmm(offsets, points[rows] - centre, columns).amin(dim=1) + norms[rows]
         torch.minimum(nearest[rows], squared, out=nearest[rows])
     nearest[picks] = 0.0
 
 
-def _next_picks(points: Tensor, nearest: Tensor, wanted: int, covered: float, slack: float) -> Tensor:
+def _next_picks(
+    points: Tensor, centre: Tensor, nearest: Tensor, wanted: int, covered: float, slack: float
+) -> Tensor:
     """The next rows of the greedy order, as many as can be told from the farthest candidates alone."""
     farthest = nearest.topk(min(CANDIDATES + 1, len(nearest)))
     outside = float(farthest.values[-1]) if len(nearest) > CANDIDATES else 0.0
     enough = outside * slack**2  # squared distances
     rows = farthest.indices[:CANDIDATES]
-    between = _squared_distances(points[rows]).cpu().numpy()
+    between = _squared_distances(points[rows] - centre).cpu().numpy()
     left = farthest.values[:CANDIDATES].cpu().numpy().copy()
     picks: list[int] = []
     while len(picks) < wanted:

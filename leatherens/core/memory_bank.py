@@ -40,7 +40,7 @@ class BankParams(SearchParams):
     core_set_method: CoreSetMethod = "greedy"
     """How its rows are chosen: `greedy` covers best; `batched`, `k-means` and `random` are cheaper."""
     projection: PositiveInt = 128
-    """Dimensions the core set is chosen in; the bank keeps whole rows."""
+    """Dimensions that rows of more than twice as many channels are chosen in; the bank keeps whole rows."""
     max_rows: PositiveInt | None = None
     """Cap on the bank's rows; `None` leaves it to `core_set` and `megabytes`."""
     megabytes: PositiveInt = 1024

@@ -40,8 +40,6 @@ class MemoryBankHead(Head):
         """Cap on the bank's rows: time per image grows with them, quality hardly; `None` for no such cap."""
         max_positions: PositiveInt = 300_000
         """Most positions held to choose the core set from; bounds the memory (see `sampling`)."""
-        projection: PositiveInt = 64
-        """Dimensions the core set is chosen in; the bank keeps whole rows."""
         neighbours: Annotated[int, Field(ge=1)] = 1
         """A position's score is the mean distance to this many nearest rows."""
         reweight: Annotated[int, Field(ge=0)] = 0
