@@ -170,6 +170,30 @@ def test_lost_photographs__of_an_older_run_cannot_be_told_from_new_ones(
     assert "this run did not write down which images it learned from, and its photographs are gone" in said
 
 
+def test_changed_photographs__of_an_older_run_are_no_longer_known(
+    banked: Path, leather: Path, darker: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(banked, tmp_path / "run"))
+    data = Path(shutil.copytree(leather, tmp_path / "leather"))
+    moved(run, data)
+    (run / "images.json").unlink()
+    shutil.copy(darker / "000.png", data / "train/good/000.png")
+    said = call("update", run, "--good", darker, "--teach", "0.5").stderr
+
+    assert "this run did not write down which images it learned from" in said
+    assert "4 held-out images of the run cannot be found as they were" in said
+
+
+def test_a_whole_data_set__gives_its_good_images_to_learn_from(
+    run: Path, darker: Path, tmp_path: Path
+) -> None:
+    some(darker, tmp_path / "set/train/good", 0, 10)
+    some(darker, tmp_path / "set/test/cut", 10, 12)
+    said = done("recalibrate", run, "--good", tmp_path / "set")
+
+    assert "read as MVTec AD: 10 good images\nleft out 2 images that are there to test on\n" in said
+
+
 def moved(run: Path, to: Path) -> None:
     """Let the run look for its photographs where there are none."""
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))

@@ -96,10 +96,9 @@ def _add_own(known: Known, run: RunFolder, host: PluginHost) -> None:
 
 def _own_samples(run: RunFolder, host: PluginHost) -> Mapping[str, Sample]:
     """The run's photographs by id as far as its data folder can still be read."""
+    data = run.facts().data
     try:
-        collection = run.facts().data.read(host)
-    except ArtifactError:
-        raise
+        collection = data.read(host)
     except LeatherensError:  # moved, renamed or emptied since
         return {}
     return {sample.id: sample for sample in (*collection.train, *collection.test)}
