@@ -24,7 +24,7 @@ LARGEST_WITHOUT_FAISS = 50_000
 """Rows of a bank in main memory beyond which torch's search is no longer reasonable."""
 
 DRAWN = 4
-"""Rows an inexact index is asked for per neighbour; its order of them is a guess, distances decide."""
+"""Rows an index of shortened rows is asked for per neighbour: its order is a guess, distances decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class NeighbourSearch:
                 f"a bank of {len(bank)} rows needs FAISS (at most {LARGEST_WITHOUT_FAISS} do without): "
                 "pip install 'leatherens[cpu]' or set a smaller max_rows"
             )
-        self._drawn = 1 if how.exact else DRAWN
+        self._drawn = DRAWN if how.shortened else 1
         self._index = search_index(bank, how, owner=owner) if wanted else None
 
     def nearest(self, queries: Tensor, count: int = 1) -> Neighbours:

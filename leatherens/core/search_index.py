@@ -44,6 +44,15 @@ class SearchParams(Params):
         """Whether every row is compared with."""
         return self.index == "Flat"
 
+    @property
+    def shortened(self) -> bool:
+        """Whether rows are compared in a shortened form, so that the index's own order is a guess.
+
+        >>> SearchParams(index="IVF256,PQ16").shortened, SearchParams(index="HNSW32").shortened
+        (True, False)
+        """
+        return re.search("PQ|SQ|PCA|OPQ|LSH", self.index) is not None
+
 
 EXACT = SearchParams()
 
