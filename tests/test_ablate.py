@@ -12,7 +12,10 @@ import pytest
 from click.testing import Result
 from tiny_runs import at_step, call, files, metrics, options, press_ctrl_c, untimed
 
-QUICK = ("--heads", "memory-bank", "--blocks", "independent", "--resamplings", "40")
+QUICK = (
+    *("--heads", "memory-bank", "--blocks", "independent", "--fusions", "mean,maximum"),
+    *("--resamplings", "40"),
+)
 PATCHCORE = ("backbone=test_resnet", "weights=random", "layers=[1]", "core_set=0.05")
 
 
