@@ -47,6 +47,13 @@ def seen(detector: Detector, batch: ImageBatch) -> Observation:
     return detector.observe(batch, context().pool.pyramids(batch, detector.backbones()))
 
 
+def remembered(found: FitContext) -> int:
+    """How many images' features a context's pool remembers."""
+    cache = found.pool._cache
+    assert cache is not None
+    return len({key.partition("/")[0] for key in cache._kept})
+
+
 class Interrupted(Silent):
     """Ctrl-C after so many units of learning."""
 

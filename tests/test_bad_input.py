@@ -102,7 +102,8 @@ MISTAKES = [
     ),
     (
         "--members stfpm,draem --score-fusion maxi",
-        "no score fusion 'maxi'; did you mean 'maximum'? (score fusions: maximum, mean)",
+        "no score fusion 'maxi'; did you mean 'maximum'? (score fusions: maximum, mean, rank-mean, stacker, "
+        "vote, weighted)",
     ),
     (
         "--threshold conformel",

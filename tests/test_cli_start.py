@@ -95,8 +95,9 @@ def test_help__reads_the_table_and_imports_no_command() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stderr == "[]\n"
+    wide = max(map(len, COMMANDS))
     for name, (_, summary) in COMMANDS.items():
-        assert f"  {name:<9} {summary}\n" in done.stdout
+        assert f"  {name:<{wide}}  {summary}\n" in done.stdout
 
 
 def test_module__is_the_command() -> None:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from small_leather import Interrupted, context, learned, leather, seen
+from small_leather import Interrupted, context, learned, leather, remembered, seen
 from torch import Tensor
 
 from leatherens.core.artifact import read_state, write_state
@@ -400,8 +400,7 @@ def sampler(images: ImageBatch, *, clean_share: float = 0.5) -> Sampler:
 
 
 def kept(found: Sampler) -> int:
-    cache: Any = found.context.pool._cache
-    return len(cache._kept)
+    return remembered(found.context)
 
 
 def test_spoilt__changes_what_it_marks_and_nothing_else() -> None:

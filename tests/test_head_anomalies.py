@@ -48,7 +48,7 @@ def test_share__of_the_negatives_are_rows_of_anomalies():
 def test_anomalies__are_rows_mostly_inside_the_mask_the_last_fifth_to_judge_by():
     head = DiscriminatorHead.from_options({"anomalies": 0.5})
     head.channels_ = 6
-    learn, judge = head._spoilt([spoilt()], good()[:, :, 0, 0], FitContext(pool=BackbonePool(WeightFinder())))
+    learn, judge = head._spoilt([spoilt()], FitContext(pool=BackbonePool(WeightFinder())))
     expected = spoilt()[0][:, :, 2:4, 5:7].permute(0, 2, 3, 1).flatten(0, 2)  # ten images of four positions
     assert torch.equal(torch.cat([learn, judge]), expected)
     assert (len(learn), len(judge)) == (32, 8)

@@ -441,7 +441,8 @@ def test_unknown_id__suggests_the_nearest_and_lists_all() -> None:
 
 
 def test_unknown_id__like_nothing_known_lists_all() -> None:
-    with pytest.raises(UnknownPlugin, match=r"^no score fusion 'zebra' \(score fusions: maximum, mean\)$"):
+    listed = ", ".join(BUILTIN["score_fusions"])
+    with pytest.raises(UnknownPlugin, match=rf"^no score fusion 'zebra' \(score fusions: {listed}\)$"):
         PluginHost(installed=False).score_fusions().load("zebra")
 
 

@@ -23,6 +23,7 @@ from leatherens.ensembles.recalibrating import _asking
 from leatherens.ensembles.updating import refuse_unable
 from leatherens.plugins.conformal import Conformal
 from leatherens.plugins.discriminator_head import DiscriminatorHead
+from leatherens.plugins.gaussian_head import GaussianHead
 from leatherens.plugins.memory_bank_head import MemoryBankHead
 from leatherens.plugins.padim import PaDiM
 from leatherens.plugins.patchcore import PatchCore
@@ -151,6 +152,24 @@ def test_memory_bank_head__grows_to_its_cap_and_covers_the_new() -> None:
 
 
 # what cannot, and what goes wrong
+
+
+def test_gaussian_head__updated_is_the_one_fitted_on_both() -> None:
+    generator = torch.Generator().manual_seed(0)
+    old, new = (torch.randn(count, 5, 8, 12, generator=generator) + count for count in (4, 3))
+    whole = GaussianHead.from_options({}).fit([(old, None), (new, None)], validation=[], context=context())
+    head = GaussianHead.from_options({}).fit([(old, None)], validation=[], context=context())
+    mean, scatter = head.mean_, head.scatter_
+    kept = mean.clone(), scatter.clone()
+
+    head.update([(new, None)], context=context())
+
+    assert head.count_ == whole.count_ == 7 * 96
+    torch.testing.assert_close(head.mean_, whole.mean_)
+    torch.testing.assert_close(head.scatter_, whole.scatter_)
+    assert torch.equal(mean, kept[0]), "what it had learned before is left as it was"
+    assert torch.equal(scatter, kept[1]), "what it had learned before is left as it was"
+    torch.testing.assert_close(head.score(new, (64, 96)).image, whole.score(new, (64, 96)).image)
 
 
 def test_flags_of_heads__say_what_they_have() -> None:

@@ -144,7 +144,7 @@ class RunFolder:
 
     def withdraw(self) -> None:
         """Take back a beginning of which nothing was learned: what was refused leaves no run behind."""
-        for path in (self.path / "run.json", self.splits, self.recipe):
+        for path in (self.path / "run.json", self.splits, self.images, self.recipe):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.path / "members", ignore_errors=True)
 
