@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from leatherens.cli.going_on import saying_how_to_go_on
 from leatherens.cli.run import run
 from leatherens.core.errors import ArtifactError, ConfigError
 
@@ -75,7 +75,7 @@ def ablate(session: Session, /, **options: Any) -> None:
     making = _begun(session, options, progress) if options["resume"] else _new(session, options, progress)
     if making is None:
         return
-    with _saying_how_to_go_on(making.folder):
+    with saying_how_to_go_on(making.folder, "what was learned and measured"):
         outcome = making.make()
     print_outcome(outcome)
     for path in (making.folder.table, making.folder.picture):
@@ -197,22 +197,3 @@ def _begun(session: Session, options: Mapping[str, Any], progress: Progress) -> 
         folder.run, session.host, progress, weights=weight_places(options["weights"]), **places
     )
     return Ablation(folder, found, folder.settings())
-
-
-@contextmanager
-def _saying_how_to_go_on(folder: AblationFolder) -> Iterator[None]:
-    """After Ctrl-C or a full disk, tell that nothing finished is lost and what to type."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not folder.begun:
-            raise KeyboardInterrupt("Interrupted before anything was learned; start again.") from None
-        raise KeyboardInterrupt(
-            f"Interrupted; what was learned and measured is kept. Go on with: {folder.resume_command}"
-        ) from None
-    except ArtifactError as error:
-        if not isinstance(error.__cause__, OSError) or not folder.begun:
-            raise
-        raise ArtifactError(
-            f"{error}. What was learned is kept; go on with: {folder.resume_command}"
-        ) from error

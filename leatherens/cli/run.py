@@ -5,14 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from leatherens.cli.going_on import saying_how_to_go_on
 from leatherens.core.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def run(session: Session, /, **options: Any) -> None:
     if making is None:
         return
     folder = making.folder
-    with _saying_how_to_go_on(folder):
+    with saying_how_to_go_on(folder):
         view = making.make()
     print_results(view)
     click.echo(f"report: {folder.path / 'report.html'}")
@@ -157,25 +158,6 @@ def refuse_other_options(options: Mapping[str, Any], allowed: Sequence[str]) -> 
     )
     if others:
         raise ConfigError(f"--resume goes on as the run was begun; leave out {', '.join(others)}")
-
-
-@contextmanager
-def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
-    """After Ctrl-C or a full disk, tell that nothing learned is lost and what to type."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not folder.begun:
-            raise KeyboardInterrupt("Interrupted before anything was learned; start again.") from None
-        raise KeyboardInterrupt(
-            f"Interrupted; what was learned is kept. Go on with: {folder.resume_command}"
-        ) from None
-    except ArtifactError as error:
-        if not isinstance(error.__cause__, OSError) or not folder.begun:
-            raise
-        raise ArtifactError(
-            f"{error}. What was learned is kept; go on with: {folder.resume_command}"
-        ) from error
 
 
 def _fresh_folder(data: Path | None, members: Mapping[str, Any]) -> Path:
