@@ -8,30 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leatherens.cli import options
 from leatherens.core.errors import ArtifactError
 
 if TYPE_CHECKING:
     from leatherens.cli import Session
     from leatherens.ensembles.folder import RunFolder
 
-FOLDER = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("run", type=FOLDER)
-@click.option("--data", "root", type=FOLDER, required=True, help="Labelled photographs.")
-@click.option("--defects", type=FOLDER, help="Defective photographs beside a plain folder of good ones.")
-@click.option("--masks", type=FOLDER, help="Masks of the defective photographs.")
-@click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")
-@click.option("--out", type=FOLDER, help="Write metrics, scores, maps and report there.")
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.argument("run", type=options.FOLDER)
+@click.option("--data", "root", type=options.FOLDER, required=True, help="Labelled photographs.")
 @click.option(
-    "--weights",
-    type=FOLDER,
-    multiple=True,
-    help="File or folder of the weights RUN learned with (repeatable).",
+    "--defects", type=options.FOLDER, help="Defective photographs beside a plain folder of good ones."
 )
+@click.option("--masks", type=options.FOLDER, help="Masks of the defective photographs.")
+@options.layout
+@click.option("--out", type=options.FOLDER, help="Write metrics, scores, maps and report there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
+@options.device
+@options.weights_of_run
 @click.pass_obj
 def evaluate(
     session: Session,

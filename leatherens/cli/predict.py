@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leatherens.cli import options
 from leatherens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,17 +21,12 @@ GOOD, DEFECTIVE, FAILED = 0, 1, 2
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.FOLDER)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for score maps (TIFF) and masks (PNG).")
+@click.option("--out", type=options.FOLDER, help="Folder for score maps (TIFF) and masks (PNG).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="File or folder of the weights RUN learned with (repeatable).",
-)
+@options.device
+@options.weights_of_run
 @click.pass_context
 def predict(
     ctx: click.Context,

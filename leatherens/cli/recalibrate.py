@@ -7,29 +7,26 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leatherens.cli import options
+
 if TYPE_CHECKING:
     from leatherens.cli import Session
 
-FOLDER = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("run", type=FOLDER)
-@click.option("--good", type=FOLDER, required=True, help="Good photographs of the new line or lighting.")
+@click.argument("run", type=options.FOLDER)
+@click.option(
+    "--good", type=options.FOLDER, required=True, help="Good photographs of the new line or lighting."
+)
 @click.option(
     "--false-alarms",
     type=float,
     show_default="as before",
     help="Share of good images that may be flagged.",
 )
-@click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option(
-    "--weights",
-    type=FOLDER,
-    multiple=True,
-    help="File or folder of the weights RUN learned with (repeatable).",
-)
+@options.layout
+@options.device
+@options.weights_of_run
 @click.pass_obj
 def recalibrate(
     session: Session,

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leatherens.cli import options
+
 if TYPE_CHECKING:
     from leatherens.cli import Session
 
-FOLDER = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("run", type=FOLDER)
-@click.option("--good", type=FOLDER, required=True, help="Verified good photographs.")
+@click.argument("run", type=options.FOLDER)
+@click.option("--good", type=options.FOLDER, required=True, help="Verified good photographs.")
 @click.option(
     "--teach",
     type=float,
@@ -23,14 +23,9 @@ FOLDER = click.Path(path_type=Path)
     show_default=True,
     help="Share that goes into banks and statistics; the others are held out.",
 )
-@click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option(
-    "--weights",
-    type=FOLDER,
-    multiple=True,
-    help="File or folder of the weights RUN learned with (repeatable).",
-)
+@options.layout
+@options.device
+@options.weights_of_run
 @click.pass_obj
 def update(
     session: Session,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -49,9 +48,8 @@ def check_interrupted_update_changes_nothing(trial: Trial) -> None:
         return
     member = _copy(trial.small_fit.member)
     before = snapshot(member)
-    images = ImagesInMemory(_other_look(trial))
     try:
-        _update(trial, member, Interrupting(images))
+        _update(trial, member, Interrupting(_other_look(trial)))
     except KeyboardInterrupt:
         pass
     else:
@@ -61,21 +59,8 @@ def check_interrupted_update_changes_nothing(trial: Trial) -> None:
     trial.expect(not moved, f"an interrupted update changes {', '.join(moved)}; never write into tensors")
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupting:
-    """An `ImageSource` at whose first batch somebody presses Ctrl-C."""
-
-    images: ImagesInMemory
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """One name per image."""
-        return self.images.ids
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.images.size
+class Interrupting(ImagesInMemory):
+    """Images at whose first batch somebody presses Ctrl-C."""
 
     def batch(self, indices: Sequence[int]) -> ImageBatch:
         """Ctrl-C."""
