@@ -126,7 +126,7 @@ def round_counts(most: int) -> list[int]:
     """Two to six numbers of components up to the most, equally far apart from the step on.
 
     >>> round_counts(64), round_counts(3)
-    ([20, 40, 60], [1, 2, 3])
+    ([10, 20, 30, 40, 50, 60], [1, 2, 3])
     """
     steps = [digit * 10**decade for decade in range(len(str(most)) + 1) for digit in (1, 2, 5)]
     step = next(step for step in steps if most // step <= 6)
