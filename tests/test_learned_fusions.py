@@ -16,7 +16,7 @@ from leatherens.core.artifact import read_state, write_state
 from leatherens.core.errors import ArtifactError, ConfigError, InputError, NotFittedError
 from leatherens.core.examples import Examples, Of, Table
 from leatherens.core.forests import CHUNK, Forest, grow_forest, plain, rising
-from leatherens.core.metrics import image_auroc
+from leatherens.core.metrics import au_pro, image_auroc
 from leatherens.core.randomness import derive
 from leatherens.core.scorefusion import Lessons, ScoreFusion
 from leatherens.core.types import ScoreMap
@@ -24,7 +24,7 @@ from leatherens.plugins.rank_fusion import RankMean, rank, rank_knots
 from leatherens.plugins.score_fusions import Mean
 from leatherens.plugins.stacker import Stacker, rising_logistic
 from leatherens.plugins.vote_fusion import Vote
-from leatherens.plugins.weighted_fusion import Weighted, learned_weights
+from leatherens.plugins.weighted_fusion import Weighted, image_skills, learned_weights, pixel_skills
 from leatherens.testing import parametrize_members
 from leatherens.testing.stand_ins import changed, global_state
 
@@ -187,18 +187,44 @@ def test_a_weak_voter_does_not_drag_the_able_one_down(make, fresh) -> None:
 
 
 @pytest.mark.parametrize(
-    ("aurocs", "count", "expected"),
+    ("skills", "count", "expected"),
     [
         ([0.9, 0.9], 30, [0.5, 0.5]),
-        ([0.5, 0.3], 30, [0.5, 0.5]),  # nobody knows anything
-        ([0.99, 0.5, 0.2], 10**9, [1.0, 0.0, 0.0]),
-        ([1.0, 0.5], 10**6, [1.0, 0.0]),
-        ([0.9, 0.75], 10**9, [2 / 3, 1 / 3]),  # odds 9 and 3, logarithms 2 to 1
-        ([0.95, 0.5], 4, [0.75, 0.25]),  # 4 images: half of the weight is equal
+        ([0.2, 0.2], 30, [0.5, 0.5]),
+        ([1.0, 0.9], 10**9, [np.e / (np.e + 1), 1 / (np.e + 1)]),
+        ([0.6, 0.4], 10**9, [np.e**2 / (np.e**2 + 1), 1 / (np.e**2 + 1)]),  # only what lies between counts
+        ([1.0, 0.0], 4, [0.75, 0.25]),  # 4 images: half of the weight is equal
     ],
 )
-def test_learned_weights__are_log_odds_drawn_towards_equal(aurocs, count, expected) -> None:
-    np.testing.assert_allclose(learned_weights(np.array(aurocs), count), expected, atol=1e-5)
+def test_learned_weights__fall_exponentially_and_are_drawn_towards_equal(skills, count, expected) -> None:
+    np.testing.assert_allclose(learned_weights(np.array(skills), count), expected, atol=1e-4)
+
+
+def test_skills__are_auroc_of_images_and_au_pro_of_pixels_by_other_means() -> None:
+    shown = examples()
+    for column in range(4):
+        good, spoilt = (rows[:, column].numpy() for rows in shown.rows(Of.images))
+        wins = (spoilt[:, None] > good).mean() + (spoilt[:, None] == good).mean() / 2
+        assert image_skills(shown)[column] == pytest.approx(wins)
+        good, spoilt = (rows[:, column].numpy() for rows in shown.rows(Of.pixels))
+        regions = [np.r_[pixel, [-np.inf]] for pixel in spoilt[:, None]]  # maps of two pixels, a region each
+        masks = [np.array([[True, False]])] * len(spoilt) + [np.array([[False]])] * len(good)
+        maps = [region[None].astype(np.float32) for region in regions] + [g[None, None] for g in good]
+        maps = [np.maximum(each, -1e6) for each in maps]
+        surroundings = [np.array([[True, False]])] * len(spoilt) + [np.array([[True]])] * len(good)
+        whole = au_pro(maps, masks, valid=surroundings)
+        assert pixel_skills(shown)[column] == pytest.approx(whole)
+
+
+def test_pixel_skills__weigh_every_anomaly_alike() -> None:
+    """A large anomaly all of whose pixels are found, and a small one that is missed: half of the regions."""
+    good = torch.arange(10.0)[:, None]
+    spoilt = torch.cat([torch.full((9, 1), 20.0), torch.full((1, 1), -1.0)])
+    shares = torch.cat([torch.full((9,), 1 / 9), torch.ones(1)])
+    none = torch.zeros(1, 1)
+    for given, expected in ((shares, 0.5), (None, 0.9)):
+        shown = Examples(("a",), Table(none, good), Table(none, spoilt, given))
+        assert pixel_skills(shown)[0] == pytest.approx(expected)
 
 
 def test_weighted__gives_a_voter_at_chance_next_to_nothing_and_is_surer_with_more_examples() -> None:

@@ -54,7 +54,7 @@ class Recipe(Params):
     mode: Mode | None = None
     block: Choice = Choice(id="independent")
     head: Choice = Choice(id="memory-bank")
-    score_fusion: Choice = Choice(id="mean")
+    score_fusion: Choice = Choice(id="weighted")
     calibrator: Choice = Choice(id="conformal")
     threshold: Choice = Choice(id="conformal")
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)

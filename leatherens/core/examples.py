@@ -36,10 +36,14 @@ class Of(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Scores by voter: `images` (n, V) and some of their `pixels` (P, V), float32 on the CPU."""
+    """Scores by voter: `images` (n, V) and some of their `pixels` (P, V), float32 on the CPU.
+
+    shares: (P,), each pixel's share of those its image gave; `None` where all are alike.
+    """
 
     images: Tensor
     pixels: Tensor
+    shares: Tensor | None = None
 
     def of(self, what: Of) -> Tensor:
         """The rows of one sort."""
@@ -47,7 +51,7 @@ class Table:
 
     def columns(self, chosen: Sequence[int]) -> Table:
         """The same rows of some voters."""
-        return Table(self.images[:, list(chosen)], self.pixels[:, list(chosen)])
+        return Table(self.images[:, list(chosen)], self.pixels[:, list(chosen)], self.shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def table(
     An image of which nothing counts gives no row. The sample depends on the images' order, not on how they
     were cut into batches.
     """
-    images, pixels = [torch.empty(0, len(voters))], [torch.empty(0, len(voters))]
+    images, pixels, shares = [torch.empty(0, len(voters))], [torch.empty(0, len(voters))], [torch.empty(0)]
     for votes, counted in seen:
         image = torch.stack([votes[name].image for name in voters], dim=1).float().cpu()  # (B, V)
         maps = torch.stack([votes[name].pixels for name in voters], dim=-1)  # (B, H, W, V)
@@ -94,7 +98,8 @@ def table(
             if len(inside):
                 images.append(image[row, None])
                 pixels.append(_some(inside, pixels_per_image, generator).float().cpu())
-    return Table(torch.cat(images), torch.cat(pixels))
+                shares.append(torch.full((len(pixels[-1]),), 1 / len(pixels[-1])))
+    return Table(torch.cat(images), torch.cat(pixels), torch.cat(shares))
 
 
 def _some(rows: Tensor, most: int, generator: np.random.Generator) -> Tensor:

@@ -199,6 +199,22 @@ def _area_under_pro(counts: Sweep, limit: float) -> float:
     return area(share(false_alarms), share(overlap), limit) / limit
 
 
+def sampled_au_pro(
+    good: npt.ArrayLike, defect: npt.ArrayLike, shares: npt.ArrayLike | None = None, limit: float = FPR_LIMIT
+) -> float:
+    """AU-PRO of some pixels' scores: (G,) good ones and (D,) of defects, `shares` (D,) of their regions.
+
+    A pixel's share is 1 over the pixels that its region gave, so that small regions count as much as large
+    ones; `None` takes all pixels for alike. NaN without either sort.
+
+    >>> sampled_au_pro([1, 2, 3, 4], [5, 5, 0, 5], [0.5, 0.5, 1, 1], limit=1)
+    0.6666666666666666
+    """
+    defects = np.array(defect)
+    weights = np.ones(len(defects)) if shares is None else np.asarray(shares, dtype=np.float64)
+    return _area_under_pro(sweep(defects, np.array(good), weights), limit)
+
+
 def pixel_auroc(maps: Maps, masks: Masks, *, valid: Masks | None = None) -> float:
     """AUROC of pooled pixels, half credit for ties; NaN with one class only."""
     return pixel_metrics(maps, masks, valid=valid).auroc

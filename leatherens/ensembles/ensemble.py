@@ -17,6 +17,7 @@ from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids
 from leatherens.core.detector import Detector, cut
 from leatherens.core.fusion import FusionBlock, MemberFeatures
 from leatherens.core.heads import Head
+from leatherens.core.own_level import less_own_level
 from leatherens.core.scale import Scale
 from leatherens.core.score_channels import with_score_map
 from leatherens.core.scorefusion import ScoreFusion
@@ -108,8 +109,9 @@ class Ensemble:
         return voters
 
     def scaled(self, voters: Mapping[str, ScoreMap]) -> dict[str, ScoreMap]:
-        """Raw scores on the common scale."""
-        return {name: self.scales[name](scores) for name, scores in voters.items()}
+        """Raw scores on the common scale, pixels less their photograph's own level."""
+        common = {name: self.scales[name](scores) for name, scores in voters.items()}
+        return {name: ScoreMap(less_own_level(seen.pixels), seen.image) for name, seen in common.items()}
 
     def features(self, seen: Mapping[str, Observation]) -> MemberFeatures:
         """What fusion takes from each member: the maps of its cut, and its scores if the block wants them."""

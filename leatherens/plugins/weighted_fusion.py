@@ -1,10 +1,11 @@
 """Weighted mean: a weak voter must not drag the others down.
 
-Weights are set by hand or learned from artificial anomalies. A voter's skill is the log-odds of ranking an
-anomaly above something good, log(a / (1 - a)) of its AUROC a, and none at chance or below: the weights that
-make a vote of independent judges right most often (Shapley and Grofman, "Optimizing group judgmental accuracy
-in the presence of interdependencies", 1984). Each voter is judged by itself, so that a few examples suffice;
-the `stacker` also sees who repeats whom.
+Weights are set by hand or learned from artificial anomalies. A voter is as good as it tells those from good
+images: its AUROC over images, its AU-PRO over pixels, which a few sure false alarms cost as much as they cost
+a user. Weights fall exponentially with what a voter lacks to the best, as in Hedge (Freund and Schapire, "A
+decision-theoretic generalization of on-line learning", 1997). Each voter is judged by itself, so that a few
+examples suffice and the oddities of artificial anomalies cannot choose one voter over all others; the
+`stacker` also sees who repeats whom.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from torch import Tensor
 
 from leatherens.core.errors import ConfigError, did_you_mean
 from leatherens.core.examples import Examples, Of
-from leatherens.core.metrics import image_auroc
+from leatherens.core.metrics import image_auroc, sampled_au_pro
 from leatherens.core.params import Params
 from leatherens.core.scorefusion import Lessons, ScoreFusion, weighted_sum
 
+TEMPERATURE = 0.1
+"""A voter that is so much worse, in AUROC or AU-PRO, counts 1 / e as much."""
 PRIOR = 4
 """Held-out good images that equal weights are worth: with so many, half the weight is dealt out equally."""
 
@@ -71,8 +74,8 @@ class Weighted(ScoreFusion):
 
     def _fit(self, examples: Examples, seed: int) -> None:
         count = min(len(examples.good.images), len(examples.spoilt.images))
-        learned = [learned_weights(skills(*examples.rows(of)), count) for of in Of]
-        self.weights_ = torch.from_numpy(np.stack(learned)).float()
+        skills = [image_skills(examples), pixel_skills(examples)]
+        self.weights_ = torch.from_numpy(np.stack([learned_weights(s, count) for s in skills])).float()
 
     def _combine(self, stacked: Tensor, of: Of) -> Tensor:
         weights = self._by_hand() if self.params.weights is not None else self.weights_[of]
@@ -83,27 +86,32 @@ class Weighted(ScoreFusion):
         return given / given.sum()
 
 
-def skills(good: Tensor, spoilt: Tensor) -> Floats:
-    """(V,) AUROCs of rows (n, V) against rows (m, V), by voter."""
+def image_skills(examples: Examples) -> Floats:
+    """(V,) AUROCs of spoilt images against good ones."""
+    good, spoilt = examples.rows(Of.images)
     labels = np.repeat([0, 1], [len(good), len(spoilt)])
     columns = torch.cat([good, spoilt]).T.numpy()
     return np.array([image_auroc(column, labels) for column in columns])
 
 
-def learned_weights(aurocs: Floats, count: int) -> Floats:
-    """(V,) weights that sum to 1, from AUROCs (V,) measured on `count` independent examples.
+def pixel_skills(examples: Examples) -> Floats:
+    """(V,) AU-PROs of spoilt pixels, every anomaly alike, against good ones."""
+    good, spoilt = (rows.T.numpy() for rows in examples.rows(Of.pixels))
+    shares = examples.spoilt.shares
+    weights = None if shares is None else shares.numpy()
+    return np.array([sampled_au_pro(*columns, weights) for columns in zip(good, spoilt, strict=True)])
 
-    Log-odds, those at chance or below 0, and equal where nobody has any; a perfect AUROC counts as one error
-    in `2 * count`. Then drawn towards equal weights by `PRIOR / (PRIOR + count)`.
 
-    >>> learned_weights(np.array([0.9, 0.75, 0.5]), 10**9).round(3).tolist()
-    [0.667, 0.333, 0.0]
-    >>> learned_weights(np.array([0.9, 0.4]), 4).tolist()
-    [0.75, 0.25]
+def learned_weights(skills: Floats, count: int) -> Floats:
+    """(V,) weights that sum to 1, from skills (V,) in 0 .. 1 measured on `count` independent examples.
+
+    Proportional to exp(skill / TEMPERATURE), then drawn towards equal weights by `PRIOR / (PRIOR + count)`.
+
+    >>> learned_weights(np.array([0.9, 0.8, 0.5]), 10**9).round(3).tolist()
+    [0.721, 0.265, 0.013]
+    >>> learned_weights(np.array([0.9, 0.8, 0.5]), 4).round(3).tolist()
+    [0.527, 0.299, 0.173]
     """
-    bounded = np.clip(aurocs, 0.5, 1 - 0.5 / max(count, 2))
-    odds = np.log(bounded / (1 - bounded))
-    equal = np.full(len(odds), 1 / len(odds))
+    found = np.exp((skills - skills.max()) / TEMPERATURE)
     doubt = PRIOR / (PRIOR + count)
-    learned = odds / odds.sum() if odds.sum() > 0 else equal
-    return np.asarray((1 - doubt) * learned + doubt * equal)
+    return np.asarray((1 - doubt) * found / found.sum() + doubt / len(skills))
