@@ -1,4 +1,4 @@
-"""A photograph's own level: taken off in part, blind to what a mask silences, no matter for rankings within."""
+"""A photograph's own level: taken off in part, blind to silence, no matter for rankings within."""
 
 from __future__ import annotations
 

@@ -1,15 +1,14 @@
 """A photograph's own level: what its calm part shows everywhere is light or hide, not a defect.
 
-Good photographs differ in how high all their pixels score: another light, another roll of cloth, another hide.
-Held-out good images cannot say how much those of tomorrow will, so that pixels of one photograph outrank the
-defects of another. Part of each photograph's own calm level is therefore taken off its pixels before voters
+Good photographs differ in how high all their pixels score: another light, another roll of cloth, another
+hide. Held-out good images cannot say how much those of tomorrow will, so that pixels of one photograph
+outrank the defects of another. Part of each photograph's own calm level is therefore taken off its pixels before voters
 are fused. It needs no other image, moves no ranking within one, and leaves image scores alone: a photograph
 that is odd as a whole still says so there.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 SHARE = 0.5
@@ -32,6 +31,6 @@ def less_own_level(pixels: Tensor) -> Tensor:
     height, width = pixels.shape[-2:]
     some = pixels[:, :: -(-height // GRID), :: -(-width // GRID)].flatten(1).sort(dim=1).values  # (B, N)
     silent = (some == some[:, :1]).sum(dim=1) % some.shape[1]  # a constant map: all count
-    place = silent + ((some.shape[1] - 1 - silent) * CALM).round().long()
+    place = silent + ((some.shape[1] - 1 - silent) * CALM).long()
     level = some.gather(1, place[:, None])  # (B, 1)
     return pixels - SHARE * level[..., None]
