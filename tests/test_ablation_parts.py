@@ -159,7 +159,7 @@ def test_plan__takes_every_registered_part(host: PluginHost) -> None:
     heads, fusions = set(host.heads().ids()), set(host.score_fusions().ids())
 
     assert set(names(variants, "head")) == heads - {"memory-bank"}
-    assert set(names(variants, "fusion")) == fusions - {"mean"}
+    assert set(names(variants, "fusion")) == fusions - {"weighted"}
     assert {"global", "global, N 16", "independent, N 64"} <= set(names(variants, "block"))
 
 

@@ -2,9 +2,9 @@
 
 Good photographs differ in how high all their pixels score: another light, another roll of cloth, another
 hide. Held-out good images cannot say how much those of tomorrow will, so that pixels of one photograph
-outrank the defects of another. Part of each photograph's own calm level is therefore taken off its pixels before voters
-are fused. It needs no other image, moves no ranking within one, and leaves image scores alone: a photograph
-that is odd as a whole still says so there.
+outrank the defects of another. Part of each photograph's own calm level is therefore taken off its pixels
+before voters are fused. It needs no other image, moves no ranking within one, and leaves image scores alone:
+a photograph that is odd as a whole still says so there.
 """
 
 from __future__ import annotations
