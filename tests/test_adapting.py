@@ -52,7 +52,7 @@ def test_update__of_an_ensemble_moves_bank_head_and_scale_and_no_network(
 
     assert "stfpm: learned by gradient steps and stays as it is\n" in said
     assert "head memory-bank: took in 6 images; the block independent stays as it is\n" in said
-    assert "scales and score fusion: set anew by 4 held-out images\n" in said
+    assert "scales, score fusion and agreement: set anew by 4 held-out images\n" in said
     changed = {
         path.relative_to(run / "history/0001").as_posix() for path in (run / "history/0001").rglob("*")
     }

@@ -58,7 +58,7 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     show_default="each member's own cut",
     help="Feature maps that fusion takes, e.g. 'stfpm=difference*,draem=decoder*'.",
 )
-@click.option("--score-fusion", metavar="ID", show_default="mean", help="How scores are fused.")
+@click.option("--score-fusion", metavar="ID", show_default="weighted", help="How scores are fused.")
 @click.option("--threshold", metavar="ID", show_default="conformal", help="Where defective begins.")
 @click.option(
     "--false-alarms", type=float, show_default="0.01", help="Share of good images that may be flagged."

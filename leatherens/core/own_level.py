@@ -22,9 +22,9 @@ GRID = 64
 def less_own_level(pixels: Tensor) -> Tensor:
     """Maps (B, H, W) in nats, each less a share of its own calm level.
 
-    Pixels that hold the smallest score of their map do not count: silenced ones do, where a mask says that
-    there is nothing to see.
+    Pixels that hold the smallest score of their map do not count: so do those that a mask silences.
 
+    >>> import torch
     >>> less_own_level(torch.tensor([[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]])).tolist()
     [[[-1.0, 0.0, 1.0], [2.0, 3.0, 4.0]]]
     """

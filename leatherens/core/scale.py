@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leatherens.core.errors import InputError
+from leatherens.core.spread import Spread, fit_spread
 from leatherens.core.types import ScoreMap
 
 LIGHTEST_TAIL = 0.2
@@ -99,17 +100,16 @@ class Scale:
     """One voter's scale for pixels and for images; `fit_scale` learns it."""
 
     tail: TailScale
-    median: float
-    deviation: float
+    image: Spread
 
     def __call__(self, scores: ScoreMap) -> ScoreMap:
         """Scores of any unit to the common scale."""
-        image = (scores.image.to(torch.float64) - self.median) / self.deviation
-        return ScoreMap(self.tail(scores.pixels), torch.asinh(image).to(torch.float32))
+        image = torch.asinh(self.image(scores.image)).to(torch.float32)
+        return ScoreMap(self.tail(scores.pixels), image)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors for the artifact."""
-        scalars = [self.tail.shape, self.tail.spread, self.median, self.deviation]
+        scalars = [self.tail.shape, self.tail.spread, *self.image]
         return {
             "knots": torch.from_numpy(self.tail.knots),
             "surprise": torch.from_numpy(self.tail.surprise),
@@ -121,18 +121,14 @@ class Scale:
         """What `state` gave."""
         shape, spread, median, deviation = state["scalars"].tolist()
         tail = TailScale(state["knots"].numpy(), state["surprise"].numpy(), shape, spread)
-        return cls(tail, median, deviation)
+        return cls(tail, Spread(median, deviation))
 
 
 def fit_scale(good: Sequence[ScoreMap]) -> Scale:
     """Learn one voter's scale from batches of held-out good images."""
     if not good:
         raise InputError("a scale needs at least one held-out good image")
-    image = torch.cat([scores.image for scores in good]).double().cpu().numpy()
     pixels = torch.cat([scores.pixels.flatten() for scores in good])
     step = -(-len(pixels) // MOST_PIXELS) | 1  # odd: an even one would meet the same columns in every row
     thinned = pixels[::step].double().cpu().numpy()
-    median = float(np.median(image))
-    deviation = float(np.abs(image - median).mean())
-    floor = max(abs(median) * 1e-3, 1e-12)  # one image, or equal ones, show no spread
-    return Scale(fit_tail(thinned), median, max(deviation, floor))
+    return Scale(fit_tail(thinned), fit_spread(torch.cat([scores.image for scores in good])))

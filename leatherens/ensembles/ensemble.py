@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from leatherens.core.agreement import Agreement
 from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids
 from leatherens.core.detector import Detector, cut
 from leatherens.core.fusion import FusionBlock, MemberFeatures
@@ -52,7 +53,8 @@ class Ensemble:
     """Fitted members and what fuses them. Scoring changes nothing.
 
     votes: the members' scores count; block and head: their features do.
-    scales: by voter, where there are several.
+    scales: by voter, where there are several. agreement: makes the image score of fused scores; without, it
+    is the fused image score.
     """
 
     pool: BackbonePool
@@ -63,6 +65,7 @@ class Ensemble:
     block: FusionBlock | None = None
     head: Head | None = None
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    agreement: Agreement | None = None
 
     @property
     def device(self) -> str:
@@ -85,8 +88,8 @@ class Ensemble:
         watch = stopwatch or Stopwatch()
         seen = self.observe(batch, watch)
         with watch.measure("fusion"):
-            fused = self._fuse(self.voters(seen, batch))
-        return {ENSEMBLE: fused, **{id: seen[id].scores for id in seen}}
+            decided = self._decided(self.voters(seen, batch))
+        return {ENSEMBLE: decided, **{id: seen[id].scores for id in seen}}
 
     def observe(
         self, batch: ImageBatch, stopwatch: Stopwatch | None = None, *, keep: bool = False
@@ -109,9 +112,12 @@ class Ensemble:
         return voters
 
     def scaled(self, voters: Mapping[str, ScoreMap]) -> dict[str, ScoreMap]:
-        """Raw scores on the common scale, pixels less their photograph's own level."""
-        common = {name: self.scales[name](scores) for name, scores in voters.items()}
-        return {name: ScoreMap(less_own_level(seen.pixels), seen.image) for name, seen in common.items()}
+        """Raw scores on the common scale."""
+        return {name: self.scales[name](scores) for name, scores in voters.items()}
+
+    def fused(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
+        """Raw scores on the common scale, made one by the score fusion."""
+        return self.score_fusion.fuse(self.scaled(voters))
 
     def features(self, seen: Mapping[str, Observation]) -> MemberFeatures:
         """What fusion takes from each member: the maps of its cut, and its scores if the block wants them."""
@@ -140,7 +146,10 @@ class Ensemble:
                 found.update(self.pool.pyramids(batch, [r for r in requests if r.model == model], keep=keep))
         return Pyramids(found)
 
-    def _fuse(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
+    def _decided(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
+        """The ensemble's scores: one voter's as they are, or those of several fused."""
         if self.alone:
             return voters[self.voter_names[0]]
-        return self.score_fusion.fuse(self.scaled(voters))
+        fused = self.fused(voters)
+        image = fused.image if self.agreement is None else self.agreement(fused)
+        return ScoreMap(less_own_level(fused.pixels), image)

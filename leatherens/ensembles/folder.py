@@ -5,7 +5,7 @@ RUN/
   recipe.yaml   the resolved recipe     run.json    versions, data, command, weights
   splits.json   which image taught what  images.json  a digest of each image
   members/ID/   state, training log, checkpoint while training
-  ensemble/     block, head, scales, score fusion, calibrators, thresholds
+  ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds
   metrics.json  scores.csv  maps/  report.html
   DONE          written last            history/     what was changed since (`history`)
 ```
@@ -106,6 +106,11 @@ class RunFolder:
     def scale(self, voter: str) -> Path:
         """One voter's scale."""
         return self._in_force("ensemble", "scales", f"{_file_name(voter)}.safetensors")
+
+    @property
+    def agreement(self) -> Path:
+        """What makes the image score of fused scores."""
+        return self._in_force("ensemble", "agreement.safetensors")
 
     def _in_force(self, *names: str) -> Path:
         """A file or folder of what was learned: a layer's where one has it, else the run's own."""

@@ -28,7 +28,7 @@ from leatherens.ensembles.scoring import FloatMap, at_original_size
 from leatherens.ensembles.sources import FileSource, require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
-from leatherens.ensembles.voting import load_fusion, load_scales
+from leatherens.ensembles.voting import load_agreement, load_fusion, load_scales
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +183,9 @@ def open_run(
 
 
 def with_voting(folder: RunFolder, ensemble: Ensemble) -> Ensemble:
-    """The ensemble with its scales and its score fusion as learned; a single voter needs neither."""
+    """The ensemble with its scales, score fusion and agreement as learned; a single voter needs none."""
     if ensemble.alone:
         return ensemble
     fusion = load_fusion(folder, ensemble.score_fusion).to(ensemble.device)
-    return replace(ensemble, scales=load_scales(folder, ensemble.voter_names), score_fusion=fusion)
+    scales = load_scales(folder, ensemble.voter_names)
+    return replace(ensemble, scales=scales, score_fusion=fusion, agreement=load_agreement(folder))

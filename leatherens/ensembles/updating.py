@@ -111,7 +111,7 @@ class Learning:
         ensemble = self._fitting.voting(ensemble, self.validate)
         if not ensemble.alone:
             held_out = counted(len(self.validate.ids), "held-out image")
-            changed.append(f"scales and score fusion: set anew by {held_out}")
+            changed.append(f"scales, score fusion and agreement: set anew by {held_out}")
         for sentence in changed:
             self.change.progress.say(sentence)
         return ensemble, changed

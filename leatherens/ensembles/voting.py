@@ -1,4 +1,4 @@
-"""How scores are fused, learned on validate images: the common scale of the voters, then the score fusion.
+"""How scores are fused, learned on validate images: the common scale, the score fusion, the agreement.
 
 Some fusions learn from artificial anomalies on those same images. They are drawn and scored only where the
 chosen one asks for them, and are the only anomalies anything here sees.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from torch import Tensor
 
+from leatherens.core.agreement import Agreement, fit_agreement
 from leatherens.core.artifact import read_tensors, write_tensors
 from leatherens.core.examples import GOOD_PIXELS, SPOILT_PIXELS, Examples, Table, Votes, table
 from leatherens.core.progress import Progress
@@ -37,22 +39,43 @@ class Voting:
     batch_size: int
 
     def learn(self, ensemble: Ensemble, validate: ImageSource) -> Ensemble:
-        """The ensemble with scales and a fusion that has learned; a single voter needs neither."""
+        """The ensemble with all it needs to make one score of several; a single voter needs nothing."""
         if ensemble.alone:
             return ensemble
-        names, fusion, part = ensemble.voter_names, ensemble.score_fusion, self.folder.part("score-fusion")
-        scaled = all(self.folder.scale(name).exists() for name in names)
-        fused = fusion.lessons is Lessons.nothing or self.folder.holds(part)
-        good = [] if scaled and fused else self.good_votes(ensemble, validate)
-        if not scaled:
+        good = [] if self._all_there(ensemble) else self.good_votes(ensemble, validate)
+        for step in (self._scaled, self._fusing, self._agreeing):
+            ensemble = step(ensemble, good, validate)
+        return ensemble
+
+    def _all_there(self, ensemble: Ensemble) -> bool:
+        files = [self.folder.agreement, *map(self.folder.scale, ensemble.voter_names)]
+        fixed = ensemble.score_fusion.lessons is Lessons.nothing
+        return all(path.exists() for path in files) and (fixed or self.folder.holds(self._fusion))
+
+    @property
+    def _fusion(self) -> Path:
+        return self.folder.part("score-fusion")
+
+    def _scaled(self, ensemble: Ensemble, good: Sequence[Seen], validate: ImageSource) -> Ensemble:
+        names = ensemble.voter_names
+        if not all(self.folder.scale(name).exists() for name in names):
             for name in names:
                 scale = fit_scale([votes[name] for votes, _ in good])
                 write_tensors(self.folder.scale(name), scale.state())
-        ensemble = replace(ensemble, scales=load_scales(self.folder, names))
-        if not fused:
+        return replace(ensemble, scales=load_scales(self.folder, names))
+
+    def _fusing(self, ensemble: Ensemble, good: Sequence[Seen], validate: ImageSource) -> Ensemble:
+        fusion = ensemble.score_fusion
+        if fusion.lessons is not Lessons.nothing and not self.folder.holds(self._fusion):
             fusion.fit(self.examples(ensemble, good, validate, fusion.lessons), seed=self.seed)
-            self.folder.save(part, fusion)
+            self.folder.save(self._fusion, fusion)
         return replace(ensemble, score_fusion=load_fusion(self.folder, fusion).to(self.device))
+
+    def _agreeing(self, ensemble: Ensemble, good: Sequence[Seen], validate: ImageSource) -> Ensemble:
+        if not self.folder.agreement.exists():
+            agreement = fit_agreement([ensemble.fused(votes) for votes, _ in good])
+            write_tensors(self.folder.agreement, agreement.state())
+        return replace(ensemble, agreement=load_agreement(self.folder))
 
     def good_votes(self, ensemble: Ensemble, good: ImageSource) -> list[Seen]:
         """The raw votes on held-out good images."""
@@ -103,6 +126,11 @@ class Voting:
 def load_scales(folder: RunFolder, voters: Iterable[str]) -> dict[str, Scale]:
     """Every voter's scale."""
     return {name: Scale.from_state(read_tensors(folder.scale(name))[0]) for name in voters}
+
+
+def load_agreement(folder: RunFolder) -> Agreement:
+    """What makes the image score of fused scores."""
+    return Agreement.from_state(read_tensors(folder.agreement)[0])
 
 
 def load_fusion(folder: RunFolder, fusion: ScoreFusion) -> ScoreFusion:
