@@ -57,7 +57,12 @@ FEW_STEPS = ("--set", "head.steps=20")
 
 def test_run__writes_the_documented_folder_and_nothing_else(pair: Path) -> None:
     scorers = ("ensemble", "draem", "stfpm")
-    parts = ["block", "head", *(f"{part}/{s}" for part in ("calibrators", "thresholds") for s in scorers)]
+    parts = [
+        "block",
+        "head",
+        "score-fusion",
+        *(f"{part}/{s}" for part in ("calibrators", "thresholds") for s in scorers),
+    ]
     saved = [*(f"ensemble/{part}" for part in parts), "members/draem", "members/stfpm"]
     expected = {
         f"{folder}/{name}"
@@ -65,6 +70,7 @@ def test_run__writes_the_documented_folder_and_nothing_else(pair: Path) -> None:
         for name in ("component.json", "state.json", "state.safetensors")
     }
     expected |= {f"ensemble/scales/{voter}.safetensors" for voter in ("draem", "stfpm", "fused-features")}
+    expected |= {"ensemble/agreement.safetensors"}
     expected |= {"members/draem/fit.json", "members/stfpm/fit.json"}
     expected |= {f"maps/{image}.tiff" for image in table(pair)}
     expected |= {

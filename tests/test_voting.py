@@ -20,13 +20,6 @@ from leatherens.ensembles.opening import open_run
 LEARNED = {"ensemble/score-fusion/component.json", "ensemble/score-fusion/state.safetensors"}
 
 
-@pytest.fixture(scope="module")
-def weighted(leather: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of stfpm and draem with learned weights. Not to be written to."""
-    out = tmp_path_factory.mktemp("runs") / "weighted"
-    return make(out, leather, "stfpm,draem", "--score-fusion", "weighted")
-
-
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The fusions that had artificial anomalies drawn."""
@@ -43,26 +36,38 @@ def refused(leather: Path, out: Path, *more: str, members: str = "stfpm,draem") 
     return result.stderr
 
 
-def test_run__keeps_what_its_fusion_learned_and_opens_with_it(weighted: Path, leather: Path) -> None:
-    assert files(weighted) >= LEARNED
-    assert predicted(weighted, leather / "test") == own_scores(weighted)
-    opened = open_run(weighted, PluginHost(installed=False), device="cpu")
+def test_run__keeps_what_its_fusion_learned_and_opens_with_it(pair: Path, leather: Path) -> None:
+    assert files(pair) >= LEARNED
+    assert predicted(pair, leather / "test") == own_scores(pair)
+    opened = open_run(pair, PluginHost(installed=False), device="cpu")
     assert opened.ensemble.score_fusion.voters_ == ["draem", FUSED_FEATURES, "stfpm"]
 
 
-def test_run__learns_weights_for_every_voter(weighted: Path) -> None:
-    weights = read_state(weighted / "ensemble/score-fusion")["weights_"]
+def test_run__learns_weights_for_every_voter(pair: Path) -> None:
+    weights = read_state(pair / "ensemble/score-fusion")["weights_"]
     assert weights.shape == (len(Of), 3)
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(2))
     assert bool((weights > 0).all())
 
 
-def test_run__with_a_fixed_rule_draws_no_anomalies_and_keeps_no_fusion(pair: Path) -> None:
-    assert not [name for name in files(pair) if "score-fusion" in name]
+def test_run__with_a_fixed_rule_draws_no_anomalies_and_keeps_no_fusion(
+    leather: Path, tmp_path: Path, drawn: list[str]
+) -> None:
+    averaged = make(tmp_path / "run", leather, "stfpm,draem", "--score-fusion", "mean", "--mode", "score")
+    assert not [name for name in files(averaged) if "score-fusion" in name]
+    assert drawn == []
+
+
+def test_open__without_the_agreement_says_what_is_missing(pair: Path, tmp_path: Path) -> None:
+    shutil.copytree(pair, tmp_path / "run")
+    (tmp_path / "run/ensemble/agreement.safetensors").unlink()
+    result = call("predict", tmp_path / "run", pair / "maps", "--device", "cpu")
+    assert result.exit_code == 2
+    assert "agreement.safetensors: missing" in result.stderr
 
 
 def test_resume__keeps_scales_and_learns_the_fusion_that_was_interrupted(
-    weighted: Path, leather: Path, tmp_path: Path, drawn: list[str], monkeypatch: pytest.MonkeyPatch
+    pair: Path, leather: Path, tmp_path: Path, drawn: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -77,25 +82,25 @@ def test_resume__keeps_scales_and_learns_the_fusion_that_was_interrupted(
     assert call("run", "--resume", "--out", out).exit_code == 0
     assert drawn == ["weighted"] * 2, "what Ctrl-C broke off, and whole"
     assert scale.stat().st_mtime_ns == written
-    assert (out / "scores.csv").read_bytes() == (weighted / "scores.csv").read_bytes()
+    assert (out / "scores.csv").read_bytes() == (pair / "scores.csv").read_bytes()
 
 
-def test_resume__does_not_learn_a_fusion_again(weighted: Path, tmp_path: Path, drawn: list[str]) -> None:
+def test_resume__does_not_learn_a_fusion_again(pair: Path, tmp_path: Path, drawn: list[str]) -> None:
     out = tmp_path / "run"
-    shutil.copytree(weighted, out)
+    shutil.copytree(pair, out)
     (out / "DONE").unlink()
     kept = (out / "ensemble/score-fusion/component.json").stat().st_mtime_ns
 
     assert call("run", "--resume", "--out", out).exit_code == 0
     assert drawn == []
     assert (out / "ensemble/score-fusion/component.json").stat().st_mtime_ns == kept
-    assert (out / "scores.csv").read_bytes() == (weighted / "scores.csv").read_bytes()
+    assert (out / "scores.csv").read_bytes() == (pair / "scores.csv").read_bytes()
 
 
-def test_open__without_what_the_fusion_learned_says_what_is_missing(weighted: Path, tmp_path: Path) -> None:
-    shutil.copytree(weighted, tmp_path / "run")
+def test_open__without_what_the_fusion_learned_says_what_is_missing(pair: Path, tmp_path: Path) -> None:
+    shutil.copytree(pair, tmp_path / "run")
     shutil.rmtree(tmp_path / "run/ensemble/score-fusion")
-    result = call("predict", tmp_path / "run", weighted / "maps", "--device", "cpu")
+    result = call("predict", tmp_path / "run", pair / "maps", "--device", "cpu")
     assert result.exit_code == 2
     assert "ensemble/score-fusion/component.json: missing; the run is incomplete" in result.stderr
 
