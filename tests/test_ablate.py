@@ -13,7 +13,7 @@ from click.testing import Result
 from tiny_runs import at_step, call, files, metrics, options, press_ctrl_c, untimed
 
 QUICK = (
-    *("--heads", "memory-bank", "--blocks", "independent", "--fusions", "mean,maximum"),
+    *("--heads", "memory-bank", "--blocks", "independent", "--fusions", "weighted,maximum"),
     *("--resamplings", "40"),
 )
 PATCHCORE = ("backbone=test_resnet", "weights=random", "layers=[1]", "core_set=0.05")
@@ -161,7 +161,7 @@ def test_ablate__csv_has_the_rows_of_the_json(three: Path) -> None:
         assert line["members"].split("+") == row["members"]
         assert line["au_pro"] == ("" if row["au_pro"] is None else f"{row['au_pro']:.6g}")
     assert lines[3]["block"] == "independent"
-    assert (lines[4]["block"], lines[4]["score_fusion"]) == ("", "mean")
+    assert (lines[4]["block"], lines[4]["score_fusion"]) == ("", "weighted")
     assert (lines[5]["head"], lines[5]["score_fusion"]) == ("memory-bank", "")
 
 
@@ -191,7 +191,7 @@ def test_ablate__its_members_serve_a_run(three: Path, leather: Path, tmp_path: P
 
 def test_ablate__prints_table_and_conclusions(pair: Path, leather: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    more = ("--from", pair, "--fusions", "mean", "--components", "2", "--subset-mode", "score")
+    more = ("--from", pair, "--fusions", "weighted", "--components", "2", "--subset-mode", "score")
     result = call("ablate", "--data", leather, "--out", out, "--device", "cpu", *QUICK, *more)
 
     assert result.exit_code == 0, result.stderr
