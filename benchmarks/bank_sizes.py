@@ -5,8 +5,9 @@
 Reads finished runs of one member. The bank is chosen as the run's own images and seed choose it, PatchCore's
 among its descriptors, the memory-bank head's among the member's features behind its default cut, fused by the
 default block. The greedy choice takes rows one after the other, so that each smaller bank is the beginning of
-the largest. What may decide is the first pair of figures: held-out good images (*validate*) against artificial
-anomalies on them. The pair on the test images is there to check that. Times are processor time of the search.
+the largest. What may decide is the first pair of figures: held-out good images (*validate*) against
+artificial anomalies on them. The pair on the test images is there to check that. Times are processor time of
+the search.
 """
 
 from __future__ import annotations
