@@ -12,6 +12,7 @@ from torch import Tensor
 from leatherens.core.geometry import (
     bicubic_scores,
     block_mean,
+    enlarged,
     image_maximum,
     largest_grid,
     mean_filter,
@@ -48,6 +49,22 @@ def test_smooth_rows__agrees_with_scipy_along_one_axis(size: tuple[int, int], si
     expected = gaussian_filter1d(pixels.double().numpy(), sigma, axis=2)
     np.testing.assert_allclose(smooth_rows(pixels, sigma), expected, atol=2e-6)
     assert smooth_rows(pixels, 0.0) is pixels
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 9.0])
+@pytest.mark.parametrize("size", [(64, 40), (5, 30), (8, 12)], ids=str)
+def test_enlarged__is_resizing_and_then_smoothing(size: tuple[int, int], sigma: float) -> None:
+    given = maps(3, 8, 12)
+    expected = smooth(resize_scores(given, size), sigma)
+    torch.testing.assert_close(enlarged(given, size, sigma), expected, rtol=1e-5, atol=2e-6)
+
+
+def test_smoothing__that_was_first_asked_for_while_scoring_may_stand_in_a_loss() -> None:
+    with torch.inference_mode():
+        smooth(maps(1, 13, 17), 1.5)
+    learning = maps(1, 13, 17).requires_grad_()
+    smooth(learning, 1.5).square().sum().backward()
+    assert learning.grad is not None
 
 
 def test_smooth__leaves_constant_maps_and_sigma_zero_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from leatherens.core.core_set import covering_radius
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.heads import GoodMaps
-from leatherens.core.memory_bank import BankParams, MemoryBank, sample_of, thinned
+from leatherens.core.memory_bank import BankParams, MemoryBank, positions_held, sample_of, thinned
 from leatherens.core.neighbours import nearest_once
 from leatherens.core.progress import Advance, Silent
 from leatherens.core.search_index import SearchParams
@@ -146,13 +147,13 @@ def test_a_bank_does_not_depend_on_how_the_stream_is_cut(sampling: str, cuts: li
 
     assert torch.equal(whole.bank_, pieces.bank_)
     assert len(whole.bank_) == 20 or sampling == "merged"
-    assert heard[0].endswith(f"of {POSITIONS} good positions (max_positions)")
+    assert heard[0].endswith(f"of {POSITIONS} good positions (max_positions 200)")
 
 
 def test_uniform_positions_that_were_left_out_are_said() -> None:
     _, heard = fitted(max_positions=200)
 
-    assert heard == [f"memory-bank: chose from 200 of {POSITIONS} good positions (max_positions)"]
+    assert heard == [f"memory-bank: chose from 200 of {POSITIONS} good positions (max_positions 200)"]
     assert fitted()[1] == []
 
 
@@ -179,7 +180,50 @@ def test_patchcore__bounds_its_table_by_max_positions_instead_of_refusing() -> N
     detector.fit(ImagesInMemory(images), validation=ImagesInMemory(images), context=found)
 
     assert len(detector.bank0_) == 300
-    assert heard.said == [f"patchcore: chose from 300 of {whole} good positions (max_positions)"]
+    assert heard.said == [f"patchcore: chose from 300 of {whole} good positions (max_positions 300)"]
+
+
+@pytest.mark.parametrize("core_set", [1.0, 0.1])
+def test_patchcore__holds_no_more_patches_than_memory_mb_allows(core_set: float) -> None:
+    images, heard = leather(8, size=(128, 128)), Listening()
+    detector = PatchCore(PatchCore.Params(**TINY, core_set=core_set, memory_mb=1, core_set_method="random"))
+    found = FitContext(context().pool, progress=heard)
+    detector.fit(ImagesInMemory(images), validation=ImagesInMemory(images), context=found)
+
+    room = positions_held(detector.params, detector.channels_[0])
+    assert len(detector.bank0_) == int(room * core_set)
+    assert heard.said == [f"patchcore: chose from {room} of {8 * 32 * 32} good positions (memory_mb 1)"]
+
+
+@pytest.mark.parametrize(
+    ("options", "channels", "held", "bytes_each"),
+    [
+        ({}, 100, 0, 4 * 110),
+        ({"projection": 64}, 100, 0, 4 * 110),
+        ({"projection": 32}, 100, 0, 4 * 142),
+        ({}, 100, 300, 4 * 110),
+    ],
+)
+def test_positions_held__take_no_more_than_memory_mb(
+    options: dict[str, int], channels: int, held: int, bytes_each: int
+) -> None:
+    """With an older bank, the new ones and one table of both."""
+
+    def taken(new: int) -> int:
+        return (2 * new + held if held else new) * bytes_each
+
+    room = positions_held(BankParams(**options, memory_mb=1), channels, held=held)
+    assert taken(room) <= 2**20 < taken(room + 1)
+
+
+def test_head__holds_no_more_positions_than_memory_mb_allows() -> None:
+    generator = torch.Generator().manual_seed(0)
+    maps = [(torch.randn(8, 90, 16, 16, generator=generator), None) for _ in range(2)]
+    head, heard = fitted(maps, memory_mb=1, core_set_method="random")
+
+    room = positions_held(head.params, 90)
+    assert len(head.bank_) == math.ceil(room * head.params.core_set)
+    assert heard == [f"memory-bank: chose from {room} of {2 * 8 * 256} good positions (memory_mb 1)"]
 
 
 # how it is searched

@@ -247,34 +247,6 @@ def test_levels_the_backbone_lacks() -> None:
     assert str(caught.value).startswith("test_resnet: cannot give levels (3, 9) of 0..4")
 
 
-def test_patches_that_would_not_fit_in_memory_are_refused_before_any_work() -> None:
-    source = ImagesInMemory(leather(40, size=(256, 256)))
-    served: list[int] = []
-
-    class Watched:
-        ids, size = source.ids, source.size
-
-        def batch(self, indices: Any) -> ImageBatch:
-            served.extend(indices)
-            return source.batch(indices)
-
-    detector = PatchCore(PatchCore.Params(**TINY, memory_mb=1))
-    with pytest.raises(ConfigError) as caught:
-        detector.fit(Watched(), validation=source, context=context())
-    wide = detector_channels()
-    megabytes = -(-40 * 64 * 64 * wide * 4 // 2**20)
-    assert str(caught.value) == (
-        f"patchcore: the table of all good patches (163840 of {wide} numbers) needs {megabytes} MB, "
-        "memory_mb is 1; try max_positions, a smaller target_embed_dimension, coarser layers or more "
-        "memory_mb"
-    )
-    assert not served
-
-
-def detector_channels() -> int:
-    return sum(context().pool.spec(BackboneRequest(MODEL, (1, 2), "random")).channels)
-
-
 def test_core_set_that_keeps_nothing() -> None:
     with pytest.raises(InputError) as caught:
         fitted(leather(1, size=(64, 64)), core_set=0.003)
@@ -295,7 +267,14 @@ def test_even_window() -> None:
 def test_quick_effort_declares_what_it_leaves_out() -> None:
     quick, full = PatchCore.params_for(Effort.quick), PatchCore.params_for(Effort.full)
     changed = {name for name, value in quick if value != getattr(full, name)}
-    assert changed == {"backbone", "pretrain_embed_dimension", "target_embed_dimension"}
+    assert changed == {
+        "backbone",
+        "pretrain_embed_dimension",
+        "target_embed_dimension",
+        "max_rows",
+        "memory_mb",
+    }
+    assert quick.max_rows == 2048
     assert (full.backbone, full.layers, full.core_set) == ("wide_resnet50_2", (2, 3), 0.1)
 
 

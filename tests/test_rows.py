@@ -81,6 +81,18 @@ def test_table__in_another_order_column_by_column() -> None:
     assert torch.equal(table.rows, rows[order])
 
 
+def test_table__in_main_memory_is_made_once() -> None:
+    """Growing would hold what there is twice."""
+    rows, table = stream(60, 4), RowTable(60)
+    table.append(rows[:1])
+    place = table.rows.data_ptr()
+    for row in rows[1:].split(7):
+        table.append(row)
+
+    assert table.rows.data_ptr() == place
+    assert torch.equal(table.rows, rows)
+
+
 @pytest.mark.parametrize("cuts", CUTS)
 def test_merged__does_not_depend_on_how_the_stream_is_cut(cuts: list[int]) -> None:
     rows = stream()

@@ -64,6 +64,41 @@ def test_pixels__keep_their_ranking_in_float32_inside_and_far_outside_the_data(
     assert bool((scaled.diff() > 0).all())
 
 
+def by_formula(learned: TailScale, scores: Floats) -> Floats:
+    """The scale in float64, one score at a time."""
+    knots, surprise = learned.knots, learned.surprise
+    found = []
+    for score in scores:
+        if score > knots[-1]:
+            beyond = np.log1p(learned.shape * (score - knots[-1]) / learned.spread)
+            found.append(surprise[-1] + beyond / learned.shape)
+        elif score < knots[0]:
+            found.append(-surprise[1] * np.log1p((knots[0] - score) / (knots[1] - knots[0])))
+        else:
+            left = min(int((knots <= score).sum()) - 1, len(knots) - 2)
+            share = (score - knots[left]) / (knots[left + 1] - knots[left])
+            found.append(surprise[left] + share * (surprise[left + 1] - surprise[left]))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("pixels", PIXELS.values(), ids=PIXELS.keys())
+def test_pixels__are_scaled_by_the_formula(pixels: Callable[[], Floats]) -> None:
+    learned = fit_tail(pixels())
+    scores = torch.cat([reach(pixels()), torch.from_numpy(pixels().astype(np.float32))])
+    expected = by_formula(learned, scores.double().numpy())
+    np.testing.assert_allclose(learned(scores), expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["normal", "mostly zero", "constant"])
+def test_interpolation__is_the_same_by_torch_as_on_a_gpu(name: str) -> None:
+    learned = fit_tail(PIXELS[name]())
+    at = reach(PIXELS[name]()).double()
+    found = scale._interpolated_by_torch(
+        at, torch.from_numpy(learned.knots), torch.from_numpy(learned.surprise)
+    )
+    np.testing.assert_allclose(found, np.interp(at.numpy(), learned.knots, learned.surprise), atol=1e-9)
+
+
 @pytest.mark.parametrize("pixels", PIXELS.values(), ids=PIXELS.keys())
 def test_images__keep_their_ranking(pixels: Callable[[], Floats]) -> None:
     good = good_maps(pixels())

@@ -57,6 +57,12 @@ def test_student__of_resnet18_has_the_parameters_of_the_layers_it_needs(
     assert sum(p.numel() for p in student.parameters() if p.requires_grad) == parameters
 
 
+def test_student__says_the_same_to_the_last_digit_whatever_shares_the_batch(taught: STFPM) -> None:
+    together, _ = scores(taught, leather(3, seed=4))
+    alone, _ = scores(taught, ImageBatch(leather(3, seed=4).pixels[1:2], ("alone",)))
+    assert torch.equal(together[1:2], alone)
+
+
 def test_student__every_parameter_gets_a_gradient() -> None:
     """Nothing above the last level is carried along, where nothing could be learned."""
     with seeded_construction(0, "student"):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.geometry import thinned
-from leatherens.core.pyramid_models import normalise, untrained_pyramid
+from leatherens.core.pyramid_models import image_by_image, normalise, untrained_pyramid
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import FeatureMaps, ImageBatch
 from leatherens.core.weights import DEFAULT_MODEL, WeightFinder, fingerprint, load_tensors
@@ -187,20 +187,12 @@ class BackbonePool:
         return dict(zip(loaded.layers, maps, strict=True))
 
     def _forward(self, loaded: _Loaded, pixels: Tensor) -> tuple[Tensor, ...]:
-        """On a CPU one image after the other.
-
-        That halves the time of an EfficientNet-Lite (a batch of eight no longer fits the processor's caches)
-        and costs a ResNet nothing; and an image's features are the same whatever shares its batch.
-        """
-        if self.device != "cpu" or len(pixels) <= 1:
-            return self._run(loaded, pixels)
-        singles = [self._run(loaded, image) for image in torch.split(pixels, 1)]
-        return tuple(torch.cat(level) for level in zip(*singles, strict=True))
+        return image_by_image(lambda some: self._run(loaded, some), pixels.to(self.device))
 
     def _run(self, loaded: _Loaded, pixels: Tensor) -> tuple[Tensor, ...]:
         try:
             with torch.no_grad():  # not inference_mode: its tensors could not stand in a loss
-                maps = loaded.module(loaded.spec.normalise(pixels.to(self.device)))
+                maps = loaded.module(loaded.spec.normalise(pixels))
         except torch.OutOfMemoryError:
             raise
         except (AssertionError, RuntimeError) as error:  # how timm's models refuse a size

@@ -24,7 +24,15 @@ from leatherens.core.component import Component
 from leatherens.core.errors import ConfigError, InputError, did_you_mean
 from leatherens.core.geometry import silence
 from leatherens.core.progress import Progress, Silent
-from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap, batches
+from leatherens.core.types import (
+    FeatureMaps,
+    ImageBatch,
+    ImageSource,
+    Observation,
+    ScoreMap,
+    all_finite,
+    batches,
+)
 
 
 class Effort(str, Enum):
@@ -203,9 +211,8 @@ class Detector(Component):
         ]:
             if value.dtype != torch.float32:
                 raise InputError(f"{self.id}: {name} is {value.dtype}, expected float32")
-            finite = value.flatten(1).isfinite().all(dim=1) if value.ndim > 1 else value.isfinite()
-            if not bool(finite.all()):
-                bad = batch.ids[int((~finite).nonzero()[0])]
+            if not all_finite(value):
+                bad = batch.ids[next(i for i, one in enumerate(value) if not all_finite(one))]
                 raise InputError(f"{self.id}: {name} of {bad} holds NaN or infinite values")
 
 

@@ -21,7 +21,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.geometry import Size, largest_grid
 from leatherens.core.pca import Explained
 from leatherens.core.score_channels import is_score_map
-from leatherens.core.types import FeatureMaps
+from leatherens.core.types import FeatureMaps, all_finite
 
 MemberFeatures: TypeAlias = Mapping[str, FeatureMaps]
 """Member id to the maps fusion takes from it, already cut, of one batch of images."""
@@ -123,9 +123,8 @@ class FusionBlock(Component):
 
     def _require_finite(self, member: str, features: FeatureMaps) -> None:
         for name, maps in zip(features.names, features.maps, strict=True):
-            finite = maps.flatten(1).isfinite().all(dim=1)  # (B,)
-            if not bool(finite.all()):
-                index = int((~finite).nonzero()[0])
+            if not all_finite(maps):
+                index = next(i for i, one in enumerate(maps) if not all_finite(one))
                 image = features.ids[index] if features.ids else f"image {index + 1} of the batch"
                 raise InputError(
                     f"{self.id}: map '{name}' of member '{member}' holds NaN or infinite values in {image}"

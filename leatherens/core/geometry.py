@@ -7,12 +7,16 @@ a method's paper does, and keeps constant maps constant.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Size = tuple[int, int]
+
+REMEMBERED = 8
+"""Matrices of weights, one for each length and sigma; of 1024 pixels one takes 8 MB."""
 
 
 def resize(maps: Tensor, size: Size, *, align_corners: bool = False, antialias: bool = False) -> Tensor:
@@ -56,37 +60,56 @@ def bicubic_scores(pixels: Tensor, size: Size) -> Tensor:
 
 
 def smooth(pixels: Tensor, sigma: float) -> Tensor:
-    """Gaussian smoothing of (B, H, W), as `scipy.ndimage.gaussian_filter` does it by default."""
+    """Gaussian smoothing of (B, H, W), as `scipy.ndimage.gaussian_filter` does it by default.
+
+    A matrix product a side, though most weights are zero: for a single channel torch's convolutions take
+    several times as long.
+    """
     if sigma <= 0:
         return pixels
-    kernel, radius = _gaussian(sigma, pixels)
-    padded = _mirror(_mirror(pixels, radius, dim=-1), radius, dim=-2)[:, None]  # (B, 1, H+2r, W+2r)
-    rows = F.conv2d(padded, kernel.view(1, 1, 1, -1))
-    return F.conv2d(rows, kernel.view(1, 1, -1, 1))[:, 0]
+    down, across = (_gaussian_weights(side, sigma).to(pixels) for side in pixels.shape[-2:])
+    return down.mT @ pixels @ across
 
 
 def smooth_rows(pixels: Tensor, sigma: float) -> Tensor:
     """Each row of (B, H, W) smoothed along itself alone, as `scipy.ndimage.gaussian_filter1d` does it."""
+    return pixels if sigma <= 0 else pixels @ _gaussian_weights(pixels.shape[-1], sigma).to(pixels)
+
+
+def enlarged(pixels: Tensor, size: Size, sigma: float) -> Tensor:
+    """(B, h, w) to (B, H, W), bilinear and then smoothed: `smooth(resize_scores(pixels, size), sigma)`.
+
+    Both are linear, along rows and columns alike: one small matrix a side does it all.
+    """
     if sigma <= 0:
-        return pixels
-    kernel, radius = _gaussian(sigma, pixels)
-    return F.conv2d(_mirror(pixels, radius, dim=-1)[:, None], kernel.view(1, 1, 1, -1))[:, 0]
+        return resize_scores(pixels, size)
+    sides = zip(pixels.shape[-2:], size, strict=True)
+    down, across = (_enlarging_weights(old, new, sigma).to(pixels) for old, new in sides)
+    return down.mT @ pixels @ across
 
 
-def _gaussian(sigma: float, like: Tensor) -> tuple[Tensor, int]:
-    """The kernel (2 * radius + 1,) and its radius."""
+@lru_cache(maxsize=REMEMBERED)
+def _gaussian_weights(length: int, sigma: float) -> Tensor:
+    """(length, length): column i says what each value counts in the smoothed value i; beyond the ends the
+    values come again, mirrored with the edge repeated, as often as the kernel reaches."""
     radius = int(4 * sigma + 0.5)
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    return (kernel / kernel.sum()).to(like), radius
+    targets = torch.arange(length)
+    sources = (targets + offsets.long()[:, None]) % (2 * length)  # (2 * radius + 1, length)
+    sources = torch.where(sources < length, sources, 2 * length - 1 - sources)
+    with torch.inference_mode(False):  # what is remembered must do for losses too
+        weights = torch.zeros(length, length, dtype=torch.float64)
+        values = (kernel / kernel.sum())[:, None].expand_as(sources)
+        return weights.index_put_((sources, targets.expand_as(sources)), values, accumulate=True)
 
 
-def _mirror(pixels: Tensor, radius: int, *, dim: int) -> Tensor:
-    """Pad one axis by mirroring with the edge repeated, as often as the radius needs."""
-    length = pixels.shape[dim]
-    positions = torch.arange(-radius, length + radius, device=pixels.device) % (2 * length)
-    positions = torch.where(positions < length, positions, 2 * length - 1 - positions)
-    return pixels.index_select(dim, positions)
+@lru_cache(maxsize=REMEMBERED)
+def _enlarging_weights(old: int, new: int, sigma: float) -> Tensor:
+    """(old, new): bilinear interpolation of a row, then the Gaussian."""
+    with torch.inference_mode(False):
+        each = torch.eye(old, dtype=torch.float64)[None, None]  # (1, 1, old, old), a row for every value
+        return resize(each, (old, new))[0, 0] @ _gaussian_weights(new, sigma)
 
 
 def neighbourhood_mean(maps: Tensor, side: int) -> Tensor:

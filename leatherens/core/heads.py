@@ -23,7 +23,7 @@ from leatherens.core.geometry import Size, image_maximum, positions_of
 from leatherens.core.params import Params
 from leatherens.core.patches import patch_scores
 from leatherens.core.rows import RowSample, rows_of
-from leatherens.core.types import ScoreMap
+from leatherens.core.types import ScoreMap, all_finite
 
 GoodMaps: TypeAlias = tuple[Tensor, "Tensor | None"]
 """Fused maps (B, C, h, w) of good images and their valid mask (B, H, W), `None` where all may teach."""
@@ -170,5 +170,5 @@ class Head(Component):
             raise InputError(
                 f"{self.id}: expected fused maps (B, {self.channels_}, h, w) float32, got {found}"
             )
-        if not bool(maps.isfinite().all()):
+        if not all_finite(maps):
             raise InputError(f"{self.id}: the fused maps hold NaN or infinite values")

@@ -28,6 +28,9 @@ from leatherens.core.search_index import EXACT, SearchParams, advised_rows
 OVERSAMPLED = 2
 """Rows kept of a full table when merging, for each row the bank may have: the last choice needs choice."""
 
+BESIDE = 10
+"""Numbers of 4 bytes kept for each position beside it: the reservoir's key and place, distances and norms."""
+
 RECALL_QUERIES = 2000
 """Held-out good positions that an inexact index is measured on."""
 
@@ -45,11 +48,28 @@ class BankParams(SearchParams):
     """Cap on the bank's rows; `None` leaves it to `core_set` and `megabytes`."""
     megabytes: PositiveInt = 1024
     """Cap on the bank's rows in memory (binary megabytes)."""
+    memory_mb: PositiveInt = 1024
+    """Most that the positions held to choose the bank from may take, beside the bank (binary megabytes)."""
     max_positions: PositiveInt | None = None
-    """Most positions held to choose the bank from; `None` holds those of all good images."""
+    """Most positions held to choose the bank from; `None` leaves it to `memory_mb`."""
     sampling: Literal["uniform", "merged"] = "uniform"
-    """What becomes of more positions than `max_positions`: a uniform sample of them, or core sets of pieces
-    of the stream, merged as they come, which keep what is rare and take longer."""
+    """What becomes of more positions than are held: a uniform sample of them, or core sets of pieces of the
+    stream, merged as they come, which keep what is rare and take longer."""
+
+
+def positions_held(params: BankParams, channels: int, *, held: int = 0) -> int:
+    """Positions of so many channels that `memory_mb` and `max_positions` allow to choose a bank from.
+
+    Counted is what is made of each: the row, its projection if one decides, the numbers that choosing needs.
+    held: rows of an older bank that new ones join; all are then in memory twice.
+
+    >>> positions_held(BankParams(memory_mb=1), 118)
+    2048
+    """
+    projection = params.projection if channels > 2 * params.projection else 0
+    fitting = params.memory_mb * 2**20 // (4 * (channels + projection + BESIDE))
+    room = (fitting - held) // 2 if held else fitting
+    return max(1, min(room, params.max_positions or room))
 
 
 def sample_of(params: BankParams, limit: int, *, seed: int, name: str) -> RowSample:
@@ -62,10 +82,12 @@ def sample_of(params: BankParams, limit: int, *, seed: int, name: str) -> RowSam
     return MergedRows(limit, kept, lambda rows, count: _chosen(rows, count, params, merging))
 
 
-def say_sampled(sample: RowSample, rows: Tensor, *, name: str, progress: Progress) -> None:
-    """Tell when not all positions are there to choose from."""
-    if sample.seen > len(rows):
-        progress.say(f"{name}: chose from {len(rows)} of {sample.seen} good positions (max_positions)")
+def say_sampled(sample: RowSample, room: int, params: BankParams, *, name: str, progress: Progress) -> None:
+    """Tell when not all positions are there to choose from, and which option made the room."""
+    if sample.seen > room:
+        by = "max_positions" if room == params.max_positions else "memory_mb"
+        found = f"{len(sample.rows())} of {sample.seen} good positions"
+        progress.say(f"{name}: chose from {found} ({by} {getattr(params, by)})")
 
 
 def thinned(
@@ -82,7 +104,7 @@ def thinned(
     if allowed < count:
         progress.say(f"{name}: the bank keeps {allowed} rows, not the {count} of core_set, because of {cap}")
     if allowed >= len(rows):
-        return rows
+        return rows.clone()  # they may be the beginning of a table with room for more
     with progress.step(f"{name}: core set", allowed) as advance:
         return rows[_chosen(rows, allowed, params, seed, advance)]
 

@@ -15,14 +15,13 @@ from torch import Tensor
 
 from leatherens.core.geometry import (
     Size,
+    enlarged,
     image_maximum,
     largest_grid,
     neighbourhood_mean,
     positions_of,
     resize,
-    resize_scores,
     silence,
-    smooth,
 )
 from leatherens.core.types import ScoreMap
 
@@ -99,5 +98,5 @@ def patch_scores(
     position score, before any smoothing, unless `image` (B,) is given.
     """
     positions = positions_of(patches, valid)
-    pixels = smooth(resize_scores(silence(patches, positions), size), smoothing)
+    pixels = enlarged(silence(patches, positions), size, smoothing)
     return ScoreMap(silence(pixels, valid), image_maximum(patches, positions) if image is None else image)

@@ -5,7 +5,7 @@ The pool runs them frozen; students of the same kind are made here, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -47,6 +47,18 @@ def untrained_pyramid(model: str, layers: Sequence[int], *, stages: bool = False
     if str(getattr(pyramid, "output_fmt", "NCHW")).endswith("NHWC"):
         pyramid.register_forward_hook(_channels_first)
     return pyramid  # type: ignore[no-any-return]
+
+
+def image_by_image(network: Callable[[Tensor], Sequence[Tensor]], pixels: Tensor) -> tuple[Tensor, ...]:
+    """The levels of a network in evaluation on a batch (B, 3, H, W); on a CPU one image after the other.
+
+    That halves the time of an EfficientNet-Lite (a batch of eight no longer fits the processor's caches) and
+    costs a ResNet nothing; and an image's features are the same whatever shares its batch.
+    """
+    if pixels.device.type != "cpu" or len(pixels) <= 1:
+        return tuple(network(pixels))
+    singles = [network(image) for image in torch.split(pixels, 1)]
+    return tuple(torch.cat(level) for level in zip(*singles, strict=True))
 
 
 def _channels_first(module: nn.Module, images: Any, maps: Sequence[Tensor]) -> list[Tensor]:

@@ -51,7 +51,11 @@ class RowSample(Protocol):
 
 
 class RowTable:
-    """A table of at most `limit` rows; it grows by doubling and never holds more than that of them."""
+    """A table of at most `limit` rows.
+
+    In main memory it is made at its full height, of which the system gives out what is written to: growing
+    would hold what there is twice. On a GPU it grows by doubling.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -78,7 +82,7 @@ class RowTable:
         self.used = len(order)
 
     def _grow(self, needed: int, like: Tensor) -> None:
-        height = min(max(needed, 2 * self.used), self.limit)
+        height = self.limit if like.device.type == "cpu" else min(max(needed, 2 * self.used), self.limit)
         with torch.inference_mode(False):  # rows of a frozen backbone must not keep the table from training
             larger = torch.empty(height, like.shape[1], dtype=like.dtype, device=like.device)
             if self.used:

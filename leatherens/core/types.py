@@ -54,6 +54,17 @@ class ImageBatch:
         return replace(self, pixels=self.pixels.to(device), valid=valid)
 
 
+def all_finite(values: Tensor) -> bool:
+    """Whether none is NaN or infinite, of any shape and memory order, mostly in one pass.
+
+    A finite sum has finite terms only; where it is not, it may only have grown too large.
+
+    >>> all_finite(torch.tensor([3e38, 3e38])), all_finite(torch.tensor([1.0, float("nan")]))
+    (True, False)
+    """
+    return bool(values.sum().isfinite()) or bool(values.isfinite().all())
+
+
 def _check_pixels(pixels: Tensor) -> None:
     if pixels.ndim != 4 or pixels.shape[1] != 3:
         raise InputError(f"expected images of shape (B, 3, H, W), got {tuple(pixels.shape)}")

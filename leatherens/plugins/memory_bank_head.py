@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Annotated
 
 import torch
@@ -16,8 +17,16 @@ from torch import Tensor
 from typing_extensions import Self
 
 from leatherens.core.detector import FitContext
+from leatherens.core.errors import InputError
 from leatherens.core.heads import GoodMaps, Head, HeadParams
-from leatherens.core.memory_bank import BankParams, MemoryBank, sample_of, say_sampled, thinned
+from leatherens.core.memory_bank import (
+    BankParams,
+    MemoryBank,
+    positions_held,
+    sample_of,
+    say_sampled,
+    thinned,
+)
 from leatherens.core.randomness import derive
 from leatherens.core.rows import rows_of
 from leatherens.core.search_index import require_usable
@@ -36,10 +45,10 @@ class MemoryBankHead(Head):
     class Params(BankParams, HeadParams):
         """The paper's values, with caps that keep a CPU in charge."""
 
-        max_rows: PositiveInt | None = 10_000
-        """Cap on the bank's rows: time per image grows with them, quality hardly; `None` for no such cap."""
-        max_positions: PositiveInt = 300_000
-        """Most positions held to choose the core set from; bounds the memory (see `sampling`)."""
+        max_rows: PositiveInt | None = 2048
+        """Cap on the bank's rows: ten times as many find no more (docs/results.md). `None`: no such cap."""
+        max_positions: PositiveInt | None = 300_000
+        """Most positions held to choose the core set from; `None` leaves it to `memory_mb`."""
         neighbours: Annotated[int, Field(ge=1)] = 1
         """A position's score is the mean distance to this many nearest rows."""
         reweight: Annotated[int, Field(ge=0)] = 0
@@ -57,18 +66,19 @@ class MemoryBankHead(Head):
                 positions, seed=context.seed, name=self.id, progress=context.progress
             )
 
-    def _gathered(self, maps: Iterable[GoodMaps], context: FitContext) -> Tensor:
-        sample = sample_of(self.params, self.params.max_positions, seed=context.seed, name=self.id)
-        rows = self.gather(self._indexable(maps), sample).to(context.device)
-        say_sampled(sample, rows, name=self.id, progress=context.progress)
+    def _gathered(self, maps: Iterable[GoodMaps], context: FitContext, held: int = 0) -> Tensor:
+        """(N, C): all positions that may teach, or as many as may be held beside so many of an older bank."""
+        stream = iter(maps)
+        first = next(stream, None)
+        if first is None:
+            raise InputError(self._nothing())
+        channels = first[0].shape[1]
+        require_usable(self.params, channels, owner=self.id)
+        room = positions_held(self.params, channels, held=held)
+        sample = sample_of(self.params, room, seed=context.seed, name=self.id)
+        rows = self.gather(chain([first], stream), sample).to(context.device)
+        say_sampled(sample, room, self.params, name=self.id, progress=context.progress)
         return rows
-
-    def _indexable(self, maps: Iterable[GoodMaps]) -> Iterator[GoodMaps]:
-        """The maps as they are; an index that cannot be made of them is refused at the first."""
-        for i, (fused, valid) in enumerate(maps):
-            if i == 0:
-                require_usable(self.params, fused.shape[1], owner=self.id)
-            yield fused, valid
 
     def _held_out(self, validation: Iterable[GoodMaps], rows: Tensor) -> Iterator[Tensor]:
         """Positions of other good images; those it learned from where there are none."""
@@ -81,7 +91,7 @@ class MemoryBankHead(Head):
 
     def _update(self, maps: Iterable[GoodMaps], context: FitContext) -> None:
         """The bank grows by the core set's share of the new positions up to its caps, and is thinned anew."""
-        rows = self._gathered(maps, context)
+        rows = self._gathered(maps, context, len(self.bank_))
         count = len(self.bank_) + math.ceil(len(rows) * self.params.core_set)
         self._keep(torch.cat([self.bank_.to(rows.device), rows]), count, context)
 

@@ -24,8 +24,14 @@ from leatherens.core.component import JsonValue
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import InputError
 from leatherens.core.geometry import positions_of
-from leatherens.core.memory import refuse_beyond
-from leatherens.core.memory_bank import BankParams, MemoryBank, sample_of, say_sampled, thinned
+from leatherens.core.memory_bank import (
+    BankParams,
+    MemoryBank,
+    positions_held,
+    sample_of,
+    say_sampled,
+    thinned,
+)
 from leatherens.core.params import OddSide
 from leatherens.core.patches import described_channels, locally_aware, patch_scores
 from leatherens.core.randomness import derive
@@ -33,6 +39,12 @@ from leatherens.core.rows import maps_of, rows_of
 from leatherens.core.search_index import require_usable
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.core.weights import DEFAULT_MODEL
+
+QUICK_ROWS = 2048
+"""Of a bank at quick effort: ten times as many find no more (docs/results.md) and take ten times as long."""
+
+QUICK_MB = 1024
+"""For patches while learning at quick effort: those of 1700 images of 256 x 256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +94,20 @@ class PatchCore(Detector):
         smoothing: NonNegativeFloat = 4.0
         """Sigma of the Gaussian over the score map, in pixels."""
         memory_mb: PositiveInt = 4096
-        """Most that the patches held before thinning may take: all, or `max_positions` of them."""
+        """Most that the patches held to choose the bank from may take; the published sets' take less."""
 
     @classmethod
     def params_for(cls, effort: Effort) -> Params:
-        """At quick effort the backbone that is always there, its few channels kept as they are."""
+        """At quick effort the backbone that is always there, its few channels as they are, a small bank."""
         if effort is Effort.full:
             return cls.Params()
-        return cls.Params(backbone=DEFAULT_MODEL, pretrain_embed_dimension=None, target_embed_dimension=None)
+        return cls.Params(
+            backbone=DEFAULT_MODEL,
+            pretrain_embed_dimension=None,
+            target_embed_dimension=None,
+            max_rows=QUICK_ROWS,
+            memory_mb=QUICK_MB,
+        )
 
     def backbones(self) -> tuple[BackboneRequest, ...]:
         """One pyramid a bank."""
@@ -143,10 +161,10 @@ class PatchCore(Detector):
         self, images: ImageSource, validation: ImageSource, context: FitContext, held: Sequence[Tensor]
     ) -> None:
         """Each bank grows by the core set's share of the new patches; old and new are thinned as one."""
-        self._refuse_too_many(images, max(map(len, held)))
+        self._refuse_too_small(images, max(map(len, held)))
         requests = self.backbones()
         for i, (request, old) in enumerate(zip(requests, held, strict=True)):
-            rows = self._gathered(i, request, images, context)
+            rows = self._gathered(i, request, images, context, len(old))
             count = len(old) + max(1, int(len(rows) * self.params.core_set))
             known = torch.cat([old.to(rows.device), rows]) if len(old) else rows
             setattr(self, f"bank{i}_", self._thinned(i, known, count, context))
@@ -160,42 +178,33 @@ class PatchCore(Detector):
             spec.channels, options.pretrain_embed_dimension, options.target_embed_dimension
         )
 
-    def _refuse_too_many(self, images: ImageSource, held: int) -> None:
-        """Before any work: the largest table of patches that will be held, one bank's at a time."""
-        wide, count = max(
-            zip(self.channels_, (held + self._most_rows(images, s) for s in self.strides_), strict=True),
-            key=lambda pair: pair[0] * pair[1],
-        )
-        refuse_beyond(
-            self.params.memory_mb,
-            wide * count * 4,
-            owner=self.id,
-            what=f"the table of all good patches ({count} of {wide} numbers)",
-            remedy="max_positions, a smaller target_embed_dimension, coarser layers",
-        )
-        if int(count * self.params.core_set) == 0:
-            raise InputError(
-                f"{self.id}: core_set {self.params.core_set:g} of {count} patches keeps none; "
-                f"give more images or a core_set of at least {1 / count:.2g}"
-            )
+    def _refuse_too_small(self, images: ImageSource, held: int) -> None:
+        """Before any work: a core set of which nothing would be left."""
+        for bank in range(len(self.strides_)):
+            count = held + self._most_rows(bank, images, held)
+            if int(count * self.params.core_set) == 0:
+                raise InputError(
+                    f"{self.id}: core_set {self.params.core_set:g} of {count} patches keeps none; "
+                    f"give more images or a core_set of at least {1 / count:.2g}"
+                )
 
-    def _most_rows(self, images: ImageSource, stride: int) -> int:
-        height, width = (-(-side // stride) for side in images.size)
-        most = len(images.ids) * height * width
-        return min(most, self.params.max_positions or most)
+    def _most_rows(self, bank: int, images: ImageSource, held: int) -> int:
+        """Patches that are held at once to choose this bank from, beside `held` of an older one."""
+        height, width = (-(-side // self.strides_[bank]) for side in images.size)
+        room = positions_held(self.params, self.channels_[bank], held=held)
+        return min(len(images.ids) * height * width, room)
 
     def _gathered(
-        self, bank: int, request: BackboneRequest, images: ImageSource, context: FitContext
+        self, bank: int, request: BackboneRequest, images: ImageSource, context: FitContext, held: int
     ) -> Tensor:
-        """(N, C): the descriptors of all positions that may teach, or as many as `max_positions` allows."""
+        """(N, C): the descriptors of all positions that may teach, or of as many as may be held."""
         name = f"{self.id}{self._suffix(bank)}"
-        sample = sample_of(
-            self.params, self._most_rows(images, self.strides_[bank]), seed=context.seed, name=name
-        )
+        room = self._most_rows(bank, images, held)
+        sample = sample_of(self.params, room, seed=context.seed, name=name)
         title = f"{self.id}: gathering patches{self._suffix(bank)}"
         for batch, pyramids in context.walk(images, [request], title):
             sample.add(rows_of(self._described(pyramids, request), batch.valid))
-        say_sampled(sample, sample.rows(), name=name, progress=context.progress)
+        say_sampled(sample, room, self.params, name=name, progress=context.progress)
         return sample.rows()
 
     def _thinned(self, bank: int, rows: Tensor, count: int, context: FitContext) -> Tensor:

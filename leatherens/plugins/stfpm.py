@@ -19,7 +19,7 @@ from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.geometry import image_maximum, resize_scores
 from leatherens.core.matching import distances, unit_differences
 from leatherens.core.params import Params
-from leatherens.core.pyramid_models import normalise, untrained_pyramid
+from leatherens.core.pyramid_models import image_by_image, normalise, untrained_pyramid
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.schedules import TrainedParams
 from leatherens.core.synthesis.crops import random_crops
@@ -145,7 +145,8 @@ class STFPM(Detector):
         return Task(self.id, self.student_, [optimizer], loss=loss, judge=judge, identity=identity)
 
     def _student(self, batch: ImageBatch) -> Sequence[Tensor]:
-        maps: Any = self.student_(normalise(batch.pixels, self.mean_, self.std_))
+        pixels = normalise(batch.pixels, self.mean_, self.std_)
+        maps: Any = self.student_(pixels) if self.student_.training else image_by_image(self.student_, pixels)
         return [m.float() for m in maps]
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
