@@ -20,8 +20,11 @@ def blend(image: Floats, texture: Floats, mask: Mask, *, beta: float) -> Floats:
 
     beta: transparency; 0 hides the image under the texture.
     """
-    mixed = np.float32(1 - beta) * texture + np.float32(beta) * image
-    return np.where(mask[..., None], mixed, image)
+    mixed: Floats = image.copy()
+    rows = mixed.reshape(-1, 3)  # (H * W, 3)
+    inside = np.flatnonzero(mask)
+    rows[inside] = np.float32(1 - beta) * texture.reshape(-1, 3)[inside] + np.float32(beta) * rows[inside]
+    return mixed
 
 
 @dataclass(frozen=True, slots=True)

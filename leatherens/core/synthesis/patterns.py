@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from leatherens.core.leather.fields import Field, fractal_noise, pixel_grid, smooth_noise
+from leatherens.core.leather.fields import Field, fractal_noise, smooth_noise
 from leatherens.core.synthesis.augment import Picture
 from leatherens.core.synthesis.perlin import Shape
 
@@ -28,7 +28,7 @@ class ProceduralTextures:
         picture = _coloured(rng, _pattern(rng, shape))
         if rng.random() < 0.5:
             holes = _pattern(rng, shape) > rng.uniform(0.4, 0.7)
-            picture = np.where(holes[..., None], _coloured(rng, _pattern(rng, shape)), picture)
+            cv2.copyTo(_coloured(rng, _pattern(rng, shape)), holes.astype(np.uint8), picture)
         return picture
 
 
@@ -129,8 +129,8 @@ def _spread(noise: Field) -> Field:
 def _waves(rng: np.random.Generator, shape: Shape, period: float, heading: float | None = None) -> Field:
     """A sine of this period in pixels across the picture, -1..1; the fronts may bend."""
     heading = rng.uniform(0, np.pi) if heading is None else heading
-    rows, columns = pixel_grid(shape)
-    phase = (np.cos(heading) * columns + np.sin(heading) * rows) * (2 * np.pi / period)
+    down, right = (np.arange(length, dtype=np.float32) for length in shape)
+    phase = (np.cos(heading) * right + (np.sin(heading) * down)[:, None]) * (2 * np.pi / period)
     bend = rng.choice((0.0, 0.5, 2.0, 5.0))
     if bend:
         phase = phase + bend * smooth_noise(rng, shape, 60.0)
