@@ -27,6 +27,27 @@ def blend(image: Floats, texture: Floats, mask: Mask, *, beta: float) -> Floats:
     return mixed
 
 
+def within(
+    image: Floats,
+    patch: Floats,
+    window: tuple[slice, slice],
+    valid: Mask | None,
+    *,
+    covered: Mask | None = None,
+) -> tuple[Floats, Mask]:
+    """The image (H, W, 3) with a patch (h, w, 3) in a window of its size, and where that shows, (H, W).
+
+    valid: where the patch may show. covered: (h, w), the pixels that the patch has; `None` for all.
+    """
+    mask = np.zeros(image.shape[:2], np.bool_)
+    mask[window] = True if covered is None else covered
+    if valid is not None:
+        mask &= valid
+    pasted = image.copy()
+    pasted[window][mask[window]] = patch[mask[window]]
+    return pasted, mask
+
+
 @dataclass(frozen=True, slots=True)
 class TextureOverlay:
     """How textures are laid over good images.
@@ -49,5 +70,7 @@ class TextureOverlay:
         mask = perlin_mask(rng, shape, exponents=self.exponents, threshold=self.threshold)
         if valid is not None:
             mask &= valid
+        if not mask.any():
+            return image, mask
         texture = augmented(self.textures.draw(rng, shape), rng) / np.float32(255)
         return blend(image, texture, mask, beta=rng.uniform(*self.beta)), mask

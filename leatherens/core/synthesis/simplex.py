@@ -61,8 +61,8 @@ def _ranks(inside: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     The way to a tetrahedron's far corner goes along them in this order.
     """
     x, y, z = inside
-    first, second, third = x >= y, x >= z, y >= z
-    return np.stack([2 - first.astype(int) - second, 1 + first - third, 0 + second + third]).astype(np.int64)
+    first, second, third = (larger.astype(np.int64) for larger in (x >= y, x >= z, y >= z))
+    return np.stack([2 - first - second, 1 + first - third, second + third])
 
 
 def simplex_octaves(
