@@ -11,6 +11,7 @@ import pytest
 
 from leatherens.core import hookspecs
 from leatherens.core.host import PluginHost
+from leatherens.core.synthesis.catalogue import KINDS
 from leatherens.testing import check_member
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +62,17 @@ def test_the_plugins_page_lists_every_built_in() -> None:
     (builtin,) = PluginHost(installed=False).plugins()
 
     assert [entry.id for entry in builtin.entries if f"| `{entry.id}` | {entry.summary} |" not in page] == []
+
+
+def test_the_page_of_anomalies_lists_every_kind_with_what_was_measured() -> None:
+    page = (ROOT / "docs" / "anomalies.md").read_text(encoding="utf-8")
+
+    assert [id for id in KINDS if page.count(f"\n| `{id}` |") != 2] == []
+
+
+def test_the_code_of_the_page_of_anomalies_runs() -> None:
+    (code,) = code_blocks("anomalies.md", "python")
+    exec(compile(code, "docs/anomalies.md", "exec"), {})
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:

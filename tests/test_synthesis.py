@@ -12,6 +12,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.randomness import numpy_generators, torch_generator
 from leatherens.core.synthesis import augment, textures
 from leatherens.core.synthesis import overlay as overlay_module
+from leatherens.core.synthesis import perlin as perlin_module
 from leatherens.core.synthesis.augment import AUGMENTERS, augmented
 from leatherens.core.synthesis.overlay import TextureOverlay, blend
 from leatherens.core.synthesis.patterns import PATTERNS, ProceduralTextures
@@ -71,6 +72,14 @@ def test_perlin__agrees_with_the_classical_definition():
     rows, columns = rng(1).uniform(0, 3, 9).astype(np.float32), rng(2).uniform(0, 5, 11).astype(np.float32)
     expected = [[classical_perlin(gradients, r, c) for c in columns] for r in rows]
     np.testing.assert_allclose(perlin(gradients, rows, columns), expected, atol=1e-5)
+
+
+def test_perlin__is_the_same_in_blocks_of_any_size(monkeypatch):
+    coordinates = rng(1).uniform(0, 3, 50).astype(np.float32), rng(2).uniform(0, 5, 40).astype(np.float32)
+    whole = perlin(unit_gradients(3, 5), *coordinates)
+    for products in (1, 7 * 40 * 6, 49 * 40 * 6):  # a row at a time, seven rows, all but one
+        monkeypatch.setattr(perlin_module, "AT_ONCE", products)
+        np.testing.assert_allclose(perlin(unit_gradients(3, 5), *coordinates), whole, atol=1e-6)
 
 
 def test_perlin__reaches_one_where_four_gradients_point_at_the_centre():
@@ -169,6 +178,12 @@ def test_autocontrast__stretches_a_flat_picture_to_the_full_range():
     dull = (ramp() // 4 + 90).repeat(4, axis=0)
     stretched = augment.autocontrast(dull, rng())
     assert (stretched.min(), stretched.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("levels", [[7], [0, 255], [3, 3, 3, 9, 200, 200, 4]], ids=len)
+def test_ranked__is_what_sorting_finds_at_each_place(levels):
+    ranks = np.arange(len(levels), dtype=float)
+    assert augment._ranked(np.array(levels, np.uint8), ranks).tolist() == sorted(levels)
 
 
 def test_equalize__flattens_the_histogram():
@@ -309,6 +324,7 @@ def test_blend__between_the_ends_of_beta():
         mixed = blend(image, texture, mask, beta=beta)
         assert mixed.dtype == np.float32
         assert np.array_equal(mixed[~mask], image[~mask])
+        assert np.array_equal(blend(np.asfortranarray(image), texture, mask, beta=beta), mixed)
         np.testing.assert_allclose(mixed[mask], (1 - beta) * texture[mask] + beta * image[mask], atol=1e-6)
     assert np.array_equal(blend(image, texture, mask, beta=0.0)[mask], texture[mask])
 

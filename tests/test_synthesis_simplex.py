@@ -34,7 +34,7 @@ def test_noise__is_the_sum_over_every_corner_in_reach() -> None:
     for corner in product(range(-8, 9), repeat=3):
         away = points - lattice(np.array(corner))
         fade = np.clip(REACH - np.square(away).sum(axis=1), 0, None) ** 4
-        expected += LOUDNESS * fade * (gradients_at(np.array([corner]), TABLE) * away).sum(axis=1)
+        expected += LOUDNESS * fade * (gradients_at(np.array(corner)[:, None], TABLE).T * away).sum(axis=1)
     np.testing.assert_allclose(simplex(points, TABLE), expected, atol=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""`leatherens data`: make artificial leather."""
+"""`leatherens data`: make artificial leather, and look at artificial anomalies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from leatherens.cli import Group
+from leatherens.cli.anomalies import anomalies
 from leatherens.core.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 @click.group(cls=Group)
 def data() -> None:
     """Look at a folder of images, or make artificial ones."""
+
+
+data.add_command(anomalies)
 
 
 @data.command()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
+
+from leatherens.core.errors import ConfigError
 
 FOLDER = click.Path(path_type=Path)
 
@@ -20,3 +23,11 @@ weights_of_run = click.option(
     multiple=True,
     help="File or folder of the weights RUN learned with (repeatable).",
 )
+
+
+def sides(text: str) -> tuple[int, int]:
+    """Height and width from what --size says."""
+    found = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", text.lower())
+    if not found:
+        raise ConfigError(f"--size: expected one number, or HEIGHTxWIDTH such as 256x320, got '{text}'")
+    return int(found[1]), int(found[2] or found[1])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from leatherens.cli.options import sides
 from leatherens.configs.recipe import Mode, Recipe
 from leatherens.core.errors import ConfigError, did_you_mean
 from leatherens.core.host import PluginHost
@@ -38,7 +38,7 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     _add_false_alarms(options["false_alarms"], content, host)
     content |= {key: options[key] for key in _PLAIN if options[key] is not None}
     if options["size"] is not None:
-        content["size"] = _size(options["size"])
+        content["size"] = sides(options["size"])
     content["weights"] = weight_places(options["weights"])
     content["allow_download"] = options["allow_download"]
     recipe = parse_params(Recipe, content, owner="run")
@@ -144,13 +144,6 @@ def _add_false_alarms(rate: float | None, content: dict[str, Any], host: PluginH
             f"--false-alarms: the threshold '{choice['id']}' takes no rate; leave one of the two out"
         )
     choice["options"]["false_alarms"] = rate
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", text.lower())
-    if not found:
-        raise ConfigError(f"--size: expected one number, or HEIGHTxWIDTH such as 256x320, got '{text}'")
-    return int(found[1]), int(found[2] or found[1])
 
 
 def _refuse_idle(content: Mapping[str, Any], recipe: Recipe) -> None:

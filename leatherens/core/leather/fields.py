@@ -26,9 +26,11 @@ def smooth_noise(rng: np.random.Generator, shape: Shape, scale: float) -> Field:
     step = max(scale / 3.0, 1.0)
     coarse = [int(np.ceil(length / step)) + 4 for length in shape]
     grid = blur(rng.standard_normal(coarse, dtype=np.float32), 1.0) / _BLURRED_STD
-    rows, columns = pixel_grid(shape)
-    offset = rng.uniform(1.0, 2.0, 2).astype(np.float32)
-    x, y = columns / step + offset[0], rows / step + offset[1]
+    right, down = rng.uniform(1.0, 2.0, 2).astype(np.float32)
+    height, width = shape
+    x = np.arange(width, dtype=np.float32) / step + right
+    y = np.arange(height, dtype=np.float32)[:, None] / step + down
+    x, y = (np.ascontiguousarray(np.broadcast_to(way, shape)) for way in (x, y))
     return np.asarray(cv2.remap(grid, x, y, cv2.INTER_CUBIC), np.float32)
 
 
@@ -49,9 +51,8 @@ def specks(rng: np.random.Generator, density: Field, sigma: float) -> Field:
 
 def pixel_grid(shape: Shape) -> tuple[Field, Field]:
     """Row and column of each pixel, both (H, W)."""
-    height, width = shape
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    return rows, columns
+    ways = np.meshgrid(*(np.arange(length, dtype=np.float32) for length in shape), indexing="ij")
+    return ways[0], ways[1]
 
 
 def ramp(values: Field, start: float, end: float) -> Field:

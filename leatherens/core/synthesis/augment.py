@@ -74,8 +74,10 @@ def invert(image: Picture, rng: np.random.Generator) -> Picture:
 def autocontrast(image: Picture, rng: np.random.Generator) -> Picture:
     """Stretch each channel to 0..255, leaving out 0..20% of the pixels at either end."""
     cutoff = rng.uniform(0, 0.2)
-    low, high = np.quantile(image[::2, ::2].reshape(-1, 3), (cutoff, 1 - cutoff), axis=0, method="nearest")
-    span = np.maximum(high.astype(np.float32) - low, 1)
+    pixels = image[::2, ::2].reshape(-1, 3)
+    ranks = np.rint((len(pixels) - 1) * np.array([cutoff, 1 - cutoff]))
+    low, high = np.stack([_ranked(channel, ranks) for channel in pixels.T], axis=-1)  # (3,) each
+    span = np.maximum(high - low, np.float32(1))
     return _looked_up(image, (_LEVELS[:, None] - low) * (255 / span))
 
 
@@ -108,6 +110,12 @@ def augmented(image: Picture, rng: np.random.Generator, *, count: int = 3) -> Pi
     for index in rng.choice(len(AUGMENTERS), size=count, replace=False):
         image = AUGMENTERS[index](image, rng)
     return image
+
+
+def _ranked(levels: npt.NDArray[np.uint8], ranks: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The values (K,) that would stand at these places, from 0, if the levels (N,) were sorted."""
+    below = np.cumsum(np.bincount(levels, minlength=256))  # how many are at most 0, 1, ... 255
+    return np.searchsorted(below, ranks, side="right").astype(np.float32)
 
 
 def _looked_up(image: Picture, table: npt.NDArray[np.floating]) -> Picture:

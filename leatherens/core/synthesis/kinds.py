@@ -46,7 +46,7 @@ def spoilt_by(
     batch: ImageBatch, kind: AnomalyKind, generators: Sequence[np.random.Generator]
 ) -> tuple[ImageBatch, Tensor]:
     """`spoilt` with a generator for each image."""
-    pixels = batch.pixels.permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
+    pixels = batch.pixels.cpu().permute(0, 2, 3, 1).contiguous().numpy()  # (B, H, W, 3)
     valid = [None] * len(batch) if batch.valid is None else list(batch.valid.cpu().numpy())
     drawn = [
         kind.draw(image, inside, rng) for image, inside, rng in zip(pixels, valid, generators, strict=True)

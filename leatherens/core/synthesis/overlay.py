@@ -20,8 +20,32 @@ def blend(image: Floats, texture: Floats, mask: Mask, *, beta: float) -> Floats:
 
     beta: transparency; 0 hides the image under the texture.
     """
-    mixed = np.float32(1 - beta) * texture + np.float32(beta) * image
-    return np.where(mask[..., None], mixed, image)
+    mixed: Floats = image.copy()
+    rows = mixed.reshape(-1, 3)  # (H * W, 3)
+    inside = np.flatnonzero(mask)
+    rows[inside] = np.float32(1 - beta) * texture.reshape(-1, 3)[inside] + np.float32(beta) * rows[inside]
+    return mixed
+
+
+def within(
+    image: Floats,
+    patch: Floats,
+    window: tuple[slice, slice],
+    valid: Mask | None,
+    *,
+    covered: Mask | None = None,
+) -> tuple[Floats, Mask]:
+    """The image (H, W, 3) with a patch (h, w, 3) in a window of its size, and where that shows, (H, W).
+
+    valid: where the patch may show. covered: (h, w), the pixels that the patch has; `None` for all.
+    """
+    mask = np.zeros(image.shape[:2], np.bool_)
+    mask[window] = True if covered is None else covered
+    if valid is not None:
+        mask &= valid
+    pasted = image.copy()
+    pasted[window][mask[window]] = patch[mask[window]]
+    return pasted, mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +70,7 @@ class TextureOverlay:
         mask = perlin_mask(rng, shape, exponents=self.exponents, threshold=self.threshold)
         if valid is not None:
             mask &= valid
+        if not mask.any():
+            return image, mask
         texture = augmented(self.textures.draw(rng, shape), rng) / np.float32(255)
         return blend(image, texture, mask, beta=rng.uniform(*self.beta)), mask

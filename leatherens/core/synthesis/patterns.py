@@ -11,8 +11,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from leatherens.core.leather.fields import Field, fractal_noise, pixel_grid, smooth_noise
+from leatherens.core.leather.fields import Field, fractal_noise, smooth_noise
 from leatherens.core.synthesis.augment import Picture
 from leatherens.core.synthesis.perlin import Shape
 
@@ -28,7 +29,7 @@ class ProceduralTextures:
         picture = _coloured(rng, _pattern(rng, shape))
         if rng.random() < 0.5:
             holes = _pattern(rng, shape) > rng.uniform(0.4, 0.7)
-            picture = np.where(holes[..., None], _coloured(rng, _pattern(rng, shape)), picture)
+            cv2.copyTo(_coloured(rng, _pattern(rng, shape)), holes.astype(np.uint8), picture)
         return picture
 
 
@@ -111,8 +112,8 @@ def _coloured(rng: np.random.Generator, field: Field) -> Picture:
         stops = np.linspace(0, 1, len(colours))
         table = np.stack([np.interp(at, stops, channel) for channel in colours.T], axis=-1)
     levels = np.asarray(np.clip(field, 0, 1) * 255, np.uint8)
-    palette = np.rint(table).astype(np.uint8)[None]  # (1, 256, 3)
-    return np.asarray(cv2.LUT(cv2.merge([levels] * 3), palette), np.uint8)
+    palette = np.rint(table).astype(np.uint8)[:, None]  # (256, 1, 3)
+    return np.asarray(cv2.applyColorMap(levels, palette), np.uint8)
 
 
 def _length(rng: np.random.Generator, low: float, high: float) -> float:
@@ -129,12 +130,14 @@ def _spread(noise: Field) -> Field:
 def _waves(rng: np.random.Generator, shape: Shape, period: float, heading: float | None = None) -> Field:
     """A sine of this period in pixels across the picture, -1..1; the fronts may bend."""
     heading = rng.uniform(0, np.pi) if heading is None else heading
-    rows, columns = pixel_grid(shape)
-    phase = (np.cos(heading) * columns + np.sin(heading) * rows) * (2 * np.pi / period)
+    down, right = (np.arange(length, dtype=np.float32) for length in shape)
+    phase = (np.cos(heading) * right + (np.sin(heading) * down)[:, None]) * (2 * np.pi / period)
     bend = rng.choice((0.0, 0.5, 2.0, 5.0))
     if bend:
         phase = phase + bend * smooth_noise(rng, shape, 60.0)
-    return np.asarray(np.sin(phase + rng.uniform(0, 2 * np.pi)), np.float32)
+    phase += rng.uniform(0, 2 * np.pi)
+    # NumPy takes several times as long for sines in double precision; rounded they are the same.
+    return np.asarray(torch.from_numpy(phase).sin_().float().numpy())
 
 
 def _band(rng: np.random.Generator, waves: Field) -> Field:

@@ -6,6 +6,8 @@ One octave of Perlin noise (Perlin, SIGGRAPH 2002) on a lattice of unit gradient
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,10 @@ from leatherens.core.synthesis.rotation import rotated
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Shape = tuple[int, int]  # (height, width)
+
+
+AT_ONCE = 1 << 17
+"""Products of numbers in one product of matrices: OpenBLAS takes one thread up to twice that."""
 
 
 def perlin(gradients: Floats, rows: Floats, columns: Floats) -> Floats:
@@ -28,8 +34,20 @@ def perlin(gradients: Floats, rows: Floats, columns: Floats) -> Floats:
     """
     above, down = _reach(rows, gradients.shape[0])
     left, right = _reach(columns, gradients.shape[1])
-    noise = down @ gradients[..., 0] @ left.T + above @ gradients[..., 1] @ right.T
+    noise = np.empty((len(rows), len(columns)), np.float32)
+    for some in _blocks(len(rows), len(columns) * gradients.shape[1]):
+        noise[some] = down[some] @ gradients[..., 0] @ left.T + above[some] @ gradients[..., 1] @ right.T
     return np.asarray(np.sqrt(2) * noise, np.float32)
+
+
+def _blocks(rows: int, products: int) -> Iterator[slice]:
+    """A few rows at a time, each of so many products.
+
+    Linear algebra libraries share larger matrix products out among threads, which on a busy machine wait for
+    each other many times as long as the product takes.
+    """
+    step = max(1, AT_ONCE // products)
+    return (slice(start, start + step) for start in range(0, rows, step))
 
 
 def _reach(positions: Floats, nodes: int) -> tuple[Floats, Floats]:

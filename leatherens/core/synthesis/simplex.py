@@ -35,24 +35,34 @@ def shuffled_table(rng: np.random.Generator) -> Table:
 
 
 def gradients_at(corners: npt.NDArray[np.int64], table: Table) -> npt.NDArray[np.float64]:
-    """The gradients (..., 3) of lattice corners (..., 3)."""
-    i, j, k = np.moveaxis(corners & 255, -1, 0)
-    return np.asarray(GRADIENTS[table[i + table[j + table[k]]] % 12])
+    """The gradients (3, ...) of lattice corners (3, ...)."""
+    i, j, k = corners & 255
+    return np.asarray(np.take(GRADIENTS.T, (table % 12)[i + table[j + table[k]]], axis=1))
 
 
 def simplex(points: npt.NDArray[np.float64], table: Table) -> npt.NDArray[np.float64]:
     """Noise at points (..., 3), about -1..1, (...)."""
-    cell = np.floor(points + SKEW * points.sum(axis=-1, keepdims=True)).astype(np.int64)
-    inside = points - (cell - UNSKEW * cell.sum(axis=-1, keepdims=True))
-    # The way to the far corner goes along the largest coordinate first, then the next, then the last.
-    rank = (-inside).argsort(axis=-1, kind="stable").argsort(axis=-1)
-    noise = np.zeros(points.shape[:-1])
+    points = np.ascontiguousarray(np.moveaxis(points, -1, 0))  # (3, ...): whole planes are quick to add
+    cell = np.floor(points + SKEW * points.sum(axis=0)).astype(np.int64)
+    inside = points - (cell - UNSKEW * cell.sum(axis=0))
+    rank = _ranks(inside)
+    noise = np.zeros(points.shape[1:])
     for steps in range(4):
         corner = (rank < steps).astype(np.int64)
         away = inside - corner + steps * UNSKEW
-        fade = np.clip(REACH - np.square(away).sum(axis=-1), 0, None) ** 4
-        noise += fade * (gradients_at(cell + corner, table) * away).sum(axis=-1)
+        fade = np.clip(REACH - np.square(away).sum(axis=0), 0, None) ** 4
+        noise += fade * (gradients_at(cell + corner, table) * away).sum(axis=0)
     return LOUDNESS * noise
+
+
+def _ranks(inside: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Which of a point's coordinates (3, ...) is the largest (0), the next and the last (2); (3, ...).
+
+    The way to a tetrahedron's far corner goes along them in this order.
+    """
+    x, y, z = inside
+    first, second, third = (larger.astype(np.int64) for larger in (x >= y, x >= z, y >= z))
+    return np.stack([2 - first - second, 1 + first - third, second + third])
 
 
 def simplex_octaves(
@@ -70,7 +80,7 @@ def simplex_octaves(
     """
     table = shuffled_table(rng)
     points = np.stack(np.meshgrid(*(np.arange(n) for n in (*shape, depth)), indexing="ij"), axis=-1)
-    noise = np.zeros(points.shape[:-1])
-    for octave in range(octaves):
-        noise += persistence**octave * simplex(points * (2**octave / period), table)
-    return noise.astype(np.float32)
+    scales = 2.0 ** np.arange(octaves) / period
+    layers = simplex(points * scales[:, None, None, None, None], table)  # (octaves, H, W, depth)
+    loudness = persistence ** np.arange(octaves)
+    return np.asarray((loudness[:, None, None, None] * layers).sum(axis=0), np.float32)

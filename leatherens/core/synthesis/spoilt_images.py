@@ -18,6 +18,7 @@ from leatherens.core.synthesis.noise_patch import NoisePatch
 from leatherens.core.synthesis.patterns import ProceduralTextures
 from leatherens.core.synthesis.structural import StructuralAnomaly
 from leatherens.core.synthesis.textural import TexturalAnomaly
+from leatherens.core.synthesis.textures import TextureSource
 from leatherens.core.types import ImageBatch, ImageSource
 
 EXAMPLES = 100
@@ -26,13 +27,16 @@ MOST_COPIES = 10
 """Of one good image: each further one says less that is new."""
 
 
-def mixed_anomalies() -> AnomalyKind:
+def mixed_anomalies(textures: TextureSource | None = None) -> AnomalyKind:
     """A foreign texture, the product in disorder, a blur or noise; scratch to stain, plain to faint.
+
+    textures: made on the spot where none are given.
 
     Detectors learn from some of these kinds themselves (DRAEM, CSE, RD++), which flatters them; in a small
     spot, half faded, a kind is at least not what they have seen.
     """
-    kinds = (TexturalAnomaly(ProceduralTextures()), StructuralAnomaly(), BlurAnomaly())
+    foreign = TexturalAnomaly(ProceduralTextures() if textures is None else textures)
+    kinds = (foreign, StructuralAnomaly(), BlurAnomaly())
     return OneOf((*(Confined(kind) for kind in kinds), Confined(NoisePatch(), fade=(0.0, 0.5))))
 
 

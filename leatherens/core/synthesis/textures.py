@@ -61,17 +61,15 @@ class FolderTextures:
     def _resized(self, path: Path, shape: Shape) -> Picture | None:
         if path in self.unreadable:
             return None
-        if (path, shape) in self._kept:
-            self._kept.move_to_end((path, shape))
-            return self._kept[path, shape]
-        picture = _read(path)
-        if picture is None:
-            self.unreadable.add(path)
-            return None
-        height, width = shape
-        resized = np.asarray(cv2.resize(picture, (width, height)), np.uint8)
-        self._kept[path, shape] = resized
-        if sum(kept.nbytes for kept in self._kept.values()) > CACHE_BYTES:
+        resized = self._kept.pop((path, shape), None)
+        if resized is None:
+            picture = _read(path)
+            if picture is None:
+                self.unreadable.add(path)
+                return None
+            resized = np.asarray(cv2.resize(picture, shape[::-1]), np.uint8)
+        self._kept[path, shape] = resized  # the latest stands last
+        while sum(kept.nbytes for kept in list(self._kept.values())) > CACHE_BYTES:
             self._kept.popitem(last=False)
         return resized
 
@@ -82,5 +80,8 @@ def _read(path: Path) -> Picture | None:
         content = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError:
         return None
-    picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    try:
+        picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except cv2.error:  # more pixels than OpenCV takes
+        return None
     return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
