@@ -230,6 +230,20 @@ def test_out__must_be_a_png_that_can_be_written(tmp_path: Path) -> None:
     assert told == f"{out}: cannot be written (File exists); free some space or choose another --out"
 
 
+def test_out__on_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out_of_space(self: Image.Image, path: Path, **options: object) -> None:
+        path.write_bytes(b"half a picture")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", run_out_of_space)
+    out = tmp_path / "sheet.png"
+    told = refused("--out", out, "--kind", "blur", "--samples", 1, "--size", 32)
+    assert (
+        told == f"{out}: cannot be written (No space left on device); free some space or choose another --out"
+    )
+    assert not any(tmp_path.iterdir())
+
+
 def test_data__without_good_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     told = refused("--data", tmp_path / "empty", "--out", tmp_path / "sheet.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,6 +186,8 @@ def _write(title: str, rows: Sequence[Row], out: Path) -> None:
         sheet.save(passing, format="PNG")
         passing.replace(out)
     except OSError as error:
+        with suppress(OSError):
+            passing.unlink()
         raise ArtifactError(
             f"{out}: cannot be written ({error.strerror or error}); free some space or choose another --out"
         ) from error
