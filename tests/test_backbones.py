@@ -339,9 +339,9 @@ def test_model__may_carry_the_tag_of_its_weights() -> None:
 @pytest.mark.parametrize(
     ("model", "levels", "sentence"),
     [
-        ("resnet18", (1, 9), "resnet18: cannot give levels (1, 9) of 0..4 ("),
-        ("test_vit", (9,), "test_vit: cannot give levels (9,) of 0..5 ("),
-        ("tf_efficientnet_lite0", (5,), "tf_efficientnet_lite0: cannot give levels (5,) of 0..4 ("),
+        ("resnet18", (1, 9), "resnet18: cannot give levels (1, 9) of 0..4"),
+        ("test_vit", (9,), "test_vit: cannot give levels (9,) of 0..5"),
+        ("tf_efficientnet_lite0", (5,), "tf_efficientnet_lite0: cannot give levels (5,) of 0..4"),
     ],
 )
 def test_missing_level__tells_the_levels_there_are(
@@ -350,7 +350,7 @@ def test_missing_level__tells_the_levels_there_are(
     with pytest.raises(ConfigError) as caught:
         untrained_pyramid(model, levels)
 
-    assert str(caught.value).startswith(sentence)
+    assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize("layers", [(), (2, 1), (1, 1), (-1, 2)])

@@ -40,7 +40,9 @@ def untrained_pyramid(model: str, layers: Sequence[int], *, stages: bool = False
         pyramid: Any = timm.create_model(model, pretrained=False, features_only=True, **wanted)
     except (RuntimeError, AssertionError, AttributeError, IndexError, ValueError) as error:
         levels = _levels(model)
-        raise ConfigError(f"{model}: cannot give levels {tuple(layers)} of {levels} ({error})") from None
+        beyond = isinstance(error, (AssertionError, IndexError))  # timm's words for a level that is not there
+        why = "" if beyond else f" ({error})"
+        raise ConfigError(f"{model}: cannot give levels {tuple(layers)} of {levels}{why}") from None
     if stages:
         return stages_of(pyramid, model, layers)
     _drop_unused_blocks(pyramid)
