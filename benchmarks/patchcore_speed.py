@@ -38,8 +38,9 @@ def hides(count: int) -> ImagesInMemory:
 
 
 def fitted(images: ImagesInMemory, **options: float) -> PatchCore:
+    """With a bank of as many rows as `core_set` says."""
     packages = {DEFAULT_MODEL: PluginHost().backbones().load(DEFAULT_MODEL)()}
-    detector = PatchCore(PatchCore.params_for(Effort.quick).model_copy(update=options))
+    detector = PatchCore(PatchCore.params_for(Effort.quick).model_copy(update={"max_rows": None} | options))
     context = FitContext(BackbonePool(WeightFinder(packages=packages)))
     return detector.fit(images, validation=images, context=context)
 
