@@ -197,7 +197,7 @@ def test_a_weak_voter_does_not_drag_the_able_one_down(make, fresh) -> None:
     ],
 )
 def test_learned_weights__fall_exponentially_and_are_drawn_towards_equal(skills, count, expected) -> None:
-    np.testing.assert_allclose(learned_weights(np.array(skills), count), expected, atol=1e-4)
+    np.testing.assert_allclose(learned_weights(np.array(skills), count, 0.1), expected, atol=1e-4)
 
 
 def test_skills__are_auroc_of_images_and_au_pro_of_pixels_by_other_means() -> None:

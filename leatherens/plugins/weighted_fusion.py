@@ -25,8 +25,8 @@ from leatherens.core.metrics import image_auroc, sampled_au_pro
 from leatherens.core.params import Params
 from leatherens.core.scorefusion import Lessons, ScoreFusion, weighted_sum
 
-TEMPERATURE = 0.1
-"""A voter that is so much worse, in AUROC or AU-PRO, counts 1 / e as much."""
+IMAGE_TEMPERATURE, PIXEL_TEMPERATURE = 0.1, 0.05
+"""A voter that is so much worse, in AUROC or AU-PRO, counts 1 / e as much: pixels say more surely who is."""
 PRIOR = 4
 """Held-out good images that equal weights are worth: with so many, half the weight is dealt out equally."""
 
@@ -74,8 +74,11 @@ class Weighted(ScoreFusion):
 
     def _fit(self, examples: Examples, seed: int) -> None:
         count = min(len(examples.good.images), len(examples.spoilt.images))
-        skills = [image_skills(examples), pixel_skills(examples)]
-        self.weights_ = torch.from_numpy(np.stack([learned_weights(s, count) for s in skills])).float()
+        learned = [
+            learned_weights(image_skills(examples), count, IMAGE_TEMPERATURE),
+            learned_weights(pixel_skills(examples), count, PIXEL_TEMPERATURE),
+        ]
+        self.weights_ = torch.from_numpy(np.stack(learned)).float()
 
     def _combine(self, stacked: Tensor, of: Of) -> Tensor:
         weights = self._by_hand() if self.params.weights is not None else self.weights_[of]
@@ -102,16 +105,16 @@ def pixel_skills(examples: Examples) -> Floats:
     return np.array([sampled_au_pro(*columns, weights) for columns in zip(good, spoilt, strict=True)])
 
 
-def learned_weights(skills: Floats, count: int) -> Floats:
+def learned_weights(skills: Floats, count: int, temperature: float) -> Floats:
     """(V,) weights that sum to 1, from skills (V,) in 0 .. 1 measured on `count` independent examples.
 
-    Proportional to exp(skill / TEMPERATURE), then drawn towards equal weights by `PRIOR / (PRIOR + count)`.
+    Proportional to exp(skill / temperature), then drawn towards equal weights by `PRIOR / (PRIOR + count)`.
 
-    >>> learned_weights(np.array([0.9, 0.8, 0.5]), 10**9).round(3).tolist()
+    >>> learned_weights(np.array([0.9, 0.8, 0.5]), 10**9, 0.1).round(3).tolist()
     [0.721, 0.265, 0.013]
-    >>> learned_weights(np.array([0.9, 0.8, 0.5]), 4).round(3).tolist()
+    >>> learned_weights(np.array([0.9, 0.8, 0.5]), 4, 0.1).round(3).tolist()
     [0.527, 0.299, 0.173]
     """
-    found = np.exp((skills - skills.max()) / TEMPERATURE)
+    found = np.exp((skills - skills.max()) / temperature)
     doubt = PRIOR / (PRIOR + count)
     return np.asarray((1 - doubt) * found / found.sum() + doubt / len(skills))
