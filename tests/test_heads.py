@@ -1,5 +1,6 @@
 """The heads and what they share: hand cases, scores that point at the defect, refusals in words."""
 
+import math
 from contextlib import contextmanager
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.spatial import distance
 
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import FitContext
-from leatherens.core.discriminator import Discriminator, truncated_hinge, with_noise
+from leatherens.core.discriminator import Discriminator, some_channels, truncated_hinge, with_noise
 from leatherens.core.errors import ConfigError, InputError, NotFittedError, TrainingError
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.rows import RowReservoir
@@ -22,7 +23,7 @@ HEADS = [MemoryBankHead, DiscriminatorHead, GaussianHead]
 QUICK = {
     "memory-bank": {},
     "gaussian": {},
-    "discriminator": {"steps": 150, "batch_rows": 256, "learning_rate": 1e-3},
+    "discriminator": {"steps": 150, "batch_rows": 256, "learning_rate": 5e-3, "anomalies": 0},
 }
 SIZE = (64, 96)
 
@@ -167,7 +168,7 @@ def test_refusals(head):
     with pytest.raises(NotFittedError, match=f"{head.id}: score was called before fit"):
         head().score(_good(), SIZE)
     with pytest.raises(InputError, match=f"{head.id}: no positions to learn from"):
-        head().fit([], validation=[], context=_context())
+        head.from_options(QUICK[head.id]).fit([], validation=[], context=_context())
 
 
 def test_hinge__hand_cases():
@@ -208,9 +209,76 @@ def test_noise__is_relative_to_each_channel_and_mixes_the_scales():
     assert float(large.any(dim=1).float().mean()) == pytest.approx(0.5 * (1 - 0.383**2), abs=0.02)
 
 
+def test_noise_in_some_channels__is_in_few_as_often_as_in_many_and_always_in_one():
+    there = some_channels(torch.zeros(50_000, 64), torch.Generator().manual_seed(0))
+    counts = there.sum(dim=1).float()
+
+    assert int(counts.min()) == 1
+    halves = (counts < 8).float().mean()  # the geometric middle of 1 and 64
+    assert float(halves) == pytest.approx(0.5, abs=0.05)
+    assert float(there.float().mean()) == pytest.approx((1 - 1 / 64) / math.log(64), abs=0.02)
+    rates = there.float().mean(dim=0)
+    assert float(rates.max() - rates.min()) < 0.02
+
+
+def test_noise_in_some_channels__leaves_the_others_as_they_are():
+    rows = torch.full((1000, 8), 3.0)
+    noisy = with_noise(rows, torch.ones(8), torch.ones(1), torch.Generator().manual_seed(0), some=True)
+
+    changed = (noisy != rows).sum(dim=1)
+    assert (int(changed.min()), int(changed.max())) == (1, 8)
+
+
+def test_discriminator_head__is_convex_unless_told_otherwise():
+    """The score of a place between two others is at most between their scores."""
+    ends = 6 * torch.randn(2, 5000, 6, generator=torch.Generator().manual_seed(0))
+    noise = {"noise": (0.5,), "noise_channels": "all"}  # which leaves a free network most room
+    bowl, free = (_fitted(DiscriminatorHead, convex=convex, **noise).network_ for convex in (True, False))
+
+    def sags(network):
+        one, other, middle = (-network(rows) for rows in (*ends, ends.mean(dim=0)))
+        return middle - (one + other) / 2
+
+    with torch.no_grad():
+        assert float(sags(bowl).max()) < 1e-5
+        assert float(sags(free).max()) > 0.01
+
+
+def test_discriminator_head__a_channel_that_goes_with_the_others_is_no_excuse():
+    """Channel 0 says how lively a position is, as a residual does. Noise makes the others lively without it:
+    a network that learns nothing but that takes more of channel 0 for better.
+    """
+    draw = torch.Generator().manual_seed(0)
+    lively = (0.4 * torch.randn(6, 1, 8, 12, generator=draw)).exp()
+    good = lively * torch.randn(6, 40, 8, 12, generator=draw)
+    good[:, :1] = 4 * lively + 0.2 * torch.randn(6, 1, 8, 12, generator=draw)
+    fitted = DiscriminatorHead.from_options(QUICK["discriminator"] | {"steps": 300})
+    fitted.fit([(good, None)], validation=[(good, None)], context=_context())
+
+    far = 20 * good.std(dim=(0, 2, 3)).diag()
+    single = (good.mean(dim=(0, 2, 3)) + torch.cat([far, -far])).view(80, 40, 1, 1)
+    assert float(fitted.score(single, (1, 1)).image.min()) > float(fitted.score(good, SIZE).image.max())
+
+
+def test_discriminator_head__learns_from_held_out_images_or_as_told():
+    """Members say something else of the images they learned from than of any other good one."""
+    remembered, fresh = 0.3 * _good(), _good(seed=1) + 5
+    scores = {}
+    for teachers in ("held-out", "fit"):
+        head = DiscriminatorHead.from_options(QUICK["discriminator"] | {"teachers": teachers})
+        head.fit([(remembered, None)], validation=[(fresh, None)], context=_context())
+        scores[teachers] = [float(head.score(maps, SIZE).pixels.mean()) for maps in (remembered, fresh)]
+
+    assert scores["held-out"][0] > scores["held-out"][1]
+    assert scores["fit"][0] < scores["fit"][1]
+    without = DiscriminatorHead.from_options(QUICK["discriminator"])
+    without.fit([(remembered, None)], validation=[], context=_context())
+    assert float(without.score(remembered, SIZE).pixels.mean()) == scores["fit"][0]
+
+
 def test_discriminator_head__separates_and_reports():
     watching = _Watching()
-    head = DiscriminatorHead.from_options(QUICK["discriminator"] | {"noise": (2.0,)})
+    head = DiscriminatorHead.from_options(QUICK["discriminator"] | {"noise": (2.0,), "noise_channels": "all"})
     head.fit([(_good(), None)], validation=[(_good(1), None)], context=_context(progress=watching))
 
     assert watching.done == 150

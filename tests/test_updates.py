@@ -214,7 +214,7 @@ def test_a_head_that_fails_half_way__is_as_it_was() -> None:
 
 def test_a_discriminator_head__is_refused_with_the_ways_out() -> None:
     member = learned(patchcore(), OLD)
-    head = DiscriminatorHead.from_options({"steps": 1})
+    head = DiscriminatorHead.from_options({"steps": 1, "anomalies": 0})
     maps = torch.randn(2, 6, 8, 12)
     head.fit([(maps, None)], validation=[(maps, None)], context=context())
     ensemble = Ensemble(context().pool, {"patchcore": member}, {}, Mean(), head=head)

@@ -157,7 +157,7 @@ def test_one_validate_image_and_a_fusion_of_good_ones_need_no_anomalies(
     assert drawn == []
 
 
-def test_discriminator__is_shown_artificial_anomalies_of_the_images_it_learns_from(
+def test_discriminator__is_shown_artificial_anomalies_of_held_out_images(
     leather: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []

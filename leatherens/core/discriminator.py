@@ -5,6 +5,7 @@ Its output is unbounded and positive for normal rows; the anomaly score is its n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,6 +33,21 @@ class Discriminator(nn.Module):
         """(M, C) to (M,), positive for normal."""
         return self.tail(self.body(rows))[:, 0]  # type: ignore[no-any-return]
 
+    @torch.no_grad()
+    def face_outwards(self) -> None:
+        """Turns all weights of the last layer negative: minus its output becomes convex in the rows.
+
+        A sum of convex functions of affine ones is convex (Amos, Xu and Kolter, "Input Convex Neural
+        Networks", ICML 2017): on the way out of the good rows the anomaly score may bend upwards, never
+        down again.
+        """
+        self.tail.weight.abs_().neg_()
+
+    @torch.no_grad()
+    def stay_outwards(self) -> None:
+        """Takes back what a gradient step did to the signs of `face_outwards`."""
+        self.tail.weight.clamp_(max=0)
+
 
 def truncated_hinge(true: Tensor, fake: Tensor, margin: float = HINGE) -> Tensor:
     """Mean of max(0, margin - true) plus mean of max(0, margin + fake), a scalar (Liu et al., eq. 6).
@@ -51,13 +67,35 @@ def hinge_loss(network: nn.Module, true: Tensor, fake: Tensor, margin: float = H
     return truncated_hinge(judged[: len(true)], judged[len(true) :], margin)
 
 
-def with_noise(rows: Tensor, spread: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
-    """Rows (M, C) plus Gaussian noise of deviation `spread` (C,) times one of `scales` (K,), per row."""
+def with_noise(
+    rows: Tensor, spread: Tensor, scales: Tensor, generator: torch.Generator, *, some: bool = False
+) -> Tensor:
+    """Rows (M, C) plus Gaussian noise of deviation `spread` (C,) times one of `scales` (K,), per row.
+
+    some: in each row only some channels take noise, see `some_channels`.
+    """
     chosen = scales[
         torch.randint(len(scales), (len(rows), 1), generator=generator, device=rows.device)
     ]  # (M, 1)
     noise = torch.randn(rows.shape, generator=generator, device=rows.device, dtype=rows.dtype)
+    if some:
+        noise = noise * some_channels(rows, generator)
     return rows + noise * spread * chosen
+
+
+def some_channels(rows: Tensor, generator: torch.Generator) -> Tensor:
+    """(M, C) bool: for each row of (M, C) the channels that take noise, from a single one to all of them.
+
+    Their expected share is log-uniform between 1/C and 1, so that few are as usual as many; one is always in.
+    """
+    count, channels = rows.shape
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=rows.device)
+
+    share = (uniform(count, 1) * -math.log(channels)).exp()
+    certain = torch.randint(channels, (count, 1), generator=generator, device=rows.device)
+    return (uniform(count, channels) < share).scatter(1, certain, torch.ones_like(certain, dtype=torch.bool))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from leatherens.core.detector import Detector, FitContext, matching
 from leatherens.core.fusion import FusionBlock, GoodFeatures
 from leatherens.core.heads import GoodMaps, SpoiltMaps
 from leatherens.core.progress import Progress
+from leatherens.core.randomness import derive
 from leatherens.core.synthesis.spoilt_images import example_images
 from leatherens.core.types import ImageBatch, ImageSource
 from leatherens.ensembles.ensemble import Ensemble
@@ -105,7 +106,7 @@ class Fitting:
             Fused(block, features),
             validation=Fused(block, held_out),
             context=context,
-            anomalies=self._spoilt(ensemble, block, fit) if head.wants_anomalies else (),
+            anomalies=self._spoilt(ensemble, block, validate) if head.wants_anomalies else (),
         )
         self.folder.save(at_block, block)
         self.folder.save(at_head, head)
@@ -122,9 +123,12 @@ class Fitting:
 
         return Replayed(self, images, title, compute)
 
-    def _spoilt(self, ensemble: Ensemble, block: FusionBlock, fit: ImageSource) -> Iterator[SpoiltMaps]:
-        """The fused maps of artificial anomalies on images that taught."""
-        images = example_images(fit, seed=self.seed)
+    def _spoilt(self, ensemble: Ensemble, block: FusionBlock, validate: ImageSource) -> Iterator[SpoiltMaps]:
+        """The fused maps of artificial anomalies on held-out images; others than score fusions learn from.
+
+        On images that taught the members an anomaly would be known by what they do not remember.
+        """
+        images = example_images(validate, seed=derive(self.seed, "head"))
         with self.progress.step("fusion: artificial anomalies", len(images.ids)) as advance:
             for batch, masks in images.walk(self.batch_size):
                 yield block.transform(ensemble.features(ensemble.observe(batch.to(self.device)))), masks
