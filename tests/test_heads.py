@@ -1,6 +1,5 @@
 """The heads and what they share: hand cases, scores that point at the defect, refusals in words."""
 
-import math
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,7 +9,7 @@ from scipy.spatial import distance
 
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import FitContext
-from leatherens.core.discriminator import Discriminator, some_channels, truncated_hinge, with_noise
+from leatherens.core.discriminator import Discriminator, truncated_hinge, with_noise
 from leatherens.core.errors import ConfigError, InputError, NotFittedError, TrainingError
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.rows import RowReservoir
@@ -209,30 +208,10 @@ def test_noise__is_relative_to_each_channel_and_mixes_the_scales():
     assert float(large.any(dim=1).float().mean()) == pytest.approx(0.5 * (1 - 0.383**2), abs=0.02)
 
 
-def test_noise_in_some_channels__is_in_few_as_often_as_in_many_and_always_in_one():
-    there = some_channels(torch.zeros(50_000, 64), torch.Generator().manual_seed(0))
-    counts = there.sum(dim=1).float()
-
-    assert int(counts.min()) == 1
-    halves = (counts < 8).float().mean()  # the geometric middle of 1 and 64
-    assert float(halves) == pytest.approx(0.5, abs=0.05)
-    assert float(there.float().mean()) == pytest.approx((1 - 1 / 64) / math.log(64), abs=0.02)
-    rates = there.float().mean(dim=0)
-    assert float(rates.max() - rates.min()) < 0.02
-
-
-def test_noise_in_some_channels__leaves_the_others_as_they_are():
-    rows = torch.full((1000, 8), 3.0)
-    noisy = with_noise(rows, torch.ones(8), torch.ones(1), torch.Generator().manual_seed(0), some=True)
-
-    changed = (noisy != rows).sum(dim=1)
-    assert (int(changed.min()), int(changed.max())) == (1, 8)
-
-
 def test_discriminator_head__is_convex_unless_told_otherwise():
     """The score of a place between two others is at most between their scores."""
     ends = 6 * torch.randn(2, 5000, 6, generator=torch.Generator().manual_seed(0))
-    noise = {"noise": (0.5,), "noise_channels": "all"}  # which leaves a free network most room
+    noise = {"noise": (0.5,)}  # which leaves a free network most room
     bowl, free = (_fitted(DiscriminatorHead, convex=convex, **noise).network_ for convex in (True, False))
 
     def sags(network):
@@ -278,7 +257,7 @@ def test_discriminator_head__learns_from_held_out_images_or_as_told():
 
 def test_discriminator_head__separates_and_reports():
     watching = _Watching()
-    head = DiscriminatorHead.from_options(QUICK["discriminator"] | {"noise": (2.0,), "noise_channels": "all"})
+    head = DiscriminatorHead.from_options(QUICK["discriminator"] | {"noise": (2.0,)})
     head.fit([(_good(), None)], validation=[(_good(1), None)], context=_context(progress=watching))
 
     assert watching.done == 150

@@ -5,7 +5,6 @@ Its output is unbounded and positive for normal rows; the anomaly score is its n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -67,35 +66,13 @@ def hinge_loss(network: nn.Module, true: Tensor, fake: Tensor, margin: float = H
     return truncated_hinge(judged[: len(true)], judged[len(true) :], margin)
 
 
-def with_noise(
-    rows: Tensor, spread: Tensor, scales: Tensor, generator: torch.Generator, *, some: bool = False
-) -> Tensor:
-    """Rows (M, C) plus Gaussian noise of deviation `spread` (C,) times one of `scales` (K,), per row.
-
-    some: in each row only some channels take noise, see `some_channels`.
-    """
+def with_noise(rows: Tensor, spread: Tensor, scales: Tensor, generator: torch.Generator) -> Tensor:
+    """Rows (M, C) plus Gaussian noise of deviation `spread` (C,) times one of `scales` (K,), per row."""
     chosen = scales[
         torch.randint(len(scales), (len(rows), 1), generator=generator, device=rows.device)
     ]  # (M, 1)
     noise = torch.randn(rows.shape, generator=generator, device=rows.device, dtype=rows.dtype)
-    if some:
-        noise = noise * some_channels(rows, generator)
     return rows + noise * spread * chosen
-
-
-def some_channels(rows: Tensor, generator: torch.Generator) -> Tensor:
-    """(M, C) bool: for each row of (M, C) the channels that take noise, from a single one to all of them.
-
-    Their expected share is log-uniform between 1/C and 1, so that few are as usual as many; one is always in.
-    """
-    count, channels = rows.shape
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=rows.device)
-
-    share = (uniform(count, 1) * -math.log(channels)).exp()
-    certain = torch.randint(channels, (count, 1), generator=generator, device=rows.device)
-    return (uniform(count, channels) < share).scatter(1, certain, torch.ones_like(certain, dtype=torch.bool))
 
 
 @contextmanager

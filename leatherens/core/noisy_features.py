@@ -54,27 +54,20 @@ class Pairs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WhitePairs:
-    """Rows (M, C) with white noise of deviation `spread` (C,) times one of `scales` (K,).
-
-    some: in each row only some channels take noise (`core.discriminator.some_channels`).
-    """
+    """Rows (M, C) with white noise of deviation `spread` (C,) times one of `scales` (K,)."""
 
     rows: Tensor
     spread: Tensor
     scales: Tensor
-    some: bool = False
 
     def draw(self, count: int, generator: torch.Generator) -> Pair:
         """So many pairs, at random."""
         picked = torch.randint(len(self.rows), (count,), generator=generator, device=self.rows.device)
-        return self.rows[picked], self._noisy(self.rows[picked], generator)
+        return self.rows[picked], with_noise(self.rows[picked], self.spread, self.scales, generator)
 
     def all(self, generator: torch.Generator) -> Pair:
         """Every row, and noisy ones."""
-        return self.rows, self._noisy(self.rows, generator)
-
-    def _noisy(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        return with_noise(rows, self.spread, self.scales, generator, some=self.some)
+        return self.rows, with_noise(self.rows, self.spread, self.scales, generator)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ each measured (docs/decisions.md):
 
 - It learns from held-out good images. Members remember those they were fitted on, and what they say of these
   is not what they say of any other good image.
-- The noise of every channel is relative to its deviation on good images, of many sizes, and in some of the
-  channels only. White noise in a hundred whitened channels teaches how large a typical sum of them is, and
-  single channels may then rise or fall for nothing.
+- The noise of every channel is relative to its deviation on good images, and of many sizes. Small noise alone
+  teaches what whitened channels have to do with each other, and a defect that raises them all looks good.
 - The weights of the last layer have one sign, so that the anomaly score is convex: it cannot fall again on
   the way out, and a network of one convex bowl remembers fewer of the rows it learned from.
 - Noise knows nothing of defects: half of the negatives are positions of artificial anomalies.
@@ -46,10 +45,15 @@ class DiscriminatorHead(Head):
 
         hidden: Annotated[int, Field(ge=1)] | None = None
         """Width of the hidden layer; by default twice the channels, 64 to 1024 (the paper: 1024 for 1536)."""
-        noise: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (1, 2, 4, 8, 16)
+        noise: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
+            0.25,
+            0.5,
+            1,
+            2,
+            4,
+            8,
+        )
         """Deviations of the noise, in deviations of each channel; one is drawn per row, or per window."""
-        noise_channels: Literal["some", "all"] = "some"
-        """Which channels of a row white noise is in: from a single one to all of them, or always all."""
         noise_field: Literal["white", "simplex", "perlin"] = "white"
         """How noise goes together: independent everywhere, or alike at neighbouring positions and along one
         direction of the channels. White, as published; see `core.noisy_features` for what a field changes."""
@@ -58,7 +62,7 @@ class DiscriminatorHead(Head):
         from. Where nothing is held out, the latter."""
         convex: bool = True
         """Whether the anomaly score is kept convex in the channels (`Discriminator.face_outwards`)."""
-        steps: Annotated[int, Field(ge=1)] = 1000
+        steps: Annotated[int, Field(ge=1)] = 400
         batch_rows: Annotated[int, Field(ge=2)] = 512
         learning_rate: Annotated[float, Field(gt=0)] = 2e-3
         weight_decay: Annotated[float, Field(ge=0)] = 1e-5
@@ -121,7 +125,7 @@ class DiscriminatorHead(Head):
         scales = torch.tensor(options.noise, device=device)
         if options.noise_field == "white":
             rows = self.gather(maps, RowReservoir(options.max_rows, rng)).to(device)
-            return WhitePairs(rows, rows.std(dim=0), scales, some=options.noise_channels == "some")
+            return WhitePairs(rows, rows.std(dim=0), scales)
         windows, taught = (
             found.to(device) for found in window_sample(self.checked(maps), options.max_rows, rng)
         )
