@@ -187,7 +187,8 @@ class BackbonePool:
         return dict(zip(loaded.layers, maps, strict=True))
 
     def _forward(self, loaded: _Loaded, pixels: Tensor) -> tuple[Tensor, ...]:
-        return image_by_image(lambda some: self._run(loaded, some), pixels.to(self.device))
+        plain = pixels.to(self.device).contiguous()  # sums come in an order that the memory's decides
+        return image_by_image(lambda some: self._run(loaded, some), plain)
 
     def _run(self, loaded: _Loaded, pixels: Tensor) -> tuple[Tensor, ...]:
         try:

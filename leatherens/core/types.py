@@ -38,8 +38,6 @@ class ImageBatch:
             _check_valid(self.valid, self.pixels, self.ids)
             object.__setattr__(self, "pixels", _filled(self.pixels, self.valid))
         _check_values(self.pixels, self.ids)
-        # One order in memory: networks add in an order that it decides, and last digits with it.
-        object.__setattr__(self, "pixels", self.pixels.contiguous())
 
     def __len__(self) -> int:
         return len(self.ids)
