@@ -70,8 +70,9 @@ class Head(Component):
     ) -> Self:
         """Learn from the fused maps of good images, forgetting earlier fits.
 
-        validation: of other good images, to choose a state by; never scored for a result.
-        anomalies: of good images spoilt on purpose, for a head that wants them.
+        validation: of other good images, which no member learned from, to choose a state by or to learn from;
+            never scored for a result.
+        anomalies: of the same images spoilt on purpose, for a head that wants them.
         """
         if self.wants_anomalies and not anomalies:
             raise InputError(f"{self.id}: its options ask for artificial anomalies, but fit was shown none")

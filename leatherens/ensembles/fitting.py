@@ -1,8 +1,8 @@
 """Fitting an ensemble: members, then block and head, then how scores are fused, each saved at once.
 
 Fit images teach members, block and head; validate images choose epochs, set the common scale and teach the
-score fusion (`voting`); calibrate images, which nothing saw before, give thresholds their promise
-(`deciding`).
+score fusion (`voting`), and a head that needs images which no member remembers; calibrate images, which
+nothing saw before, give thresholds their promise (`deciding`).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ each measured (docs/decisions.md):
 - It learns from held-out good images. Members remember those they were fitted on, and what they say of these
   is not what they say of any other good image.
 - The noise of every channel is relative to its deviation on good images, and of many sizes. Small noise alone
-  teaches what whitened channels have to do with each other, and a defect that raises them all looks good.
+  teaches how channels go together, and a defect that raises them together may look good.
 - The weights of the last layer have one sign, so that the anomaly score is convex: it cannot fall again on
   the way out, and a network of one convex bowl remembers fewer of the rows it learned from.
 - Noise knows nothing of defects: half of the negatives are positions of artificial anomalies.
