@@ -34,6 +34,8 @@ from leatherens.core.rows import RowReservoir
 REPORTS = 20
 """Losses told of one training."""
 
+NOISE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
 
 class DiscriminatorHead(Head):
     """Learns a boundary around normal features by gradient steps."""
@@ -45,14 +47,7 @@ class DiscriminatorHead(Head):
 
         hidden: Annotated[int, Field(ge=1)] | None = None
         """Width of the hidden layer; by default twice the channels, 64 to 1024 (the paper: 1024 for 1536)."""
-        noise: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
-            0.25,
-            0.5,
-            1,
-            2,
-            4,
-            8,
-        )
+        noise: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = NOISE
         """Deviations of the noise, in deviations of each channel; one is drawn per row, or per window."""
         noise_field: Literal["white", "simplex", "perlin"] = "white"
         """How noise goes together: independent everywhere, or alike at neighbouring positions and along one
