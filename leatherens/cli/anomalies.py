@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,18 +175,10 @@ def _skipped(textures: FolderTextures | None) -> str:
 
 
 def _write(title: str, rows: Sequence[Row], out: Path) -> None:
-    """Under a passing name first: the final name never holds half a picture."""
+    """The whole picture, or none under that name."""
+    from leatherens.core.artifact import written_whole
     from leatherens.core.synthesis.contact_sheet import contact_sheet
 
     sheet = contact_sheet(title, rows)
-    passing = out.with_name(f".{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(passing, format="PNG")
-        passing.replace(out)
-    except OSError as error:
-        with suppress(OSError):
-            passing.unlink()
-        raise ArtifactError(
-            f"{out}: cannot be written ({error.strerror or error}); free some space or choose another --out"
-        ) from error
+    with written_whole(out) as beside:
+        sheet.save(beside, format="PNG")

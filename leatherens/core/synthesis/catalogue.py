@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from leatherens.core.errors import ConfigError, did_you_mean
 
@@ -15,11 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """summary: a line for lists. make: the kind. textured: whether it looks different with other textures."""
+    """target: module and what makes the kind. summary: a line for lists. textured: takes textures.
 
+    options: what it is made with, where its own defaults are not meant.
+    """
+
+    target: str
     summary: str
-    make: Callable[[TextureSource], AnomalyKind]
     textured: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def make(self, textures: TextureSource) -> AnomalyKind:
+        """The kind, with these textures if it takes any."""
+        module, _, name = self.target.partition(":")
+        made = getattr(import_module(f"leatherens.core.synthesis.{module}"), name)
+        taken = (textures,) if self.textured else ()
+        kind: AnomalyKind = made(*taken, **self.options)
+        return kind
 
 
 def kind_named(id: str, textures: TextureSource | None = None) -> AnomalyKind:
@@ -33,75 +46,26 @@ def kind_named(id: str, textures: TextureSource | None = None) -> AnomalyKind:
     return Exact(KINDS[id].make(ProceduralTextures() if textures is None else textures))
 
 
-def _overlay(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.overlay import TextureOverlay
-
-    return TextureOverlay(textures, clean_share=0.0)
-
-
-def _textural(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.textural import TexturalAnomaly
-
-    return TexturalAnomaly(textures)
-
-
-def _structural(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.structural import StructuralAnomaly
-
-    return StructuralAnomaly()
-
-
-def _blur(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.blurred import BlurAnomaly
-
-    return BlurAnomaly()
-
-
-def _cutout(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.cutout import CutOut
-
-    return CutOut()
-
-
-def _cutpaste(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.cutpaste import CutPaste
-
-    return CutPaste()
-
-
-def _cutpaste_scar(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.cutpaste import CutPasteScar
-
-    return CutPasteScar()
-
-
-def _gaussian_noise(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.gaussian_noise import GaussianNoise
-
-    return GaussianNoise()
-
-
-def _simplex_noise(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.noise_patch import NoisePatch
-
-    return NoisePatch()
-
-
-def _mixed(textures: TextureSource) -> AnomalyKind:
-    from leatherens.core.synthesis.spoilt_images import mixed_anomalies
-
-    return mixed_anomalies(textures)
-
-
 KINDS: Mapping[str, Entry] = {
-    "overlay": Entry("a foreign texture through which the product may shine (DRAEM)", _overlay, True),
-    "textural": Entry("a foreign texture in place of the product (CSE)", _textural, True),
-    "structural": Entry("the product itself, changed, cut up and shuffled (MemSeg, CSE)", _structural),
-    "blur": Entry("the product out of focus (CSE)", _blur),
-    "cutout": Entry("a white rectangle (line clearance)", _cutout),
-    "cutpaste": Entry("a piece of the product in slightly other colours (CutPaste)", _cutpaste),
-    "cutpaste-scar": Entry("a thin, turned strip of the product (CutPaste)", _cutpaste_scar),
-    "gaussian-noise": Entry("noise from pixel to pixel", _gaussian_noise),
-    "simplex-noise": Entry("a rectangle of smooth, coloured noise (RD++)", _simplex_noise),
-    "mixed": Entry("four of these, small or faint (fusions and heads)", _mixed, True),
+    "overlay": Entry(
+        "overlay:TextureOverlay",
+        "a foreign texture through which the product may shine (DRAEM)",
+        textured=True,
+        options={"clean_share": 0.0},
+    ),
+    "textural": Entry(
+        "textural:TexturalAnomaly", "a foreign texture in place of the product (CSE)", textured=True
+    ),
+    "structural": Entry(
+        "structural:StructuralAnomaly", "the product itself, changed, cut up and shuffled (MemSeg, CSE)"
+    ),
+    "blur": Entry("blurred:BlurAnomaly", "the product out of focus (CSE)"),
+    "cutout": Entry("cutout:CutOut", "a white rectangle (line clearance)"),
+    "cutpaste": Entry("cutpaste:CutPaste", "a piece of the product in slightly other colours (CutPaste)"),
+    "cutpaste-scar": Entry("cutpaste:CutPasteScar", "a thin, turned strip of the product (CutPaste)"),
+    "gaussian-noise": Entry("gaussian_noise:GaussianNoise", "noise from pixel to pixel"),
+    "simplex-noise": Entry("noise_patch:NoisePatch", "a rectangle of smooth, coloured noise (RD++)"),
+    "mixed": Entry(
+        "spoilt_images:mixed_anomalies", "four of these, small or faint (fusions and heads)", textured=True
+    ),
 }
