@@ -82,12 +82,19 @@ def sample_of(params: BankParams, limit: int, *, seed: int, name: str) -> RowSam
     return MergedRows(limit, kept, lambda rows, count: _chosen(rows, count, params, merging))
 
 
-def say_sampled(sample: RowSample, room: int, params: BankParams, *, name: str, progress: Progress) -> None:
-    """Tell when not all positions are there to choose from, and which option made the room."""
+def gathered(
+    pieces: Iterable[Tensor], room: int, params: BankParams, *, seed: int, name: str, progress: Progress
+) -> Tensor:
+    """(N, C): all positions of these pieces (M, C), or as many as there is `room` for, which is then said."""
+    sample = sample_of(params, room, seed=seed, name=name)
+    for rows in pieces:
+        sample.add(rows)
+    kept = sample.rows()
     if sample.seen > room:
         by = "max_positions" if room == params.max_positions else "memory_mb"
-        found = f"{len(sample.rows())} of {sample.seen} good positions"
+        found = f"{len(kept)} of {sample.seen} good positions"
         progress.say(f"{name}: chose from {found} ({by} {getattr(params, by)})")
+    return kept
 
 
 def thinned(

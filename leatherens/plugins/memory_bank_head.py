@@ -19,14 +19,7 @@ from typing_extensions import Self
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import InputError
 from leatherens.core.heads import GoodMaps, Head, HeadParams
-from leatherens.core.memory_bank import (
-    BankParams,
-    MemoryBank,
-    positions_held,
-    sample_of,
-    say_sampled,
-    thinned,
-)
+from leatherens.core.memory_bank import BankParams, MemoryBank, gathered, positions_held, thinned
 from leatherens.core.randomness import derive
 from leatherens.core.rows import rows_of
 from leatherens.core.search_index import require_usable
@@ -75,10 +68,9 @@ class MemoryBankHead(Head):
         channels = first[0].shape[1]
         require_usable(self.params, channels, owner=self.id)
         room = positions_held(self.params, channels, held=held)
-        sample = sample_of(self.params, room, seed=context.seed, name=self.id)
-        rows = self.gather(chain([first], stream), sample).to(context.device)
-        say_sampled(sample, room, self.params, name=self.id, progress=context.progress)
-        return rows
+        pieces = self.positions(chain([first], stream))
+        rows = gathered(pieces, room, self.params, seed=context.seed, name=self.id, progress=context.progress)
+        return rows.to(context.device)
 
     def _held_out(self, validation: Iterable[GoodMaps], rows: Tensor) -> Iterator[Tensor]:
         """Positions of other good images; those it learned from where there are none."""

@@ -24,14 +24,7 @@ from leatherens.core.component import JsonValue
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import InputError
 from leatherens.core.geometry import positions_of
-from leatherens.core.memory_bank import (
-    BankParams,
-    MemoryBank,
-    positions_held,
-    sample_of,
-    say_sampled,
-    thinned,
-)
+from leatherens.core.memory_bank import BankParams, MemoryBank, gathered, positions_held, thinned
 from leatherens.core.params import OddSide
 from leatherens.core.patches import described_channels, locally_aware, patch_scores
 from leatherens.core.randomness import derive
@@ -200,12 +193,9 @@ class PatchCore(Detector):
         """(N, C): the descriptors of all positions that may teach, or of as many as may be held."""
         name = f"{self.id}{self._suffix(bank)}"
         room = self._most_rows(bank, images, held)
-        sample = sample_of(self.params, room, seed=context.seed, name=name)
-        title = f"{self.id}: gathering patches{self._suffix(bank)}"
-        for batch, pyramids in context.walk(images, [request], title):
-            sample.add(rows_of(self._described(pyramids, request), batch.valid))
-        say_sampled(sample, room, self.params, name=name, progress=context.progress)
-        return sample.rows()
+        walked = context.walk(images, [request], f"{self.id}: gathering patches{self._suffix(bank)}")
+        pieces = (rows_of(self._described(pyramids, request), batch.valid) for batch, pyramids in walked)
+        return gathered(pieces, room, self.params, seed=context.seed, name=name, progress=context.progress)
 
     def _thinned(self, bank: int, rows: Tensor, count: int, context: FitContext) -> Tensor:
         return thinned(
