@@ -6,7 +6,7 @@ Four members on the default backbone at 256 x 256 are fitted on generated leathe
 is measured and not accuracy; PatchCore's bank is that of quick effort, or a core set of `--core-set`. Then
 each member alone, all of them as an ensemble, the ensemble without each member that only reads the shared
 pyramid, and the parts of the ensemble score the same batch in turn, so that a busy moment of the machine
-meets all alike; medians of processor time are printed. The score fusion is the mean on the common scale.
+meets all alike; medians of processor time are printed. Scores are fused as in a run, with equal weights.
 
 Targets, printed beside: the ensemble within 1.25 times the slowest member plus the other members' own work,
 and a member that only reads the pyramid under 15 % of a pass of the backbone.
@@ -18,10 +18,12 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from leatherens.core.agreement import fit_agreement
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.component import JsonValue
 from leatherens.core.detector import Detector, Effort, FitContext
@@ -74,12 +76,15 @@ def fitted(
 def ensemble_of(
     host: PluginHost, pool: BackbonePool, members: Mapping[str, Detector], good: ImageBatch
 ) -> Ensemble:
-    fusion = host.score_fusions().load("mean")()
+    names = sorted(members)
+    fusion = host.score_fusions().load("weighted").from_options({"weights": dict.fromkeys(names, 1)})
     cuts = {id: member.default_cut for id, member in members.items()}
     raw = Ensemble(pool, members, cuts, fusion)
+    if raw.alone:
+        return raw
     voters = raw.voters(raw.observe(good), good)
-    scales = {} if raw.alone else {name: fit_scale([scores]) for name, scores in voters.items()}
-    return Ensemble(pool, members, cuts, fusion, scales=scales)
+    scaled = replace(raw, scales={name: fit_scale([scores]) for name, scores in voters.items()})
+    return replace(scaled, agreement=fit_agreement([scaled.fused(voters)]))
 
 
 def interleaved(work: Mapping[str, Callable[[], object]], repetitions: int) -> dict[str, list[float]]:
@@ -102,7 +107,7 @@ def parts(ensemble: Ensemble, batch: ImageBatch) -> dict[str, Callable[[], objec
     own = {f"own {id}": lambda m=m: m.observe(batch, pyramids) for id, m in ensemble.members.items()}
     return own | {
         "backbone": lambda: ensemble.pool.pyramids(batch, requests),
-        "fusion": lambda: ensemble.score_fusion.fuse(ensemble.scaled(votes)),
+        "fusion": lambda: ensemble.decided(votes),
     }
 
 

@@ -88,7 +88,7 @@ class Ensemble:
         watch = stopwatch or Stopwatch()
         seen = self.observe(batch, watch)
         with watch.measure("fusion"):
-            decided = self._decided(self.voters(seen, batch))
+            decided = self.decided(self.voters(seen, batch))
         return {ENSEMBLE: decided, **{id: seen[id].scores for id in seen}}
 
     def observe(
@@ -119,6 +119,14 @@ class Ensemble:
         """Raw scores on the common scale, made one by the score fusion."""
         return self.score_fusion.fuse(self.scaled(voters))
 
+    def decided(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
+        """The ensemble's scores: one voter's as they are, or those of several fused."""
+        if self.alone:
+            return voters[self.voter_names[0]]
+        fused = self.fused(voters)
+        image = fused.image if self.agreement is None else self.agreement(fused)
+        return ScoreMap(less_own_level(fused.pixels), image)
+
     def features(self, seen: Mapping[str, Observation]) -> MemberFeatures:
         """What fusion takes from each member: the maps of its cut, and its scores if the block wants them."""
         taken = {id: cut(observation.features, self.cuts[id]) for id, observation in seen.items()}
@@ -145,11 +153,3 @@ class Ensemble:
             with watch.measure(f"backbone/{model}"):
                 found.update(self.pool.pyramids(batch, [r for r in requests if r.model == model], keep=keep))
         return Pyramids(found)
-
-    def _decided(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
-        """The ensemble's scores: one voter's as they are, or those of several fused."""
-        if self.alone:
-            return voters[self.voter_names[0]]
-        fused = self.fused(voters)
-        image = fused.image if self.agreement is None else self.agreement(fused)
-        return ScoreMap(less_own_level(fused.pixels), image)
