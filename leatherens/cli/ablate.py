@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leatherens.cli.going_on import saying_how_to_go_on
+from leatherens.cli.options import PATH
 from leatherens.cli.run import run
 from leatherens.core.errors import ArtifactError, ConfigError
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from leatherens.ensembles.ablation.folder import AblationFolder
     from leatherens.ensembles.ablation.settings import AblationSettings
 
-FOLDER = click.Path(path_type=Path)
-
 OWN = ("out", "resume", "data")
 """Options of `run` that mean something else here, or must be given."""
 
@@ -35,14 +34,14 @@ SHARED = [option for option in run.params if option.name not in OWN]
 
 
 @click.command(params=SHARED)
-@click.option("--data", type=FOLDER, help="Photographs, with defective ones to test on.")
+@click.option("--data", type=PATH, help="Photographs, with defective ones to test on.")
 @click.option(
     "--from",
     "adopted",
     metavar="RUN,RUN",
     help="Finished runs on the same images, whose members are taken over instead of fitted.",
 )
-@click.option("--out", type=FOLDER, help="The ablation's folder.")
+@click.option("--out", type=PATH, help="The ablation's folder.")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished ablation in --out.")
 @click.option("--subsets", metavar="K", type=int, show_default="2", help="Try all subsets up to this size.")
 @click.option(

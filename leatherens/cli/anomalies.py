@@ -26,8 +26,8 @@ LARGEST = 100
 
 
 @click.command()
-@click.option("--out", type=options.FOLDER, required=True, help="Picture to write; a PNG file.")
-@click.option("--data", type=options.FOLDER, show_default="demo leather", help="Folder of good photographs.")
+@click.option("--out", type=options.PATH, required=True, help="Picture to write; a PNG file.")
+@click.option("--data", type=options.PATH, show_default="demo leather", help="Folder of good photographs.")
 @click.option(
     "--kind",
     "kinds",
@@ -37,7 +37,7 @@ LARGEST = 100
     help=f"Kinds of anomaly to show: {', '.join(KINDS)}.",
 )
 @click.option("--samples", type=int, default=3, show_default=True, help="Samples of each kind.")
-@click.option("--textures", type=options.FOLDER, help="Folder of pictures to take textures from.")
+@click.option("--textures", type=options.PATH, help="Folder of pictures to take textures from.")
 @options.layout
 @click.option("--size", metavar="N or HxW", default="256", show_default=True, help="Size of the pictures.")
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -10,6 +10,7 @@ import click
 
 from leatherens.cli import Group
 from leatherens.cli.anomalies import anomalies
+from leatherens.cli.options import PATH
 from leatherens.core.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ data.add_command(anomalies)
 
 
 @data.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder to make; MVTec AD layout."
-)
+@click.option("--out", type=PATH, required=True, help="Folder to make; MVTec AD layout.")
 @click.option("--scenario", default="one-colour", show_default=True, help="one-colour or multi-colour.")
 @click.option("--size", type=int, default=256, show_default=True, help="Height and width in pixels.")
 @click.option("--train", type=int, default=60, show_default=True, help="Good images to learn from.")

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=options.FOLDER)
-@click.option("--data", "root", type=options.FOLDER, required=True, help="Labelled photographs.")
+@click.argument("run", type=options.PATH)
+@click.option("--data", "root", type=options.PATH, required=True, help="Labelled photographs.")
 @click.option(
-    "--defects", type=options.FOLDER, help="Defective photographs beside a plain folder of good ones."
+    "--defects", type=options.PATH, help="Defective photographs beside a plain folder of good ones."
 )
-@click.option("--masks", type=options.FOLDER, help="Masks of the defective photographs.")
+@click.option("--masks", type=options.PATH, help="Masks of the defective photographs.")
 @options.layout
-@click.option("--out", type=options.FOLDER, help="Write metrics, scores, maps and report there.")
+@click.option("--out", type=options.PATH, help="Write metrics, scores, maps and report there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 @options.device
 @options.weights_of_run

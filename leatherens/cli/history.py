@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leatherens.cli.options import PATH
+
 if TYPE_CHECKING:
     from leatherens.ensembles.history import Entry
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Everything that is kept, as JSON.")
 def history(run: Path, *, as_json: bool) -> None:
     """List the updates and recalibrations of RUN; a star marks the one in force."""

@@ -9,7 +9,8 @@ import click
 
 from leatherens.core.errors import ConfigError
 
-FOLDER = click.Path(path_type=Path)
+PATH = click.Path(path_type=Path)
+"""A file or a folder."""
 
 layout = click.option(
     "--layout", metavar="ID", help="Read the folder as this layout instead of recognising it."
@@ -19,7 +20,7 @@ device = click.option("--device", default="auto", show_default=True, help="auto,
 
 weights_of_run = click.option(
     "--weights",
-    type=FOLDER,
+    type=PATH,
     multiple=True,
     help="File or folder of the weights RUN learned with (repeatable).",
 )

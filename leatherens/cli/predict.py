@@ -21,9 +21,9 @@ GOOD, DEFECTIVE, FAILED = 0, 1, 2
 
 
 @click.command()
-@click.argument("run", type=options.FOLDER)
+@click.argument("run", type=options.PATH)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--out", type=options.FOLDER, help="Folder for score maps (TIFF) and masks (PNG).")
+@click.option("--out", type=options.PATH, help="Folder for score maps (TIFF) and masks (PNG).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @options.device
 @options.weights_of_run

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=options.FOLDER)
+@click.argument("run", type=options.PATH)
 @click.option(
-    "--good", type=options.FOLDER, required=True, help="Good photographs of the new line or lighting."
+    "--good", type=options.PATH, required=True, help="Good photographs of the new line or lighting."
 )
 @click.option(
     "--false-alarms",

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from leatherens.cli.options import PATH
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option(
     "--to",
     metavar="N",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leatherens.cli.going_on import saying_how_to_go_on
+from leatherens.cli.options import PATH
 from leatherens.core.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ RUNS = Path("runs")
 DEMO = RUNS / "demo-leather"
 """Where the demo leather is made when no data are given."""
 
-FOLDER = click.Path(path_type=Path)
-
 RESUMABLE = ("out", "device", "weights", "allow_download")
 """The options that --resume takes: which run, where to compute, where weights lie."""
 
@@ -36,11 +35,11 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option(
     "--members", metavar="ID,ID", help="Detectors to fit, e.g. stfpm,draem (see: leatherens plugins list)."
 )
-@click.option("--data", type=FOLDER, help="Photographs; without it, the demo leather is made and used.")
-@click.option("--defects", type=FOLDER, help="Defective photographs beside a plain folder of good ones.")
-@click.option("--masks", type=FOLDER, help="Masks of the defective photographs.")
+@click.option("--data", type=PATH, help="Photographs; without it, the demo leather is made and used.")
+@click.option("--defects", type=PATH, help="Defective photographs beside a plain folder of good ones.")
+@click.option("--masks", type=PATH, help="Masks of the defective photographs.")
 @click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")
-@click.option("--out", type=FOLDER, help="The run's folder (default: runs/NAME).")
+@click.option("--out", type=PATH, help="The run's folder (default: runs/NAME).")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out, or the latest one.")
 @click.option("--effort", show_default="auto", help="quick, full (the published schedules), or auto.")
 @click.option(
@@ -71,9 +70,9 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     multiple=True,
     help="An option of a member, or of block, head, threshold ... (repeatable).",
 )
-@click.option("--textures", type=FOLDER, help="Folder of pictures for artificial anomalies.")
+@click.option("--textures", type=PATH, help="Folder of pictures for artificial anomalies.")
 @click.option(
-    "--weights", type=FOLDER, multiple=True, help="File or folder of pretrained weights (repeatable)."
+    "--weights", type=PATH, multiple=True, help="File or folder of pretrained weights (repeatable)."
 )
 @click.option("--allow-download", is_flag=True, help="Let missing weights be fetched from the hub.")
 @click.option("--device", show_default="auto", help="auto, cpu or cuda.")

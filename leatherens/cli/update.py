@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=options.FOLDER)
-@click.option("--good", type=options.FOLDER, required=True, help="Verified good photographs.")
+@click.argument("run", type=options.PATH)
+@click.option("--good", type=options.PATH, required=True, help="Verified good photographs.")
 @click.option(
     "--teach",
     type=float,
