@@ -9,15 +9,20 @@ from typing_extensions import Self
 from leatherens.core.host import PluginHost
 from leatherens.core.params import Params
 from leatherens.core.reading import Collection, read_folder
+from leatherens.core.views import ViewOf
 
 
 class DataChoice(Params):
-    """Absolute folders, so that a run can be gone on with from anywhere, and the layout asked for."""
+    """Absolute folders, so that a run can be gone on with from anywhere, and the layout asked for.
+
+    view: of several views' images there, those of one.
+    """
 
     root: str
     layout: str | None = None
     defects: str | None = None
     masks: str | None = None
+    view: ViewOf | None = None
 
     @classmethod
     def at(
@@ -33,6 +38,7 @@ class DataChoice(Params):
         registry = host.readers()
         readers = {id: registry.load(id)() for id in registry.ids()}
         defects, masks = (Path(p) if p else None for p in (self.defects, self.masks))
-        return read_folder(
+        collection = read_folder(
             readers, Path(self.root), layout=self.layout, defects=defects, masks=masks, learning=learning
         )
+        return collection if self.view is None else self.view.of(collection)

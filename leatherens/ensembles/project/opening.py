@@ -1,0 +1,102 @@
+"""A finished project, opened to judge new parts from all their views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from typing_extensions import Self
+
+from leatherens.configs.project import Project
+from leatherens.core.errors import ArtifactError
+from leatherens.core.host import PluginHost
+from leatherens.core.reading import Sample
+from leatherens.core.views import Severities, parts_of
+from leatherens.ensembles.ensemble import ENSEMBLE
+from leatherens.ensembles.opening import Judgement, OpenedRun, open_run
+from leatherens.ensembles.project.folder import ProjectFolder
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPart:
+    """One part judged: by view what was found; a view whose image could not be judged counts as missing."""
+
+    name: str
+    judgements: Mapping[str, Judgement]
+    severities: Severities
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why images could not be judged."""
+        return tuple(found.problem for found in self.judgements.values() if found.problem is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedProject:
+    """A finished project with every view's run, as it is now."""
+
+    project: Project
+    runs: Mapping[str, OpenedRun]
+
+    def parts(self, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, Sample]]:
+        """New images by part and view; refused where an image's view or part cannot be told."""
+        views = self.project.told_by
+        return parts_of(views.assigned(sample, self._view(sample)) for sample in samples)
+
+    def judge(self, parts: Mapping[str, Mapping[str, Sample]]) -> Iterator[JudgedPart]:
+        """Judge parts in order, a batch at a time; images that cannot be read are told, not raised."""
+        names = list(parts)
+        size = max(run.recipe.batch_size for run in self.runs.values())
+        for start in range(0, len(names), size):
+            yield from self._chunk({name: parts[name] for name in names[start : start + size]})
+
+    def _view(self, sample: Sample) -> str:
+        """The view of a new image: also by the folder that a view learned from."""
+        views = self.project.told_by
+        if (told := views.told(sample)) is not None:
+            return told
+        path = Path(sample.path).resolve()
+        for name, view in self.project.views.items():
+            if view.data is not None and path.is_relative_to(view.data):
+                return name
+        return views.view_of(sample)
+
+    def _chunk(self, parts: Mapping[str, Mapping[str, Sample]]) -> Iterator[JudgedPart]:
+        judged: dict[str, dict[str, Judgement]] = {name: {} for name in parts}
+        for view, run in self.runs.items():
+            seen = [name for name, images in parts.items() if view in images]
+            for name, found in zip(seen, run.judge([parts[name][view] for name in seen]), strict=True):
+                judged[name][view] = found
+        for name, found in judged.items():
+            yield JudgedPart(name, found, self._severities(found))
+
+    def _severities(self, found: Mapping[str, Judgement]) -> Severities:
+        by_view = {
+            view: float(self.runs[view].deciders[ENSEMBLE].threshold.severity(np.array([one.score]))[0])
+            for view, one in found.items()
+            if one.problem is None
+        }
+        return Severities(by_view, tuple(view for view in self.runs if view not in by_view))
+
+    @classmethod
+    def at(
+        cls, path: Path, host: PluginHost, *, device: str = "auto", weights: tuple[str, ...] = ()
+    ) -> Self:
+        """Open a finished project; an `ArtifactError` says what is missing, damaged or of an older version."""
+        folder = ProjectFolder(path)
+        folder.require_done()
+        project = folder.read()
+        runs = {
+            view: open_run(folder.run(view).path, host, device=device, weights=weights)
+            for view in project.views
+        }
+        for view, run in runs.items():
+            try:
+                run.deciders[ENSEMBLE].threshold.severity(np.zeros(1))
+            except ArtifactError as error:
+                raise ArtifactError(f"{folder.run(view).path}: {error}") from None
+        return cls(project, runs)
+
+
