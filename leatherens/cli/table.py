@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from leatherens.core.reporting import RunView
+
+Columns = Sequence[tuple[str, str]]
 
 COLUMNS = (
     ("image_auroc", "image AUROC"),
@@ -24,13 +26,7 @@ COLUMNS = (
 
 def print_results(view: RunView) -> None:
     """The metrics of each member and of the ensemble, and what is promised."""
-    rows = {**view.metrics["members"], "ensemble": view.metrics["ensemble"]}
-    header = ["", *(title for _, title in COLUMNS)]
-    lines = [header, *([name, *_cells(row)] for name, row in rows.items())]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    for name, *cells in lines:
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        click.echo("  ".join([name.ljust(widths[0]), *padded]))
+    print_rows("", COLUMNS, {**view.metrics["members"], "ensemble": view.metrics["ensemble"]})
     decision = view.decisions["ensemble"]
     click.echo(
         f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out "
@@ -42,8 +38,14 @@ def print_results(view: RunView) -> None:
         click.echo(f"note: {remark}")
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [_cell(key, row[key]) for key, _ in COLUMNS]
+def print_rows(title: str, columns: Columns, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """A table of rows by name; columns: the key in a row and its heading."""
+    header = [title, *(heading for _, heading in columns)]
+    lines = [header, *([name, *(_cell(key, row[key]) for key, _ in columns)] for name, row in rows.items())]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    for name, *cells in lines:
+        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        click.echo("  ".join([name.ljust(widths[0]), *padded]))
 
 
 def _cell(key: str, value: float | None) -> str:

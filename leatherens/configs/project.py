@@ -153,9 +153,7 @@ def _without_places(view: object) -> object:
 
 def _only(content: Mapping[str, Any], *schemas: type[Params]) -> dict[str, Any]:
     return {
-        key: value
-        for key, value in content.items()
-        if any(key in schema.model_fields for schema in schemas)
+        key: value for key, value in content.items() if any(key in schema.model_fields for schema in schemas)
     }
 
 
@@ -191,7 +189,9 @@ def _view(name: str, own: Mapping[str, Any], common: Mapping[str, Any], base: Pa
     owner = f"{file}: view '{name}'"
     _refuse_unknown(own, (_ViewKeys, _Masking, Recipe), owner)
     keys = parse_params(_ViewKeys, _only(own, _ViewKeys), owner=owner)
-    merged = {key: value for key, value in {**common, **_only(own, Recipe, _Masking)}.items() if value is not None}
+    merged = {
+        key: value for key, value in {**common, **_only(own, Recipe, _Masking)}.items() if value is not None
+    }
     if "members" not in merged:
         raise ConfigError(f"{owner} has no members; give members for all views, or its own")
     masking = parse_params(_Masking, _only(merged, _Masking), owner=owner)
@@ -206,15 +206,18 @@ def _view(name: str, own: Mapping[str, Any], common: Mapping[str, Any], base: Pa
 
 def _written_out(content: dict[str, Any], base: Path, owner: str) -> dict[str, Any]:
     """A recipe's keys with what may be said in short written out, and paths absolute."""
-    found = {key: _chosen(value) if key in _CHOICES else value for key, value in content.items()}
-    if isinstance(found.get("members"), list):
-        found["members"] = _members(found["members"], owner)
-    if isinstance(found.get("members"), Mapping):
-        found["members"] = {id: {} if said is None else said for id, said in found["members"].items()}
-    if isinstance(found.get("preparation"), list):
-        found["preparation"] = [_chosen(step) for step in found["preparation"]]
-    if isinstance(found.get("size"), int):
-        found["size"] = (found["size"], found["size"])
+    found: dict[str, Any] = {
+        key: _chosen(value) if key in _CHOICES else value for key, value in content.items()
+    }
+    members, steps, size = (found.get(key) for key in ("members", "preparation", "size"))
+    if isinstance(members, list):
+        members = _members(members, owner)
+    if isinstance(members, Mapping):
+        found["members"] = {id: {} if said is None else said for id, said in members.items()}
+    if isinstance(steps, list):
+        found["preparation"] = [_chosen(step) for step in steps]
+    if isinstance(size, int):
+        found["size"] = (size, size)
     if "weights" in found:
         found["weights"] = _weights(found["weights"], base, owner)
     return {key: _located(value, base) for key, value in found.items()}
@@ -235,7 +238,9 @@ def _chosen(value: object) -> object:
 def _members(ids: list[Any], owner: str) -> dict[Any, Any]:
     for id in ids:
         if not isinstance(id, str):
-            raise ConfigError(f"{owner}: option 'members': expected ids, got {id!r}; options need 'ID: {{options: ...}}'")
+            raise ConfigError(
+                f"{owner}: option 'members': expected ids, got {id!r}; options need 'ID: {{options: ...}}'"
+            )
         if ids.count(id) > 1:
             raise ConfigError(f"{owner}: option 'members': '{id}' is named twice; name each detector once")
     return {id: {} for id in ids}

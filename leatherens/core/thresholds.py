@@ -90,8 +90,8 @@ class Threshold(Component):
         self.require_fitted("severity")
         if not hasattr(self, "typical_"):
             raise ArtifactError(
-                f"{self.id}: stored without the typical score of good images, so that severities cannot be told; "
-                "learn it with leatherens recalibrate RUN --good DIR"
+                f"{self.id}: stored without the typical score of good images, so that severities cannot be "
+                "told; learn it with leatherens recalibrate RUN --good DIR"
             )
         return severities(images, self.image_, self.typical_)
 
@@ -109,7 +109,7 @@ class Threshold(Component):
 
 
 def severities(scores: Floats, threshold: float, typical: float) -> Floats:
-    """(n,) scores to 1 + (score - threshold) / (threshold - typical), float64, above 1 where score > threshold.
+    """(n,) scores to 1 + (score - threshold) / (threshold - typical) in float64, above 1 where defective.
 
     >>> severities(np.array([2.0, 4.0, 6.0]), threshold=4.0, typical=2.0).tolist()
     [0.0, 1.0, 2.0]

@@ -1,8 +1,8 @@
 """Several camera positions of one machine: which view an image was taken from, and which part it shows.
 
-What the reader says of an image comes first (a manifest has columns for both). Else the view is told by data of
-its own, by a glob, or by a name in the image's path, and the part by a regular expression or by what is left
-of the path without the view.
+What the reader says of an image comes first (a manifest has columns for both). Else the view is told by
+data of its own, by a glob, or by a name in the image's path, and the part by a regular expression or by what
+is left of the path without the view.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Views(Params):
             if not _FOLDER.fullmatch(name):
                 raise ValueError("expected names of letters, digits, spaces, dots, - and _, as folders have")
         if len({name.casefold() for name in names}) < len(names):
-            raise ValueError("expected names that differ by more than capitals, as folders must on some disks")
+            raise ValueError(
+                "expected names that differ by more than capitals, as folders must on some disks"
+            )
         return names
 
     @field_validator("parts")
@@ -106,8 +108,8 @@ class Views(Params):
         part = "/".join(word for word in kept if word)
         if not part:
             raise InputError(
-                f"{sample.id}: nothing but the view names it, so that its part is unknown; give parts, a regular "
-                "expression"
+                f"{sample.id}: nothing but the view names it, so that its part is unknown; give parts, a "
+                "regular expression"
             )
         return part
 
@@ -145,7 +147,9 @@ class ViewOf(Params):
         if self.name not in views.values():
             raise InputError(self._none(collection, views))
         train, validation, test = (
-            tuple(self.among.assigned(sample, self.name) for sample in samples if views[sample.id] == self.name)
+            tuple(
+                self.among.assigned(sample, self.name) for sample in samples if views[sample.id] == self.name
+            )
             for samples in (collection.train, collection.validation, collection.test)
         )
         left = [id for id, view in views.items() if view is None]
@@ -162,8 +166,8 @@ class ViewOf(Params):
         glob = self.among.files.get(self.name)
         tried = f"none fits its files, {glob}" if glob else "no folder and no word of a name is called so"
         return (
-            f"{collection.root}: view '{self.name}' has none of its {counted(len(views), 'image')}: {seen}, and "
-            f"{tried}; correct that, or give the view data of its own"
+            f"{collection.root}: view '{self.name}' has none of its {counted(len(views), 'image')}: {seen}, "
+            f"and {tried}; correct that, or give the view data of its own"
         )
 
 

@@ -30,8 +30,10 @@ class DataChoice(Params):
     ) -> Self:
         """The choice that these paths are from here."""
         beside = {"defects": defects, "masks": masks}
-        absolute = {key: str(path.resolve()) for key, path in beside.items() if path is not None}
-        return cls(root=str(root.resolve()), layout=layout, **absolute)
+        absolute = {key: None if path is None else str(path.resolve()) for key, path in beside.items()}
+        return cls(
+            root=str(root.resolve()), layout=layout, defects=absolute["defects"], masks=absolute["masks"]
+        )
 
     def read(self, host: PluginHost, *, learning: bool = True) -> Collection:
         """The samples; learning: good images to learn from are required."""

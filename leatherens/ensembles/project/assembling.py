@@ -72,9 +72,9 @@ class Assembly:
 
     @property
     def sentence(self) -> str:
-        """How many parts were seen by how many views."""
-        whole = sum(not self.missing(part) for part in self.parts.values())
-        return f"{counted(whole, 'part')} seen from all of {len(self.collections)} views: {', '.join(self.collections)}"
+        """How many parts there are, and the views."""
+        views = counted(len(self.collections), "view")
+        return f"{counted(len(self.parts), 'part')} seen from {views}: {', '.join(self.collections)}"
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -82,7 +82,9 @@ class Assembly:
         found = []
         torn = [name for name, part in self.parts.items() if self.missing(part)]
         if torn:
-            found.append(f"{len(torn)} of {counted(len(self.parts), 'part')} lack an image of a view: {named(torn)}")
+            found.append(
+                f"{len(torn)} of {counted(len(self.parts), 'part')} lack an image of a view: {named(torn)}"
+            )
         differing = [
             name
             for name, part in self.parts.items()

@@ -47,7 +47,11 @@ def _as_sample(part: Part, leaders: Mapping[str, str]) -> Sample:
 
 def _of_view(view: str, assembly: Assembly, jobs: Mapping[str, Sequence[str]]) -> Splits:
     found = {
-        job: tuple(sorted(assembly.parts[part].images[view].id for part in parts if view in assembly.parts[part].images))
+        job: tuple(
+            sorted(
+                assembly.parts[part].images[view].id for part in parts if view in assembly.parts[part].images
+            )
+        )
         for job, parts in jobs.items()
     }
     empty = [job for job in ("fit", "validate", "calibrate", "test") if not found[job]]
@@ -64,8 +68,8 @@ def _require_enough(assembly: Assembly, teaching: Sequence[Part]) -> None:
         seen = sum(view in part.images for part in teaching)
         if seen < FEWEST:
             raise InputError(
-                f"view '{view}': at least {FEWEST} good parts are needed to learn, validate and calibrate, it saw "
-                f"{counted(seen, 'part')} that may teach; add photographs of good parts"
+                f"view '{view}': at least {FEWEST} good parts are needed to learn, validate and calibrate, "
+                f"it saw {counted(seen, 'part')} that may teach; add photographs of good parts"
             )
 
 

@@ -36,8 +36,8 @@ from leatherens.ensembles.project.folder import ProjectFolder
 from leatherens.ensembles.sources import FileSource
 
 DEFINITIONS: Mapping[str, str] = {
-    "part_auroc": "Probability that a defective part has a higher severity than a good one, ties counted half. "
-    "The severity of a part is the highest of its views'.",
+    "part_auroc": "Probability that a defective part has a higher severity than a good one, ties counted "
+    "half. The severity of a part is the highest of its views'.",
     "part_ap": "Average precision of parts by their severity, step-wise, tied severities one step.",
     "part_f1": "F1 of parts, defective meaning that any view is above its threshold.",
     "false_alarm_rate": "Share of the good parts that any view calls defective.",
@@ -60,16 +60,12 @@ class Seen:
         return float(self.threshold.severity(np.array([self.scores[id]]))[0])
 
 
-def measured(
-    folder: ProjectFolder, project: Project, assembly: Assembly, host: PluginHost
-) -> ProjectView:
+def measured(folder: ProjectFolder, project: Project, assembly: Assembly, host: PluginHost) -> ProjectView:
     """A project whose views' runs are all finished, measured."""
     begun = folder.begun_with()
     seen = {view: _seen(folder.run(view), project, view, host) for view in project.views}
     scored = tuple(
-        found
-        for part in assembly.parts.values()
-        if (found := _scored(part, assembly, seen)).images
+        found for part in assembly.parts.values() if (found := _scored(part, assembly, seen)).images
     )
     facts = {view: found.folder.facts() for view, found in seen.items()}
     views = tuple(
@@ -112,8 +108,8 @@ def promise_remarks(asked: float | None, views: Sequence[ScoredView]) -> tuple[s
         return ()
     held_out = min(view.decision.normals for view in views)
     return (
-        f"a false-alarm rate of {asked:.3g} of the parts was asked for; with {held_out} held-out good images in "
-        f"a view, {len(views)} views together can promise {promise:.3g} at best "
+        f"a false-alarm rate of {asked:.3g} of the parts was asked for; with {held_out} held-out good images "
+        f"in a view, {len(views)} views together can promise {promise:.3g} at best "
         f"({normals_needed(asked / len(views))} in every view are needed for the one asked)",
     )
 
@@ -173,7 +169,9 @@ def part_metrics(parts: Sequence[ScoredPart], severities: Sequence[float]) -> di
     """Metrics of parts with these severities; NaN where undefined. Parts without a label count nowhere."""
     labelled = [i for i, part in enumerate(parts) if part.defective is not None]
     if not labelled:
-        return dict.fromkeys(("part_auroc", "part_ap", "part_f1", "false_alarm_rate", "missed_rate"), float("nan"))
+        return dict.fromkeys(
+            ("part_auroc", "part_ap", "part_f1", "false_alarm_rate", "missed_rate"), float("nan")
+        )
     labels = np.array([parts[i].defective for i in labelled], dtype=bool)
     scores = np.array([severities[i] for i in labelled])
     found = scores[labels] > 1
@@ -213,7 +211,9 @@ def _incomplete(parts: Sequence[ScoredPart]) -> tuple[str, ...]:
     torn = [part.id for part in parts if part.severities.missing]
     if not torn:
         return ()
-    return (f"{counted(len(torn), 'tested part')} without an image of a view count in no metric: {named(torn)}",)
+    return (
+        f"{counted(len(torn), 'tested part')} without an image of a view count in no metric: {named(torn)}",
+    )
 
 
 def _table(found: ProjectView) -> str:

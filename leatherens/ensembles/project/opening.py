@@ -69,8 +69,8 @@ class OpenedProject:
             seen = [name for name, images in parts.items() if view in images]
             for name, found in zip(seen, run.judge([parts[name][view] for name in seen]), strict=True):
                 judged[name][view] = found
-        for name, found in judged.items():
-            yield JudgedPart(name, found, self._severities(found))
+        for name, by_view in judged.items():
+            yield JudgedPart(name, by_view, self._severities(by_view))
 
     def _severities(self, found: Mapping[str, Judgement]) -> Severities:
         by_view = {
@@ -81,10 +81,8 @@ class OpenedProject:
         return Severities(by_view, tuple(view for view in self.runs if view not in by_view))
 
     @classmethod
-    def at(
-        cls, path: Path, host: PluginHost, *, device: str = "auto", weights: tuple[str, ...] = ()
-    ) -> Self:
-        """Open a finished project; an `ArtifactError` says what is missing, damaged or of an older version."""
+    def at(cls, path: Path, host: PluginHost, *, device: str = "auto", weights: tuple[str, ...] = ()) -> Self:
+        """Open a finished project; an `ArtifactError` says what is missing, damaged or too old."""
         folder = ProjectFolder(path)
         folder.require_done()
         project = folder.read()
@@ -98,5 +96,3 @@ class OpenedProject:
             except ArtifactError as error:
                 raise ArtifactError(f"{folder.run(view).path}: {error}") from None
         return cls(project, runs)
-
-

@@ -1,4 +1,4 @@
-"""From a project as it was written to one that leaves nothing open: recipes, rates of false alarms, places."""
+"""From a project as it was written to one that leaves nothing open: recipes, rates, places."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def shared_rates(project: Project, host: PluginHost) -> dict[str, float]:
     takers = {name: rule for name, rule in rules.items() if _takes_rate(rule, host)}
     if project.false_alarms is not None and (without := [name for name in rules if name not in takers]):
         raise ConfigError(
-            f"false_alarms: the threshold '{rules[without[0]].id}' of view '{without[0]}' takes no rate; leave "
-            "one of the two out"
+            f"false_alarms: the threshold '{rules[without[0]].id}' of view '{without[0]}' takes no rate; "
+            "leave one of the two out"
         )
     own = {name: _stated(rule, host) for name, rule in takers.items() if RATE in rule.options}
     others = [name for name in takers if name not in own]

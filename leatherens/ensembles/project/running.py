@@ -1,4 +1,4 @@
-"""Making a project: all views are begun before any of them learns, made one after the other, then measured."""
+"""Making a project: all views are begun before any learns, made one after the other, then measured."""
 
 from __future__ import annotations
 
@@ -86,10 +86,17 @@ class ProjectRun:
             return Run(folder, recipe, choice, self.host, self.progress, self.command, splits)
         if Splits.read(folder.splits) != splits:
             raise ArtifactError(
-                f"{folder.path}: the images changed since this project began; put them back, or start a new one"
+                f"{folder.path}: the images changed since this project began; put them back, or start a new "
+                "one"
             )
-        places = {"device": recipe.device, "weights": recipe.weights, "allow_download": recipe.allow_download}
-        return unfinished_run(folder, self.host, self.progress, **places)
+        return unfinished_run(
+            folder,
+            self.host,
+            self.progress,
+            device=recipe.device,
+            weights=recipe.weights,
+            allow_download=recipe.allow_download,
+        )
 
 
 def unfinished_project(
@@ -103,5 +110,5 @@ def unfinished_project(
 ) -> ProjectRun:
     """The project begun in a folder, to be gone on with; device and places of weights may be others."""
     command = folder.begun_with().command
-    places = {"device": device, "weights": weights, "allow_download": allow_download}
-    return ProjectRun(folder, resolved(folder.read(), host, **places), host, progress, command)
+    project = resolved(folder.read(), host, device=device, weights=weights, allow_download=allow_download)
+    return ProjectRun(folder, project, host, progress, command)
