@@ -238,8 +238,8 @@ class TestRates:
         with pytest.raises(ConfigError) as caught:
             self.rates(tmp_path, {"A": self.own(0.03), "B": {}}, 0.02)
         assert str(caught.value) == (
-            "false_alarms: 0.02 of the parts is asked for, and the views' own rates sum to 0.03; ask for more, or "
-            "give the views less"
+            "false_alarms: 0.02 of the parts is asked for, and the views' own rates sum to 0.03; ask for "
+            "more, or give the views less"
         )
 
     def test_a_threshold_without_a_rate(self, tmp_path):

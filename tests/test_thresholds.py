@@ -248,7 +248,7 @@ def test_threshold__forgets_an_earlier_fit_and_survives_its_state() -> None:
     rule = ConformalThreshold().fit(normals_of([1.0, 2.0])).fit(normals_of([3.0]))
     back = ConformalThreshold.from_state(rule.params, rule.state())
     assert vars(back) == vars(rule)
-    assert rule.state() == {"image_": 3.0, "pixel_": 3.0, "promise_": 0.5, "normals_": 1}
+    assert rule.state() == {"image_": 3.0, "pixel_": 3.0, "typical_": 3.0, "promise_": 0.5, "normals_": 1}
 
 
 # severities
@@ -281,6 +281,6 @@ def test_severity__of_a_threshold_stored_without_the_median() -> None:
     with pytest.raises(ArtifactError) as caught:
         MaximumThreshold.from_state(rule.params, state).severity(np.array([1.0]))
     assert str(caught.value) == (
-        "maximum: stored without the typical score of good images, so that severities cannot be told; learn it "
-        "with leatherens recalibrate RUN --good DIR"
+        "maximum: stored without the typical score of good images, so that severities cannot be told; learn "
+        "it with leatherens recalibrate RUN --good DIR"
     )

@@ -116,8 +116,8 @@ class TestParts:
         with pytest.raises(InputError) as caught:
             parts_of(twice)
         assert str(caught.value) == (
-            "two images of part '003' in view 'A': train/003_A.png and test/003_A.png; name parts so that they "
-            "differ, with parts, a regular expression"
+            "two images of part '003' in view 'A': train/003_A.png and test/003_A.png; name parts so that "
+            "they differ, with parts, a regular expression"
         )
 
 
@@ -162,8 +162,8 @@ class TestShare:
         with pytest.raises(InputError) as caught:
             ViewOf(name="B", own=False, among=AB).of(collection("train/1_A.png", "test/2_A.png"))
         assert str(caught.value) == (
-            "/photographs: view 'B' has none of its 2 images: they are of A, and no folder and no word of a name "
-            "is called so; correct that, or give the view data of its own"
+            "/photographs: view 'B' has none of its 2 images: they are of A, and no folder and no word of a "
+            "name is called so; correct that, or give the view data of its own"
         )
 
     def test_is_empty__with_a_glob(self):

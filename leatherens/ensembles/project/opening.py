@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from typing_extensions import Self
 from leatherens.configs.project import Project
 from leatherens.core.errors import ArtifactError
 from leatherens.core.host import PluginHost
+from leatherens.core.listing import sample_id
 from leatherens.core.reading import Sample
 from leatherens.core.views import Severities, parts_of
 from leatherens.ensembles.ensemble import ENSEMBLE
@@ -42,8 +43,7 @@ class OpenedProject:
 
     def parts(self, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, Sample]]:
         """New images by part and view; refused where an image's view or part cannot be told."""
-        views = self.project.told_by
-        return parts_of(views.assigned(sample, self._view(sample)) for sample in samples)
+        return parts_of(self._assigned(sample) for sample in samples)
 
     def judge(self, parts: Mapping[str, Mapping[str, Sample]]) -> Iterator[JudgedPart]:
         """Judge parts in order, a batch at a time; images that cannot be read are told, not raised."""
@@ -52,16 +52,14 @@ class OpenedProject:
         for start in range(0, len(names), size):
             yield from self._chunk({name: parts[name] for name in names[start : start + size]})
 
-    def _view(self, sample: Sample) -> str:
-        """The view of a new image: also by the folder that a view learned from."""
-        views = self.project.told_by
-        if (told := views.told(sample)) is not None:
-            return told
-        path = Path(sample.path).resolve()
+    def _assigned(self, sample: Sample) -> Sample:
+        """A new image with view and part, told as when the project learned."""
+        views, path = self.project.told_by, Path(sample.path).resolve()
         for name, view in self.project.views.items():
-            if view.data is not None and path.is_relative_to(view.data):
-                return name
-        return views.view_of(sample)
+            if not sample.view and self.project.share(name).own and path.is_relative_to(str(view.data)):
+                below = replace(sample, id=sample_id(path, Path(str(view.data))))
+                return replace(sample, view=name, part=views.part_of(below, name))
+        return views.assigned(sample, views.view_of(sample))
 
     def _chunk(self, parts: Mapping[str, Mapping[str, Sample]]) -> Iterator[JudgedPart]:
         judged: dict[str, dict[str, Judgement]] = {name: {} for name in parts}
