@@ -138,6 +138,18 @@ def test_project__comes_back_from_its_file(tmp_path):
     assert resolved(project, PluginHost(installed=False)) == project
 
 
+def test_the_file_of_the_page__is_one(tmp_path):
+    page = Path(__file__).parent.parent / "docs/views.md"
+    if not page.exists():
+        pytest.skip("the tests run without the docs folder")
+    save(tmp_path / "masks/B.png", grain())
+    text = page.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    project = resolved(read(tmp_path, text), PluginHost(installed=False))
+    assert list(project.views) == ["A", "B", "C"]
+    assert [step.id for step in project.views["B"].recipe.preparation] == ["mask"]
+    assert project.share("C").own
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from pictures import save
-from tiny_runs import at_step, call, files, metrics, press_ctrl_c, table
+from tiny_runs import array, at_step, call, files, metrics, press_ctrl_c, table
 from two_views import left_margin, make_project, options, parts, photograph, project_file
 
 from leatherens.core.artifact import read_json
@@ -206,6 +206,27 @@ def test_commands_for_runs__name_the_run_of_a_view(made, arguments):
         f"Error: {made}: a project of several views, not a run; give the run of one of them, such as "
         f"{made}/views/A\n"
     )
+
+
+class TestViewAsRun:
+    def test_is_measured_on_its_own_images__also_where_those_of_others_lie(self, made, machine):
+        found = call("evaluate", made / "views/B", "--data", machine / "photographs", "--json")
+        assert found.exit_code == 0, found.stderr
+        assert json.loads(found.stdout)["images"] == metrics(made / "views/B")["images"]
+
+    def test_is_recalibrated__and_the_project_judges_by_it(self, made, machine, tmp_path):
+        changed = shutil.copytree(made, tmp_path / "changed")
+        good = tmp_path / "good"
+        for number, path in enumerate(sorted((machine / "photographs/train/good").glob("*_B.png"))):
+            pixels = array(path)
+            pixels[:12, 20:32] = (250, 0, 250)  # a sticker that all parts have from now on
+            save(good / f"{number}_B.png", pixels)
+            shutil.copy(path.with_name(path.name.replace("_B", "_A")), good / f"{number}_A.png")
+        result = call("recalibrate", changed / "views/B", "--good", good)
+        assert result.exit_code == 0, result.stderr
+        assert "held-out good images: 2 -> 16" in result.stdout
+        for out, flagged_by in ((made, ["B"]), (changed, [])):
+            assert judged(out, good)[1]["0"]["flagged_by"] == flagged_by
 
 
 class TestResume:

@@ -158,6 +158,13 @@ class TestShare:
         found = ViewOf(name="B", own=True, among=AB).of(collection("train/1.png", "test/2.png"))
         assert [(s.view, s.part) for s in found.samples] == [("B", "train/1"), ("B", "test/2")]
 
+    def test_of_what_is_given_for_one_view__is_all_but_what_is_known_to_be_of_another(self):
+        given = collection("train/1_A.png", "train/1_B.png", "test/2.png")
+        found = ViewOf(name="B", own=False, among=AB).less_others(given)
+        assert [s.id for s in found.samples] == ["train/1_B.png", "test/2.png"]
+        assert found.remarks == ("a remark", "left out 1 image of other views than B")
+        assert ViewOf(name="B", own=True, among=AB).less_others(given) is given
+
     def test_is_empty(self):
         with pytest.raises(InputError) as caught:
             ViewOf(name="B", own=False, among=AB).of(collection("train/1_A.png", "test/2_A.png"))

@@ -157,6 +157,19 @@ class ViewOf(Params):
         remarks = (*collection.remarks, *told)
         return replace(collection, train=train, validation=validation, test=test, remarks=remarks)
 
+    def less_others(self, collection: Collection) -> Collection:
+        """The images given for this view, less those that are known to be of another."""
+        others = {sample.id for sample in collection.samples if self._told(sample) not in (None, self.name)}
+        if not others:
+            return collection
+        train, validation, test = (
+            tuple(sample for sample in samples if sample.id not in others)
+            for samples in (collection.train, collection.validation, collection.test)
+        )
+        told = f"left out {counted(len(others), 'image')} of other views than {self.name}"
+        remarks = (*collection.remarks, told)
+        return replace(collection, train=train, validation=validation, test=test, remarks=remarks)
+
     def _told(self, sample: Sample) -> str | None:
         return self.name if self.own and not sample.view else self.among.told(sample)
 
