@@ -22,7 +22,7 @@ GOOD, DEFECTIVE, FAILED = 0, 1, 2
 
 @click.command()
 @click.argument("run", type=options.PATH)
-@click.argument("paths", nargs=-1, required=True, metavar="[VIEW=]PATH...")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--out", type=options.PATH, help="Folder for score maps (TIFF) and masks (PNG).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @options.device
@@ -39,6 +39,8 @@ def predict(
     weights: tuple[Path, ...],
 ) -> None:
     """Judge images, folders or globs with the finished run RUN, or parts with a project of several views.
+
+    For a project, VIEW=PATH says which view took the photographs where their names do not.
 
     Exit code 0: all good, 1: something is defective, 2: a file could not be judged, or a part lacks a view.
     """
