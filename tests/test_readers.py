@@ -10,8 +10,9 @@ import pytest
 from pictures import grain, mvtec, save, spot
 
 from leatherens.core.errors import InputError, UnknownPlugin
+from leatherens.core.layouts import read_folder
 from leatherens.core.listing import images_under, pair_masks
-from leatherens.core.reading import Collection, Folders, Reader, Sample, read_folder, unlabelled
+from leatherens.core.reading import Collection, Folders, Reader, Sample, unlabelled
 from leatherens.plugins.folder_reader import FolderReader
 from leatherens.plugins.mvtec_reader import MVTecReader
 

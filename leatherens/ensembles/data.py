@@ -7,12 +7,13 @@ from pathlib import Path
 from typing_extensions import Self
 
 from leatherens.core.host import PluginHost
+from leatherens.core.layouts import Categories, find_categories, read_folder
 from leatherens.core.params import Params
-from leatherens.core.reading import Collection, read_folder
+from leatherens.core.reading import Collection, Reader
 
 
 class DataChoice(Params):
-    """Absolute folders, so that a run can be gone on with from anywhere, and the layout asked for."""
+    """Absolute paths, so that a run can be gone on with from anywhere, and the layout asked for."""
 
     root: str
     layout: str | None = None
@@ -30,9 +31,21 @@ class DataChoice(Params):
 
     def read(self, host: PluginHost, *, learning: bool = True) -> Collection:
         """The samples; learning: good images to learn from are required."""
-        registry = host.readers()
-        readers = {id: registry.load(id)() for id in registry.ids()}
         defects, masks = (Path(p) if p else None for p in (self.defects, self.masks))
         return read_folder(
-            readers, Path(self.root), layout=self.layout, defects=defects, masks=masks, learning=learning
+            _readers(host),
+            Path(self.root),
+            layout=self.layout,
+            defects=defects,
+            masks=masks,
+            learning=learning,
         )
+
+    def categories(self, host: PluginHost) -> Categories | None:
+        """The collections in the folder, where it is none itself and holds several."""
+        return find_categories(_readers(host), Path(self.root), layout=self.layout)
+
+
+def _readers(host: PluginHost) -> dict[str, Reader]:
+    registry = host.readers()
+    return {id: registry.load(id)() for id in registry.ids()}

@@ -18,6 +18,7 @@ from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.photographs import Mask, Photograph, read_mask, read_photograph, resize_photograph
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import Sample
+from leatherens.core.saturation import read_region
 from leatherens.core.types import ImageBatch
 
 MEMORY_MB = 1024
@@ -119,6 +120,8 @@ class FileSource:
             size = self._decoded.original_size(sample.path)
             for mask in sample.masks:
                 read_mask(mask, size)
+                if sample.saturations:
+                    read_region(mask, sample.saturations)
         except InputError as error:
             return Problem(sample.id, str(error))
         return None

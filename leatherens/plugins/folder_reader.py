@@ -14,12 +14,17 @@ from leatherens.core.listing import (
     sample_id,
     sub_folders,
 )
-from leatherens.core.reading import GOOD, Collection, Folders, Reader, Sample, remarks_on
-
-GOOD_NAMES = frozenset({"good", "normal", "ok"})
-DEFECT_NAMES = frozenset(
-    {"abnormal", "anomalies", "anomalous", "anomaly", "bad", "defect", "defective", "defects", "ko", "ng"}
+from leatherens.core.reading import (
+    DEFECT_NAMES,
+    GOOD,
+    GOOD_NAMES,
+    Collection,
+    Folders,
+    Reader,
+    Sample,
+    remarks_on,
 )
+
 MASK_NAMES = frozenset({"ground_truth", "mask", "masks"})
 
 
