@@ -69,9 +69,8 @@ def find_categories(readers: Readers, root: Path, *, layout: str | None = None) 
 def _chosen(readers: Readers, root: Path, layout: str | None) -> Reader:
     asked = _asked(readers, root, layout)
     if root.is_file():
-        found = {
-            id: reader for id, reader in (asked or _recognised(readers, root)).items() if reader.takes_file
-        }
+        reading = asked or _recognised(readers, root)
+        found = {id: reader for id, reader in reading.items() if reader.takes_file}
         if found:
             return _only(found, root)
     require_folder(root)
@@ -148,8 +147,13 @@ def _stated(root: Path) -> _Stated | None:
 
 
 def _collections_in(readers: Readers, root: Path, layout: str | None) -> dict[Path, Readers]:
-    fitting = {folder: _fitting(readers, folder, layout) for folder in sub_folders(root)}
-    return {folder: found for folder, found in fitting.items() if found}
+    """The folders in a folder that somebody knows; what any folder can be read as tells nothing."""
+    found: dict[Path, Readers] = {}
+    for folder in sub_folders(root):
+        fitting = _these(_fitting(readers, folder, layout), fallback=False)
+        if fitting:
+            found[folder] = fitting
+    return found
 
 
 def _refuse_parent(readers: Readers, root: Path, layout: str | None) -> None:

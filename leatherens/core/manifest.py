@@ -4,7 +4,7 @@
 |---|---|
 | path | the image, below the table's folder |
 | split | train, validation (val) or test; where empty, good images teach and defective ones are tested |
-| label | good (normal, ok, 0), defective (anomaly, bad, 1 ...), or empty: images that teach are good, others unknown |
+| label | good (normal, ok, 0), defective (anomaly, bad, 1 ...); where empty, images that teach are good |
 | defect | kind of defect |
 | mask | files below the same folder, several separated by `;` or as a JSON list |
 | view, part, group | as in `Sample`; the group is the part where nothing else is said |
@@ -114,16 +114,8 @@ def _sample(cells: Mapping[str, Any], base: Path, root: Path) -> tuple[str, Samp
         raise InputError("a defect without a label; say defective")
     kind = _kind(text["defect"], defective)
     group = text["group"] or text["part"] or None
-    sample = Sample(
-        path,
-        sample_id(path, root),
-        defective,
-        masks if defective else (),
-        kind,
-        group,
-        text["view"],
-        text["part"],
-    )
+    marked, view, part = masks if defective else (), text["view"], text["part"]
+    sample = Sample(path, sample_id(path, root), defective, marked, kind, group, view, part)
     return split or ("test" if defective else "train"), sample
 
 
@@ -173,7 +165,6 @@ def _inside(name: str, base: Path, root: Path) -> Path:
         raise InputError(f"{name} lies outside {root}; name files below it")
     path = root / Path(found).relative_to(below)
     if not path.is_file():
-        raise InputError(
-            f"{name}: {'a folder' if path.is_dir() else 'no such file'}; name an image in {base}"
-        )
+        instead = "a folder" if path.is_dir() else "no such file"
+        raise InputError(f"{name}: {instead}; name an image in {base}")
     return path

@@ -212,7 +212,7 @@ def _marked(picture: Image.Image) -> Mask:
 def _grey_levels(picture: Image.Image, path: Path) -> NDArray[np.uint8]:
     if picture.mode not in ("1", "L"):
         raise InputError(
-            f"{path}: a mask whose grey levels name kinds of defects must be 8-bit grey, got mode {picture.mode}"
+            f"{path}: the levels of this mask name kinds of defects; expected 8-bit grey, got {picture.mode}"
         )
     return np.array(picture.convert("L"))
 

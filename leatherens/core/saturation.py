@@ -99,9 +99,7 @@ def _saturation(entry: object, where: str) -> Saturation:
     if not isinstance(relative, bool):
         _refuse(where, "relative_saturation", "true or false", relative)
     if relative and not (isinstance(threshold, float) and 0 < threshold <= 1):
-        _refuse(
-            where, "saturation_threshold", "a share above 0 and up to 1.0, written with a point", threshold
-        )
+        _refuse(where, "saturation_threshold", "a share up to 1.0, written with a point", threshold)
     if not relative and not (_is_integer(threshold) and threshold >= 1):
         _refuse(where, "saturation_threshold", "a whole number of pixels, at least 1", threshold)
     return Saturation(name, level, threshold, relative)
@@ -124,9 +122,7 @@ def region_of(levels: NDArray[np.uint8], saturations: Sequence[Saturation], *, o
     """The one defect in (H, W) grey levels: 0 around it, the level of its kind in it."""
     held = [int(level) for level in np.unique(levels) if level]
     if len(held) != 1:
-        got = (
-            f"the levels {', '.join(map(str, held[:5]))}{' ...' if len(held) > 5 else ''}" if held else "none"
-        )
+        got = f"levels {', '.join(map(str, held[:5]))}{' ...' if len(held) > 5 else ''}" if held else "none"
         raise InputError(f"{owner}: expected one defect, of one grey level above 0, got {got}")
     kind = next((saturation for saturation in saturations if saturation.level == held[0]), None)
     if kind is None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from leatherens.core.reading import Sample
 
 EVERY = 5
-"""Of the good images a fifth is tested, as in the random 80/20 splits of the literature, but nothing is drawn:
-everybody who has the files has the split."""
+"""Of the good images a fifth is tested, as in the random 80/20 splits of the literature; nothing is drawn, so
+that everybody who has the files has the split."""
 
 
 def every_fifth_tested(good: Iterable[Sample]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:

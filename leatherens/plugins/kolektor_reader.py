@@ -92,10 +92,8 @@ def _labelled(root: Path, folders: Iterable[Path], ending: str) -> tuple[list[Sa
     remarks = remarks_on([path for listing in listings for path in listing.ignored], samples, unpaired)
     bare = [sample_id(image, root) for image in images.values() if image not in owned]
     if bare:
-        told = (
-            f"left out {counted(len(bare), 'image')} without a mask, which would be the label: {named(bare)}"
-        )
-        remarks = (*remarks, told)
+        number = counted(len(bare), "image")
+        remarks = (*remarks, f"left out {number} without a mask, which would tell the label: {named(bare)}")
     return samples, remarks
 
 

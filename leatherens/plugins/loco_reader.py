@@ -14,7 +14,7 @@ _KINDS = ("logical_anomalies", "structural_anomalies")
 
 
 class LocoReader(Reader):
-    """One object: `train/good`, `validation/good`, `test/good`, `test/KIND`, masks in `ground_truth/KIND/NAME/`.
+    """`train/good`, `validation/good`, `test/good`, `test/KIND`, and masks in `ground_truth/KIND/NAME/`.
 
     An image has one mask file for each of its defects, whose grey level names the defect's entry in
     `defects_config.json`. Where that file is missing, every marked pixel counts.

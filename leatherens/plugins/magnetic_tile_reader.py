@@ -1,4 +1,4 @@
-"""The layout of MTD, magnetic tile defects (Huang, Qiu, Yuan, The Visual Computer 2020), as it is published."""
+"""The layout of MTD, magnetic tile defects (Huang et al., The Visual Computer 2020), as it is published."""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ NAMES = tuple(f"manifest{suffix}" for suffix in (CSV, JSON_LINES))
 
 
 class ManifestReader(Reader):
-    """`manifest.csv` or `manifest.jsonl` in a folder, or such a file of any name: `core.manifest` tells the columns."""
+    """`manifest.csv` or `manifest.jsonl` in a folder, or such a file of any name.
+
+    The columns are those of `core.manifest`.
+    """
 
     id = "manifest"
     title = "a manifest"

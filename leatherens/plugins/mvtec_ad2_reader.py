@@ -50,7 +50,7 @@ def _piece(sample: Sample) -> str:
 def _unlabelled(root: Path) -> list[str]:
     listed = {name: images_under(root / name).images for name in _PRIVATE if (root / name).is_dir()}
     return [
-        f"left out {counted(len(images), 'image')} in {name}: they have no labels; leatherens predict judges them"
+        f"left out {counted(len(images), 'image')} in {name}: nobody has labelled them"
         for name, images in listed.items()
         if images
     ]

@@ -38,8 +38,8 @@ class TildaReader(Reader):
     shape = "folders e0, e1 ... of one fabric, or files such as c1r1e0n1.tif; layout.yaml may tell others"
 
     class Params(Params):
-        """kind: regular expression whose group is the kind, searched without regard to case in the name of the
-        folder or file directly in the root. good: kinds without a defect.
+        """kind: regular expression whose group is the kind, searched in the name of the folder or file
+        directly in the root, in any case. good: kinds without a defect.
         """
 
         kind: Annotated[str, AfterValidator(_with_group)] = r"(?:^|r\d[-_]?)(e\d)(?!\d)"

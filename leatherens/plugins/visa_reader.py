@@ -1,4 +1,4 @@
-"""The layouts of VisA (Zou et al., SPD, ECCV 2022): as it is published, and as its authors' script arranges it."""
+"""The layouts of VisA (Zou et al., ECCV 2022): as it is published, and as its authors' script arranges it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ _PREPARED = "1cls"
 
 
 class VisAReader(Reader):
-    """One object: `Data/Images` and `Data/Masks`, dealt out by `split_csv/1cls.csv` beside it; or, in a folder
-    called 1cls, `train/good`, `test/good`, `test/bad` and `ground_truth/bad`.
+    """One object: `Data/Images` and `Data/Masks`, dealt out by `split_csv/1cls.csv` beside it; or, in a
+    folder called 1cls, `train/good`, `test/good`, `test/bad` and `ground_truth/bad`.
 
     Masks hold the number of the defect's kind; all numbers above 0 are defect.
     """
 
     id = "visa"
     title = "VisA"
-    shape = (
-        f"OBJECT/Data/Images/Normal and OBJECT/Data/Images/Anomaly with {SPLIT} beside OBJECT, or 1cls/OBJECT"
-    )
+    shape = f"OBJECT/Data/Images/Normal and Anomaly with {SPLIT} beside OBJECT, or 1cls/OBJECT"
     refines = ("mvtec-ad",)
 
     def recognises(self, root: Path) -> bool:
@@ -41,8 +39,7 @@ class VisAReader(Reader):
         path = base / SPLIT
         if not path.is_file():
             raise InputError(
-                f"{root}: VisA's split is missing; put its authors' {SPLIT} into {base}, or list the images in a "
-                "manifest"
+                f"{root}: VisA's split is missing; put its authors' {SPLIT} into {base}, or write a manifest"
             )
         table = read_table(path, known=_COLUMNS, required=_COLUMNS)
         object_name = root.resolve().name
@@ -61,7 +58,6 @@ def _is_raw(root: Path) -> bool:
 
 def _renamed(row: Row) -> Row:
     """The row as a manifest has it."""
-    cells = {
-        ("path" if name == "image" else name): cell for name, cell in row.cells.items() if name != "object"
-    }
+    kept = ("split", "label", "mask")
+    cells = {"path": row.cells["image"], **{name: row.cells[name] for name in kept}}
     return Row(row.line, cells)
