@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,20 +86,23 @@ class Collection:
     @property
     def sentence(self) -> str:
         """How the folder was read, for the user to agree or disagree with."""
-        good, defective = self._tested
+        kept = f", {len(self.validation)} good to validate on" if self.validation else ""
+        learned = f"{len(self.train)} good to learn from"
+        good, defective, unlabelled = self._tested
+        more = f"{defective} defective" if not unlabelled else f"{unlabelled} unlabelled"
+        if unlabelled and defective:
+            more = f"{defective} defective and {more}"
         if not good:
-            learned = f"{len(self.train)} good to learn from and to test"
-            return f"read as {self.title}: {learned}" + (
-                f", {defective} defective to test" if defective else ""
-            )
-        kept = f"{len(self.validation)} good to validate on, " if self.validation else ""
-        tested = f"{good} good and {defective} defective to test"
-        return f"read as {self.title}: {len(self.train)} good to learn from, {kept}{tested}"
+            tested = f", {more} to test" if defective or unlabelled else ""
+            return f"read as {self.title}: {learned} and to test{kept}{tested}"
+        joint = ", " if unlabelled and defective else " and "
+        return f"read as {self.title}: {learned}{kept}, {good} good{joint}{more} to test"
 
     @property
-    def _tested(self) -> tuple[int, int]:
-        good = sum(sample.defective is False for sample in self.test)
-        return good, len(self.test) - good
+    def _tested(self) -> tuple[int, int, int]:
+        """Of the images to test, how many are good, defective, unlabelled."""
+        found = Counter(sample.defective for sample in self.test)
+        return found[False], found[True], found[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ class Reader(ABC):
 
     def _check(self, collection: Collection, learning: bool) -> None:
         if learning and not collection.train:
-            good, defective = collection._tested
+            good, defective, _ = collection._tested
             found = f"{good} good and {defective} defective to test"
             raise InputError(
                 f"{collection.root}: read as {self.title}, there are no good images to learn from ({found}); "

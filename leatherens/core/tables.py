@@ -83,9 +83,9 @@ def _guessed(path: Path, content: bytes) -> str:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[Row]:
-    first = text.partition("\n")[0]
+    first = text.lstrip().partition("\n")[0]
     separator = max(_SEPARATORS, key=first.count)  # the first of them where there is none: a single column
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     header: list[str] = []
     begins = 1
     try:
