@@ -12,18 +12,18 @@ that everybody who has the files has the split."""
 
 
 def every_fifth_tested(good: Iterable[Sample]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Good samples that teach and that are tested: of their groups, sorted by name, the first of every five.
+    """Good samples that teach and that are tested: of their groups, sorted by name, every fifth.
 
     A sample without a group is one by itself.
 
     >>> from pathlib import Path
     >>> good = [Sample(Path(name), name, False) for name in "abcdefg"]
     >>> [sample.id for sample in every_fifth_tested(good)[1]]
-    ['a', 'f']
+    ['e']
     """
     ordered = sorted(good, key=lambda sample: sample.id)
     groups = sorted({sample.id if sample.group is None else sample.group for sample in ordered})
-    tested = set(groups[::EVERY])
+    tested = set(groups[EVERY - 1 :: EVERY])
     parts: tuple[list[Sample], list[Sample]] = [], []
     for sample in ordered:
         parts[(sample.id if sample.group is None else sample.group) in tested].append(sample)
