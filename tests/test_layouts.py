@@ -122,6 +122,17 @@ class TestCategories:
         assert found is not None
         assert found.names == ("01", "02")
 
+    def test_folders_that_no_layout_fits__are_told(self, tmp_path):
+        for name in ("01", "02"):
+            btad(tmp_path / name)
+        pictures(tmp_path, "03/training/1.png", "raw/1.png", "split_csv/1.txt.png")
+        (tmp_path / "docs").mkdir()
+        found = find_categories(READERS, tmp_path)
+        assert found is not None
+        assert found.sentence == (
+            "read as BTAD: 2 categories (01, 02); left out 03, raw, split_csv: no layout fits"
+        )
+
     def test_told_by_a_layout_yaml_around_them(self, tmp_path):
         state(tmp_path, "layout: tilda\noptions: {kind: (.+), good: [ok]}\n")
         for fabric in ("linen", "silk"):

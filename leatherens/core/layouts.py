@@ -25,11 +25,15 @@ STATED = "layout.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Categories:
-    """Collections side by side in one folder, sorted by name; `title` tells their readers'."""
+    """Collections side by side in one folder, sorted by name; `title` tells their readers'.
+
+    left_out: folders beside them that hold images, but that no reader knows.
+    """
 
     root: Path
     title: str
     folders: tuple[Path, ...]
+    left_out: tuple[Path, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,7 +43,9 @@ class Categories:
     @property
     def sentence(self) -> str:
         """How the folder was read, for the user to agree or disagree with."""
-        return f"read as {self.title}: {len(self.folders)} categories ({', '.join(self.names)})"
+        read = f"read as {self.title}: {len(self.folders)} categories ({', '.join(self.names)})"
+        others = named([folder.name for folder in self.left_out])
+        return f"{read}; left out {others}: no layout fits" if self.left_out else read
 
 
 def read_folder(
@@ -63,7 +69,8 @@ def find_categories(readers: Readers, root: Path, *, layout: str | None = None) 
     if len(found) < 2:
         return None
     titles = sorted({reader.title for fitting in found.values() for reader in fitting.values()})
-    return Categories(root, " and ".join(titles), tuple(found))
+    others = [folder for folder in sub_folders(root) if folder not in found and images_under(folder).images]
+    return Categories(root, " and ".join(titles), tuple(found), tuple(others))
 
 
 def _chosen(readers: Readers, root: Path, layout: str | None) -> Reader:
