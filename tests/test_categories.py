@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,20 @@ def test_refused_before_anything_begins(several: Path, alone: Path, tmp_path: Pa
     assert call("run", "--resume", "--out", begun).stderr == (
         f"Error: {begun / 'categories.json'}: damaged, expected keys and values, got list\n"
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_name_that_is_not_utf8(inside: bool, several: Path, leather: Path, tmp_path: Path) -> None:
+    odd = several / os.fsdecode(b"gr\xfcn")
+    odd.mkdir()
+    for part in ("train", "test"):
+        (odd / part).symlink_to(leather / part)
+    result = call("run", *options("stfpm"), "--data", odd if inside else several, "--out", tmp_path / "out")
+
+    told = f"{several}/gr\\xfcn: a name in it is not UTF-8, so no run could keep it; rename it"
+    assert (result.exit_code, result.stderr) == (2, f"Error: {told}\n")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("command", ["evaluate", "ablate", "update", "recalibrate", "anomalies"])

@@ -36,7 +36,7 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option(
     "--members", metavar="ID,ID", help="Detectors to fit, e.g. stfpm,draem (see: leatherens plugins list)."
 )
-@click.option("--data", type=PATH, help="Photographs; without it, the demo leather is made and used.")
+@click.option("--data", type=PATH, help="Photographs, or a manifest; without it, the demo leather is used.")
 @click.option("--defects", type=PATH, help="Defective photographs beside a plain folder of good ones.")
 @click.option("--masks", type=PATH, help="Masks of the defective photographs.")
 @click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")

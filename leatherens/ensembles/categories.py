@@ -24,7 +24,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.layouts import Categories
 from leatherens.core.params import Params, parse_params
 from leatherens.core.progress import Progress
-from leatherens.ensembles.data import DataChoice
+from leatherens.ensembles.data import DataChoice, storable
 from leatherens.ensembles.facts import recipe_fingerprint
 from leatherens.ensembles.failures import failure_of
 from leatherens.ensembles.folder import RunFolder
@@ -104,6 +104,8 @@ class CategoryRuns:
         command: str,
     ) -> Self:
         """New runs; refused where one of their folders holds a run that was made before."""
+        for path in found.folders:
+            storable(path)
         names = tuple(path.name for path in found.folders)
         taken = [name for name in names if folder.run(name).begun]
         if taken:

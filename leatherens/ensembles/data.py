@@ -6,8 +6,10 @@ from pathlib import Path
 
 from typing_extensions import Self
 
+from leatherens.core.errors import InputError
 from leatherens.core.host import PluginHost
 from leatherens.core.layouts import Categories, find_categories, read_folder
+from leatherens.core.listing import printable
 from leatherens.core.params import Params
 from leatherens.core.reading import Collection, Reader
 
@@ -26,8 +28,8 @@ class DataChoice(Params):
     ) -> Self:
         """The choice that these paths are from here."""
         beside = {"defects": defects, "masks": masks}
-        absolute = {key: str(path.resolve()) for key, path in beside.items() if path is not None}
-        return cls(root=str(root.resolve()), layout=layout, **absolute)
+        absolute = {key: storable(path) for key, path in beside.items() if path is not None}
+        return cls(root=storable(root), layout=layout, **absolute)
 
     def read(self, host: PluginHost, *, learning: bool = True) -> Collection:
         """The samples; learning: good images to learn from are required."""
@@ -44,6 +46,14 @@ class DataChoice(Params):
     def categories(self, host: PluginHost) -> Categories | None:
         """The collections in the folder, where it is none itself and holds several."""
         return find_categories(_readers(host), Path(self.root), layout=self.layout)
+
+
+def storable(path: Path) -> str:
+    """An absolute path as text; one that no run could write down is refused."""
+    text = str(path.resolve())
+    if printable(text) != text:
+        raise InputError(f"{printable(text)}: a name in it is not UTF-8, so no run could keep it; rename it")
+    return text
 
 
 def _readers(host: PluginHost) -> dict[str, Reader]:
