@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pictures import grain, mvtec, save
 
+from leatherens.configs.project import Project, read_project
 from leatherens.core.errors import InputError
+from leatherens.core.host import PluginHost
 from leatherens.core.reading import Collection, Sample
-from leatherens.ensembles.project.assembling import Assembly, Part
+from leatherens.ensembles.project.assembling import Assembly, Part, assemble
 from leatherens.ensembles.project.dealing import deal, joined_groups
+from leatherens.ensembles.project.resolving import resolved
 
 ROOT = Path("/photographs")
 
@@ -153,4 +157,64 @@ class TestDealing:
         assert str(caught.value) == (
             "view 'B': none of the parts dealt out to test has an image of it; add images, or leave out "
             "parts that lack them"
+        )
+
+
+class TestRead:
+    """From files on disk; pictures are not opened."""
+
+    @staticmethod
+    def project(folder: Path, views: str = "{A: {}, B: {}}", **keys: str) -> Project:
+        lines = {"data": "photographs", "members": "[stfpm]", "views": views, **keys}
+        path = folder / "machine.yaml"
+        path.write_text("".join(f"{key}: {value}\n" for key, value in lines.items()), encoding="utf-8")
+        return resolved(read_project(path), PluginHost(installed=False))
+
+    @staticmethod
+    def manifest(folder: Path, view: str = "B") -> None:
+        lines = ["path,split,label,view,part"]
+        for number in range(3):
+            for name in ("A", view):
+                save(folder / f"photographs/{name}{number}.png", grain())
+                label = "bad" if (number, name) == (2, "A") else "good"
+                split = "train" if number < 2 else "test"
+                lines.append(f"{name}{number}.png,{split},{label},{name},piece {number}")
+        (folder / "photographs/manifest.csv").write_text("\n".join(lines), encoding="utf-8")
+
+    def test_a_manifest_names_views_and_parts(self, tmp_path):
+        self.manifest(tmp_path)
+        found = assemble(self.project(tmp_path), PluginHost(installed=False))
+        assert {name: list(part.images) for name, part in found.parts.items()} == {
+            f"piece {number}": ["A", "B"] for number in range(3)
+        }
+        assert found.parts["piece 2"].defective is True
+        assert [s.id for s in found.collections["B"].test] == ["B2.png"]
+
+    def test_a_view_in_a_manifest_that_the_project_does_not_have(self, tmp_path):
+        self.manifest(tmp_path, view="bottom")
+        with pytest.raises(InputError) as caught:
+            assemble(self.project(tmp_path, "{A: {}, botom: {}}"), PluginHost(installed=False))
+        assert str(caught.value) == (
+            "bottom0.png: said to be of view 'bottom', which the project does not have; did you mean 'botom'?"
+            " (views: A, botom)"
+        )
+
+    def test_folders_that_are_a_collection_for_each_view(self, tmp_path):
+        for view in "AB":
+            mvtec(tmp_path / "photographs" / view)
+        project = self.project(tmp_path)
+        assert project.views["B"].data == str(tmp_path / "photographs/B")
+        found = assemble(project, PluginHost(installed=False))
+        assert found.parts["test/cut/001"].images["B"].path == tmp_path / "photographs/B/test/cut/001.png"
+        assert len(found.parts) == 16
+        assert not found.remarks
+
+    def test_no_part_in_common(self, tmp_path):
+        for view, number in (("A", 1), ("B", 2)):
+            save(tmp_path / f"photographs/good/{number}_{view}.png", grain())
+        with pytest.raises(InputError) as caught:
+            assemble(self.project(tmp_path), PluginHost(installed=False))
+        assert str(caught.value) == (
+            "no part was seen from two views (A has good/1; B has good/2); give parts, a regular expression "
+            "whose groups name the part in an image's path"
         )

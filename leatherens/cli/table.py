@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from leatherens.ensembles.summary import COLUMNS, shown
+
 if TYPE_CHECKING:
     from leatherens.core.reporting import RunView
-
-Columns = Sequence[tuple[str, str]]
-
-COLUMNS = (
-    ("image_auroc", "image AUROC"),
-    ("pixel_auroc", "pixel AUROC"),
-    ("pixel_ap", "pixel AP"),
-    ("au_pro", "AU-PRO"),
-    ("image_f1", "F1"),
-    ("false_alarm_rate", "false alarms"),
-    ("ms_per_image", "ms/image"),
-)
+    from leatherens.ensembles.summary import Summary
 
 
 def print_results(view: RunView) -> None:
@@ -38,17 +28,23 @@ def print_results(view: RunView) -> None:
         click.echo(f"note: {remark}")
 
 
-def print_rows(title: str, columns: Columns, rows: Mapping[str, Mapping[str, Any]]) -> None:
+def print_rows(title: str, columns: Sequence[tuple[str, str]], rows: Mapping[str, Mapping[str, Any]]) -> None:
     """A table of rows by name; columns: the key in a row and its heading."""
     header = [title, *(heading for _, heading in columns)]
-    lines = [header, *([name, *(_cell(key, row[key]) for key, _ in columns)] for name, row in rows.items())]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    cells = ([name, *(shown(key, row[key]) for key, _ in columns)] for name, row in rows.items())
+    _print_table([header, *cells])
+
+
+def print_summary(summary: Summary) -> None:
+    """A line for each category, the means, and what the table does not show."""
+    _print_table(summary.table())
+    for note in summary.notes():
+        click.echo(f"note: {note}")
+
+
+def _print_table(lines: Sequence[Sequence[str]]) -> None:
+    """Names to the left, numbers to the right, as wide as they need to be."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for name, *cells in lines:
         padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
         click.echo("  ".join([name.ljust(widths[0]), *padded]))
-
-
-def _cell(key: str, value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:.0f}" if key == "ms_per_image" else f"{value:.3f}"

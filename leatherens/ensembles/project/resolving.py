@@ -6,6 +6,7 @@ from leatherens.configs.project import FALSE_ALARMS, Project
 from leatherens.configs.recipe import Choice, Recipe
 from leatherens.core.errors import ConfigError
 from leatherens.core.host import PluginHost
+from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.parts import resolve
 
 RATE = "false_alarms"
@@ -26,6 +27,7 @@ def resolved(
     The false-alarm rate of parts is shared out: a good part is flagged if any of its views flags it, and the
     chance of that is at most the sum of theirs, however much the views have in common (Boole's inequality).
     """
+    project = _with_folders_of_views(project, host)
     places = {"device": device, "weights": weights, "allow_download": allow_download}
     asked = {key: value for key, value in places.items() if value}
     rates = shared_rates(project, host)
@@ -36,6 +38,21 @@ def resolved(
     promised = sum(rates.values()) if len(rates) == len(project.views) else None
     settled = project.false_alarms if project.false_alarms is not None else promised
     return project.with_recipes(recipes).model_copy(update={"false_alarms": settled})
+
+
+def _with_folders_of_views(project: Project, host: PluginHost) -> Project:
+    """The project with data of their own for views whose folders in the common data are collections each."""
+    homeless = [name for name, view in project.views.items() if view.data is None and view.files is None]
+    if project.data is None or not homeless:
+        return project
+    found = DataChoice(root=project.data, layout=project.layout).categories(host)
+    folders = {folder.name: str(folder) for folder in found.folders} if found else {}
+    own = {
+        name: project.views[name].model_copy(update={"data": folders[name]})
+        for name in homeless
+        if name in folders
+    }
+    return project.model_copy(update={"views": {**project.views, **own}})
 
 
 def shared_rates(project: Project, host: PluginHost) -> dict[str, float]:
