@@ -77,7 +77,9 @@ def measured(folder: ProjectFolder, project: Project, assembly: Assembly, host: 
         data=assembly.sentence,
         views=views,
         parts=scored,
-        metrics=_content(scored, seen),
+        metrics=content(
+            scored, {view: read_json(one.folder.metrics)["ensemble"] for view, one in seen.items()}
+        ),
         promise=promise_of(views),
         remarks=(*promise_remarks(project.false_alarms, views), *assembly.remarks, *_incomplete(scored)),
         command=begun.command,
@@ -88,7 +90,7 @@ def measured(folder: ProjectFolder, project: Project, assembly: Assembly, host: 
 
 def write_results(folder: ProjectFolder, found: ProjectView, host: PluginHost) -> None:
     """Write parts.csv, metrics.json and what the reporters make."""
-    write_text(folder.parts, _table(found))
+    write_text(folder.parts, parts_table(found.parts, [view.name for view in found.views]))
     write_json(folder.metrics, found.metrics)
     reporters = host.reporters()
     for id in reporters.ids():
@@ -184,15 +186,18 @@ def part_metrics(parts: Sequence[ScoredPart], severities: Sequence[float]) -> di
     }
 
 
-def _content(parts: Sequence[ScoredPart], seen: Mapping[str, Seen]) -> dict[str, Any]:
-    """What metrics.json holds: parts that lack a view would count as neither good nor bad, so none does."""
+def content(parts: Sequence[ScoredPart], images: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What metrics.json holds; images: by view the metrics of its images.
+
+    A part that lacks a view is neither found nor lost, so it counts in no metric.
+    """
     whole = [part for part in parts if not part.severities.missing]
     views = {
         view: {
-            "images": read_json(found.folder.metrics)["ensemble"],
+            "images": row,
             "parts": part_metrics(whole, [part.severities.by_view[view] for part in whole]),
         }
-        for view, found in seen.items()
+        for view, row in images.items()
     }
     return {
         "parts": part_metrics(whole, [part.severities.worst for part in whole]),
@@ -216,14 +221,13 @@ def _incomplete(parts: Sequence[ScoredPart]) -> tuple[str, ...]:
     )
 
 
-def _table(found: ProjectView) -> str:
+def parts_table(parts: Sequence[ScoredPart], views: Sequence[str]) -> str:
     """parts.csv: a line per part, with every view's severity and image; empty where a view is missing."""
-    views = [view.name for view in found.views]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     severities, images = ([f"{what} {view}" for view in views] for what in ("severity", "image"))
     writer.writerow(["part", "defective", "verdict", "severity", "flagged by", *severities, *images])
-    for part in found.parts:
+    for part in parts:
         seen = part.severities
         label = "" if part.defective is None else int(part.defective)
         by_view = [f"{seen.by_view[view]:.6g}" if view in seen.by_view else "" for view in views]
