@@ -50,6 +50,7 @@ class TestNames:
     def test_a_folder_around_the_images_tells_it_too__the_nearest(self):
         found = Sample(Path("/A/new/B/003.png"), "003.png")
         assert AB.view_of(found) == "B"
+        assert AB.told(found) is None  # a collection that lies in a folder called B is not all of view B
 
     def test_what_the_reader_says_comes_first(self):
         assert seen(AB, "003_A.png", view="B", part="seventeen") == ("B", "seventeen")
@@ -87,6 +88,11 @@ class TestFiles:
     )
     def test_a_glob_fits_the_path_or_its_end(self, id, view):
         assert seen(self.GLOBS, id) == (view, "003")
+
+    def test_a_glob_fits_the_folders_around_new_images_only(self):
+        found = Sample(Path("/new/cam2/003.png"), "003.png")
+        assert self.GLOBS.view_of(found) == "B"
+        assert self.GLOBS.told(found) is None
 
     def test_globs_come_before_names(self):
         assert self.GLOBS.view_of(sample("cam2/003_A.png")) == "B"

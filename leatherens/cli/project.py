@@ -22,6 +22,23 @@ if TYPE_CHECKING:
     from leatherens.ensembles.project.opening import JudgedPart
     from leatherens.ensembles.project.running import ProjectRun
 
+VIEW_COLUMNS = (
+    ("image_auroc", "image AUROC"),
+    ("pixel_auroc", "pixel AUROC"),
+    ("au_pro", "AU-PRO"),
+    ("image_f1", "F1"),
+    ("false_alarm_rate", "false alarms"),
+    ("ms_per_image", "ms/image"),
+)
+
+PART_COLUMNS = (
+    ("part_auroc", "AUROC"),
+    ("part_ap", "AP"),
+    ("part_f1", "F1"),
+    ("false_alarm_rate", "false alarms"),
+    ("missed_rate", "missed"),
+)
+
 GOOD, DEFECTIVE, FAILED = 0, 1, 2
 
 
@@ -90,24 +107,6 @@ def _places(options: Mapping[str, Any]) -> dict[str, Any]:
 
     asked = {key: options[key] for key in ("device", "allow_download")}
     return {**asked, "weights": weight_places(options["weights"])}
-
-
-VIEW_COLUMNS = (
-    ("image_auroc", "image AUROC"),
-    ("pixel_auroc", "pixel AUROC"),
-    ("au_pro", "AU-PRO"),
-    ("image_f1", "F1"),
-    ("false_alarm_rate", "false alarms"),
-    ("ms_per_image", "ms/image"),
-)
-
-PART_COLUMNS = (
-    ("part_auroc", "AUROC"),
-    ("part_ap", "AP"),
-    ("part_f1", "F1"),
-    ("false_alarm_rate", "false alarms"),
-    ("missed_rate", "missed"),
-)
 
 
 def print_project(found: ProjectView) -> None:

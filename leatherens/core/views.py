@@ -75,8 +75,9 @@ class Views(Params):
         return self
 
     def view_of(self, sample: Sample) -> str:
-        """The view an image was taken from; `InputError` where nothing tells it, or two things differ."""
-        found = self.told(sample)
+        """The view of a new image, told by its whole path if need be; `InputError` where nothing tells it."""
+        around = _posix(sample)
+        found = self.told(sample) or self._fitting(around, sample.id) or _nearest(around, self.names)
         if found is None:
             tried = ["the globs of files"] if self.files else []
             tried += ["its folders and the words of its name"]
@@ -86,16 +87,19 @@ class Views(Params):
         return found
 
     def told(self, sample: Sample) -> str | None:
-        """As `view_of`, but `None` where nothing tells it."""
+        """The view that the reader, a glob or the name below the collection's root tells; `None` if none does.
+
+        `InputError` where two are told.
+        """
         if sample.view:
             return self._known(sample)
-        path = _posix(sample)
+        path = PurePosixPath(sample.id)
+        named_after = _named_in(path, self.names)
+        return self._fitting(path, sample.id) or _only(named_after, f"{sample.id}: is named after the views")
+
+    def _fitting(self, path: PurePosixPath, id: str) -> str | None:
         fitting = [name for name, glob in self.files.items() if _fits(path, glob)]
-        found = fitting or _named_in(PurePosixPath(sample.id), self.names) or _nearest(path, self.names)
-        if len(found) > 1:
-            how = "fits the files" if fitting else "is named after the views"
-            raise InputError(f"{sample.id}: {how} {' and '.join(found)}; say which one it is of")
-        return found[0] if found else None
+        return _only(fitting, f"{id}: fits the files")
 
     def part_of(self, sample: Sample, view: str) -> str:
         """The name of the part an image shows, the same in all views; `InputError` where there is none."""
@@ -234,6 +238,12 @@ class Severities:
         return Verdict.incomplete if self.missing else Verdict.good
 
 
+def _only(found: Sequence[str], what: str) -> str | None:
+    if len(found) > 1:
+        raise InputError(f"{what} {' and '.join(found)}; say which one it is of")
+    return found[0] if found else None
+
+
 def _posix(sample: Sample) -> PurePosixPath:
     return PurePosixPath(Path(sample.path).absolute().as_posix())
 
@@ -250,9 +260,9 @@ def _named_in(path: PurePosixPath, names: Sequence[str]) -> list[str]:
     return [name for name in names if name in words or name in path.parent.parts]
 
 
-def _nearest(path: PurePosixPath, names: Sequence[str]) -> list[str]:
+def _nearest(path: PurePosixPath, names: Sequence[str]) -> str | None:
     """The nearest folder around the image that is called after a view."""
-    return next(([folder] for folder in reversed(path.parent.parts) if folder in names), [])
+    return next((folder for folder in reversed(path.parent.parts) if folder in names), None)
 
 
 def _without(view: str, stem: str) -> str:
