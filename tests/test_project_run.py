@@ -329,7 +329,16 @@ class TestRefused:
         save(folder / "small.png", np.full((8, 8), 255, np.uint8))
         stderr = self.refused(folder, views={"A": {}, "B": {"ignore": "small.png"}})
         assert stderr.startswith(
-            "FOLDER/small.png: the region to ignore is 8 x 8 pixels and the photographs are 64"
+            "view 'B': FOLDER/small.png: the region to ignore is 8 x 8 pixels and the photographs are 64"
+        )
+
+    def test_options_that_do_not_fit__name_the_view(self, folder):
+        assert self.refused(folder, views={"A": {}, "B": {"size": 7}}).startswith(
+            "view 'B': patchcore: expected images of height and width at least 32, got 7 x 7"
+        )
+        own = {"members": {"stfpm": {"options": {"stps": 3}}}}
+        assert self.refused(folder, views={"A": {}, "B": own}).startswith(
+            "view 'B': stfpm: unknown option 'stps'; did you mean 'steps'?"
         )
 
     def test_options_beside_the_project(self, folder):

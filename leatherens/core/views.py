@@ -87,9 +87,9 @@ class Views(Params):
         return found
 
     def told(self, sample: Sample) -> str | None:
-        """The view that the reader, a glob or the name below the collection's root tells; `None` if none does.
+        """The view that the reader, a glob or the name below the collection's root tells, if any.
 
-        `InputError` where two are told.
+        `InputError` where they tell two.
         """
         if sample.view:
             return self._known(sample)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from leatherens.configs.project import FALSE_ALARMS, Project
 from leatherens.configs.recipe import Choice, Recipe
-from leatherens.core.errors import ConfigError
+from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.host import PluginHost
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.parts import resolve
@@ -31,13 +34,22 @@ def resolved(
     places = {"device": device, "weights": weights, "allow_download": allow_download}
     asked = {key: value for key, value in places.items() if value}
     rates = shared_rates(project, host)
-    recipes = {
-        name: resolve(_at_rate(view.recipe, rates.get(name)).model_copy(update=asked), host)
-        for name, view in project.views.items()
-    }
+    recipes = {}
+    for name, view in project.views.items():
+        with naming(name):
+            recipes[name] = resolve(_at_rate(view.recipe, rates.get(name)).model_copy(update=asked), host)
     promised = sum(rates.values()) if len(rates) == len(project.views) else None
     settled = project.false_alarms if project.false_alarms is not None else promised
     return project.with_recipes(recipes).model_copy(update={"false_alarms": settled})
+
+
+@contextmanager
+def naming(view: str) -> Iterator[None]:
+    """A mistake that only one view makes names it."""
+    try:
+        yield
+    except (ConfigError, InputError) as error:
+        raise type(error)(f"view '{view}': {error}") from error
 
 
 def _with_folders_of_views(project: Project, host: PluginHost) -> Project:

@@ -15,7 +15,7 @@ from leatherens.ensembles.project.assembling import Assembly, assemble
 from leatherens.ensembles.project.dealing import deal
 from leatherens.ensembles.project.folder import ProjectFolder
 from leatherens.ensembles.project.measuring import measured, write_results
-from leatherens.ensembles.project.resolving import resolved
+from leatherens.ensembles.project.resolving import naming, resolved
 from leatherens.ensembles.running import Run, unfinished_run
 from leatherens.ensembles.splits import Splits
 
@@ -40,7 +40,8 @@ class ProjectRun:
                 if run.folder.done:
                     self.progress.say("already finished")
                 else:
-                    run.make()
+                    with naming(view):
+                        run.make()
             found = measured(self.folder, self.project, assembly, self.host)
             with self.progress.step("writing the report of the project", 1) as advance:
                 write_results(self.folder, found, self.host)
@@ -73,9 +74,10 @@ class ProjectRun:
             self.folder.begin(self.project, self.command)
         runs = {view: self._run(view, assembly, splits[view]) for view in self.project.views}
         with self.progress.step("checking the views", len(runs)) as advance:
-            for run in runs.values():
+            for view, run in runs.items():
                 if not run.folder.begun:
-                    replace(run, progress=Silent()).begin()
+                    with naming(view):
+                        replace(run, progress=Silent()).begin()
                 advance(1)
         return runs
 
