@@ -2,9 +2,10 @@
 
 An image's colour is the median CIELAB of its pixels, which a defect or a bright edge does not move. Distances
 between colours are ΔE with lightness halved, as the textile formulas CMC(2:1) and CIE94 (kL = 2) do: the same
-leather under more light is lighter, hardly of another hue. Two images are of one colour when a chain of images
-leads from one to the other whose neighbours differ by no more than `STEP`, which people just notice; so a colour
-may vary as far as its images vary without a gap, and the number of colours is the number of gaps and one.
+leather under more light is lighter, hardly of another hue. Two images are of one colour when a chain of
+images leads from one to the other whose neighbours differ by no more than `STEP`, which people just notice;
+so a colour may vary as far as its images vary without a gap, and the number of colours is the number of gaps
+and one.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ Lab: TypeAlias = "NDArray[np.float64]"
 """(..., 3) CIELAB of sRGB under D65: lightness 0..100, green to red, blue to yellow."""
 
 STEP = 2.0
-"""ΔE that people just notice (about 2.3; Mahy et al., Color Research & Application 1994), a little less: on leather
-of eight materials 2.0 found them best."""
+"""ΔE that people just notice (about 2.3; Mahy et al., Color Research & Application 1994), a little less: on
+leather of eight materials 2.0 found them best."""
 
 REACH = 5.0
-"""ΔE to the nearest learned image from which on a colour is unlike all: good test images of nine real sets stay
-within 3.3."""
+"""ΔE to the nearest learned image from which on a colour is unlike all: good test images of nine real sets
+stay within 3.3."""
 
 MAIN = 0.95
 """The share of images that one colour must have for the leather to be of one colour."""
@@ -79,7 +80,7 @@ def image_colour(pixels: Photograph, valid: Mask | None = None) -> Lab:
         share = cv2.resize(valid.astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).ravel()
         wholly = share >= min(1.0, float(share.max()))  # a mixed part has a colour that is nobody's
         lab = lab[wholly]
-    return np.median(lab, axis=0).astype(np.float64)
+    return np.asarray(np.median(lab, axis=0), np.float64)
 
 
 def difference(one: Lab, other: Lab) -> NDArray[np.float64]:
@@ -122,7 +123,8 @@ class ColourCluster:
 
 @dataclass(frozen=True, slots=True)
 class ColourMatch:
-    """A new image's colour: the nearest cluster, how far its nearest image is in ΔE, and whether that is near."""
+    """A new image's colour: the nearest cluster, how far its nearest image is in ΔE, and whether that is
+    near."""
 
     cluster: int
     distance: float
@@ -212,7 +214,9 @@ def colour_clusters(colours: Lab) -> Colours:
     cells, counts = _gathered(colours)
     labels = _chained(cells)
     members = np.bincount(labels, weights=counts)
-    means = np.stack([np.bincount(labels, weights=counts * part) for part in cells.T], axis=1) / members[:, None]
+    means = (
+        np.stack([np.bincount(labels, weights=counts * part) for part in cells.T], axis=1) / members[:, None]
+    )
     order = np.lexsort((*means.T, -members))
     names = _unique([colour_name(means[i]) for i in order])
     clusters = tuple(

@@ -1,9 +1,9 @@
 """Taking the light out of a photograph: its colour (colour constancy) and its fall-off (flattening).
 
-Pixels are (H, W, 3) RGB, 8-bit or floating-point in 0..1, and come back in the same type; they are used as they are
-stored, as in the papers, not turned into linear light. `valid` (H, W) says where the product is: other pixels say
-nothing about the light, and get the same correction as those around them, so that no seam appears. Only the image
-itself is looked at, so that a score depends on no other.
+Pixels are (H, W, 3) RGB, 8-bit or floating-point in 0..1, and come back in the same type; they are used as
+they are stored, as in the papers, not turned into linear light. `valid` (H, W) says where the product is:
+other pixels say nothing about the light, and get the same correction as those around them, so that no seam
+appears. Only the image itself is looked at, so that a score depends on no other.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def grey_world(pixels: P, valid: Mask | None = None) -> P:
 def shades_of_grey(pixels: P, *, norm: float = 6.0, valid: Mask | None = None) -> P:
     """The picture as if its light were white, if the Minkowski norms of its channels are one.
 
-    Norm 1 is grey-world, infinity is white-patch, 6 was best of all (Finlayson & Trezzi, CIC 2004). The mean of the
-    three norms stays, so that the picture gets no lighter or darker.
+    Norm 1 is grey-world, infinity is white-patch, 6 was best of all (Finlayson & Trezzi, CIC 2004). The mean
+    of the three norms stays, so that the picture gets no lighter or darker.
     """
     if norm < 1:
         raise InputError(f"norm: expected 1 (grey-world) or more, infinity for white-patch, got {norm:g}")
@@ -55,9 +55,9 @@ def shades_of_grey(pixels: P, *, norm: float = 6.0, valid: Mask | None = None) -
 def flatten(pixels: P, *, sigma: float = 0.2, valid: Mask | None = None) -> P:
     """The picture divided by its own smooth lightness, so that no part of it lies in the dark.
 
-    sigma: of the Gaussian that smooths, as a share of the shorter side. What is much larger is taken for light,
-    what is much smaller for texture and kept; a defect as wide as sigma is lost, so take it large. Colours keep
-    their proportions, and the picture its mean lightness.
+    sigma: of the Gaussian that smooths, as a share of the shorter side. What is much larger is taken for
+    light, what is much smaller for texture and kept; a defect as wide as sigma is lost, so take it large.
+    Colours keep their proportions, and the picture its mean lightness.
     """
     if not 0 < sigma <= 1:
         raise InputError(f"sigma: expected a share of the shorter side, above 0 and up to 1, got {sigma:g}")
@@ -82,7 +82,7 @@ def _looked_at(pixels: P, valid: Mask | None) -> tuple[Floats, Mask]:
     inside = np.ones(pixels.shape[:2], np.bool_) if valid is None else valid
     if not inside.any():
         raise InputError("the valid mask leaves nothing to look at")
-    scaled = pixels * np.float32(1 / 255) if pixels.dtype == np.uint8 else pixels
+    scaled: Any = pixels * np.float32(1 / 255) if pixels.dtype == np.uint8 else pixels
     return scaled, inside
 
 
@@ -96,10 +96,12 @@ def _norms(rows: Floats, norm: float) -> NDArray[np.float64]:
 
 
 def _smooth(lightness: Floats, inside: Mask, sigma: float) -> NDArray[np.float64]:
-    """(H, W) the plane that fits the pixels inside around each place best, weighted by a Gaussian, at that place.
+    """(H, W) the plane that fits the pixels inside around each place best, weighted by a Gaussian, at that
+    place.
 
-    A Gaussian mean would look too far inwards at the borders and leave half of a slope there; a local line does not
-    (local linear regression; Cleveland, JASA 1979). The picture is shrunken first where sigma is large enough.
+    A Gaussian mean would look too far inwards at the borders and leave half of a slope there; a local line
+    does not (local linear regression; Cleveland, JASA 1979). The picture is shrunken first where sigma is
+    large enough.
     """
     import cv2
 
@@ -111,7 +113,9 @@ def _smooth(lightness: Floats, inside: Mask, sigma: float) -> NDArray[np.float64
     y, x = np.mgrid[: size[1], : size[0]].astype(np.float64)
 
     def mean(part: NDArray[np.float64]) -> NDArray[np.float64]:
-        blurred = cv2.GaussianBlur(part, (0, 0), sigma / factor, borderType=cv2.BORDER_CONSTANT)
+        blurred: NDArray[np.float64] = cv2.GaussianBlur(
+            part, (0, 0), sigma / factor, borderType=cv2.BORDER_CONSTANT
+        )
         return np.divide(blurred, total, out=np.zeros_like(blurred), where=total > _NOTHING)
 
     total = cv2.GaussianBlur(weight, (0, 0), sigma / factor, borderType=cv2.BORDER_CONSTANT)
@@ -128,5 +132,6 @@ def _smooth(lightness: Floats, inside: Mask, sigma: float) -> NDArray[np.float64
 def _written(changed: Floats, pixels: P) -> P:
     """The changed pixels in the type and range of the picture."""
     scaled = np.clip(changed, 0, 1)
-    back: P = (np.rint(scaled * 255) if pixels.dtype == np.uint8 else scaled).astype(pixels.dtype)
-    return back
+    back: Any = np.rint(scaled * 255) if pixels.dtype == np.uint8 else scaled
+    same: P = back.astype(pixels.dtype)
+    return same

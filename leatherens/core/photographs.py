@@ -97,8 +97,8 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
 class Header:
     """How a file stores its picture, of which `read_photograph` makes 8-bit RGB whatever it is.
 
-    mode: in words ("grey", "RGB", "palette", "CMYK" ...). sixteen_bits: per channel, of which the upper byte is
-    kept. transparent: has parts that are shown on white. turned: its EXIF orientation turns or mirrors it.
+    mode: in words ("grey", "RGB", "palette", "CMYK" ...). sixteen_bits: per channel, of which the upper byte
+    is kept. transparent: has parts that are shown on white. turned: its EXIF orientation turns or mirrors it.
     """
 
     mode: str
@@ -121,7 +121,8 @@ def read_header(path: Path) -> Header:
     """How a file stores its picture; no pixel is decoded."""
 
     def described(picture: Image.Image) -> Header:
-        raw = " ".join(str(tile[3]) for tile in picture.tile)  # "RGB;16B": Pillow opens it as plain RGB
+        stored = getattr(picture, "tile", ())
+        raw = " ".join(str(tile[3]) for tile in stored)  # "RGB;16B": Pillow opens it as plain RGB
         return Header(
             _MODES.get(picture.mode, picture.mode),
             sixteen_bits=picture.mode.startswith("I") or ";16" in raw,
