@@ -179,7 +179,7 @@ class Colours:
         if len(self.clusters) == 1:
             return f"one colour: {main.name}"
         if self.one:
-            return f"one colour: {main.name}, less {counted(self.images - main.images, 'image')} of others"
+            return f"one colour: {main.name}, but for {counted(self.images - main.images, 'image')}"
         if 2 * len(self.clusters) > self.images:
             return f"no common colours: {len(self.clusters)} among {counted(self.images, 'image')}"
         listed = [f"{cluster.name} ({cluster.images})" for cluster in self.clusters]

@@ -126,7 +126,8 @@ def _smooth(lightness: Floats, inside: Mask, sigma: float) -> NDArray[np.float64
     slope_x, slope_y = (np.divide(top, xx * yy - xy**2) for top in (lx * yy - ly * xy, ly * xx - lx * xy))
     plane = level + slope_x * (x - across) + slope_y * (y - down)
     plane = np.clip(plane, level / _STEEPEST, level * _STEEPEST)
-    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR))
+    full: NDArray[np.float64] = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
+    return full
 
 
 def _written(changed: Floats, pixels: P) -> P:
