@@ -116,7 +116,10 @@ def _smooth(lightness: Floats, inside: Mask, sigma: float) -> NDArray[np.float64
         blurred: NDArray[np.float64] = cv2.GaussianBlur(
             part, (0, 0), sigma / factor, borderType=cv2.BORDER_CONSTANT
         )
-        return np.divide(blurred, total, out=np.zeros_like(blurred), where=total > _NOTHING)
+        divided: NDArray[np.float64] = np.divide(
+            blurred, total, out=np.zeros_like(blurred), where=total > _NOTHING
+        )
+        return divided
 
     total = cv2.GaussianBlur(weight, (0, 0), sigma / factor, borderType=cv2.BORDER_CONSTANT)
     level, across, down = mean(sums), mean(weight * x), mean(weight * y)

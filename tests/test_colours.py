@@ -1,0 +1,185 @@
+"""Colours of leather: what colour an image has, how many there are, and whether a new one was seen before."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from leatherens.core.colours import (
+    REACH,
+    STEP,
+    Colours,
+    colour_clusters,
+    colour_name,
+    difference,
+    image_colour,
+    srgb,
+)
+from leatherens.core.photographs import read_photograph
+
+LEATHER = os.environ.get("LEATHERENS_DATA")
+
+
+def cloud(centre: tuple[float, float, float], count: int, spread: float = 0.3, seed: int = 0) -> np.ndarray:
+    return np.array(centre) + spread * np.random.default_rng(seed).standard_normal((count, 3))
+
+
+BROWN, TAN, TEAL = (34.0, 14, 13), (60.0, 14, 30), (42.0, -20, 2)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "lab"),
+    [  # computed by hand from the sRGB and CIELAB definitions, white D65
+        ((255, 0, 0), (53.24, 80.09, 67.20)),
+        ((0, 0, 255), (32.30, 79.19, -107.86)),
+        ((128, 128, 128), (53.59, 0, 0)),
+    ],
+)
+def test_image_colour__is_cielab_and_back(rgb: tuple[int, int, int], lab: tuple[float, ...]) -> None:
+    picture = np.full((20, 30, 3), rgb, np.uint8)
+
+    found = image_colour(picture)
+
+    np.testing.assert_allclose(found, lab, atol=0.15)
+    assert np.abs(np.subtract(srgb(found), rgb)).max() <= 1
+
+
+def test_image_colour__a_defect_does_not_move_it_and_masked_pixels_say_nothing() -> None:
+    hide = np.full((128, 128, 3), (110, 70, 50), np.uint8)
+    stained = hide.copy()
+    stained[20:70, 60:120] = (255, 255, 0)
+    valid = np.ones((128, 128), np.bool_)
+    valid[:, 64:] = False
+    half = hide.copy()
+    half[~valid] = 255
+
+    np.testing.assert_allclose(image_colour(stained), image_colour(hide))
+    np.testing.assert_allclose(image_colour(half, valid), image_colour(hide))
+    assert difference(image_colour(half), image_colour(hide)) > 5
+
+
+def test_clusters__are_single_linkage_cut_at_the_step() -> None:
+    colours = np.concatenate([cloud(BROWN, 60, 1.5), cloud(TAN, 30, 1.5, 1), cloud(TEAL, 5, 0.5, 2)])
+
+    found = colour_clusters(colours)
+
+    tree = linkage(colours * (0.5, 1, 1), "single")
+    expected = sorted(Counter(fcluster(tree, STEP, "distance")).values(), reverse=True)
+    assert [cluster.images for cluster in found.clusters] == expected
+    assert found.images == len(colours)
+
+
+def test_clusters__a_chain_of_small_steps_is_one_colour_and_a_gap_is_two() -> None:
+    lightness = np.arange(20.0, 60.0, 3.9)  # 1.95 apart where lightness counts half
+    chain = np.stack([lightness, 0 * lightness, 0 * lightness], axis=1)
+
+    assert len(colour_clusters(chain).clusters) == 1
+    assert len(colour_clusters(np.delete(chain, 5, axis=0)).clusters) == 2
+
+
+def test_clusters__do_not_depend_on_the_order() -> None:
+    colours = np.concatenate([cloud(BROWN, 40, 1.5), cloud(TEAL, 20)])
+    shuffled = np.random.default_rng(3).permutation(colours)
+
+    one, other = (colour_clusters(order) for order in (colours, shuffled))
+
+    assert one.state() == other.state()
+
+
+def test_clusters__one_colour_or_several_in_words() -> None:
+    brown, teal = cloud(BROWN, 60), cloud(TEAL, 20)
+
+    assert colour_clusters(brown).sentence == "one colour: brown"
+    several = colour_clusters(np.concatenate([brown, teal]))
+    assert several.sentence == "2 colours: brown (60), teal (20)"
+    assert not several.one
+    few = colour_clusters(np.concatenate([brown, teal[:2]]))
+    assert few.one
+    assert few.sentence == "one colour: brown, but for 2 images"
+    assert colour_clusters(np.zeros((0, 3))).sentence == "no colour"
+    all_apart = colour_clusters(np.array([BROWN, TAN, TEAL]))
+    assert all_apart.sentence == "no common colours: 3 among 3 images"
+    alike = colour_clusters(np.array([(30.0, 0, 0), (30, 4, 0), (30, 4, 0)]))
+    assert [cluster.name for cluster in alike.clusters] == ["dark grey", "dark grey 2"]
+
+
+def test_match__a_new_image_belongs_to_the_nearest_colour_or_to_none() -> None:
+    colours = colour_clusters(np.concatenate([cloud(BROWN, 60), cloud(TEAL, 20)]))
+
+    near, far = colours.match(np.array(TEAL) + 1), colours.match(np.array([80.0, 0, 0]))
+
+    assert near.known
+    assert colours.named(near) == "teal"
+    assert near.distance < 2
+    assert not far.known
+    assert far.distance > REACH
+    assert colours.named(far) == "unlike any"
+
+
+def test_match__a_limit_of_the_reach_is_known() -> None:
+    colours = colour_clusters(np.array([(50.0, 0, 0)]))
+
+    assert colours.match(np.array([50.0, REACH, 0])).known
+    assert not colours.match(np.array([50.0, REACH + 0.01, 0])).known
+    assert colours.match(np.array([50 + 2 * REACH, 0, 0])).known  # lightness counts half
+
+
+def test_state__is_json_and_comes_back() -> None:
+    colours = colour_clusters(np.concatenate([cloud(BROWN, 60), cloud(TEAL, 20)]))
+
+    back = Colours.from_state(json.loads(json.dumps(colours.state())))
+
+    assert back.state() == colours.state()
+    assert back.match(np.array(TEAL)) == colours.match(np.array(TEAL))
+
+
+def test_clusters__of_very_many_images_keep_few_cells() -> None:
+    colours = colour_clusters(cloud(BROWN, 50_000, 1.0))
+
+    assert len(colours.cells) < 2000
+    assert colours.images == 50_000
+    assert colours.one
+
+
+def test_name__every_name_is_its_own() -> None:
+    assert colour_name(np.array([95.0, 0, 0])) == "white"
+    assert colour_name(np.array([22.0, -18, 12])) == "dark green"
+    assert colour_name(np.array([5.0, 1, -1])) == "black"
+
+
+@pytest.mark.skipif(not LEATHER, reason="LEATHERENS_DATA names no folder of real images")
+def test_clusters__real_leather_of_eight_materials() -> None:
+    """A colour holds one material; a material may have several colours (suede has seven)."""
+    root = Path(str(LEATHER)) / "leather_multi_colour"
+    if not root.is_dir():
+        pytest.skip(f"no leather_multi_colour below {LEATHER}")
+    materials = json.loads((root / "materials.json").read_text())
+    images = sorted((root / "test").rglob("*.png"))
+    colours = np.stack([image_colour(read_photograph(path)) for path in images])
+
+    found = colour_clusters(colours)
+
+    held = defaultdict(Counter)
+    for path, colour in zip(images, colours, strict=True):
+        material = materials[f"{path.parent.name}_{path.stem}"]
+        held[found.match(colour).cluster][material] += 1
+    pure = sum(max(counts.values()) for counts in held.values()) / len(images)
+    assert not found.one
+    assert pure > 0.85
+
+
+@pytest.mark.skipif(not LEATHER, reason="LEATHERENS_DATA names no folder of real images")
+def test_clusters__real_leather_of_one_colour() -> None:
+    images = sorted((Path(str(LEATHER)) / "leather_one_colour" / "train").rglob("*.png"))[::4]
+    if not images:
+        pytest.skip(f"no leather_one_colour below {LEATHER}")
+    found = colour_clusters(np.stack([image_colour(read_photograph(path)) for path in images]))
+
+    assert len(found.clusters) == 1
+    assert found.clusters[0].name in ("brown", "dark brown")
