@@ -134,7 +134,8 @@ def test_hash__is_the_signs_of_the_lowest_cosines() -> None:
 def test_hash__copies_are_near_and_other_hides_are_far() -> None:
     first = perceptual_hash(detail(small_grey(hide(0))))
     near = [
-        np.count_nonzero(first != perceptual_hash(detail(small_grey(copy(hide(0)))))) for copy in COPIES.values()
+        np.count_nonzero(first != perceptual_hash(detail(small_grey(copy(hide(0))))))
+        for copy in COPIES.values()
     ]
     far = [np.count_nonzero(first != perceptual_hash(detail(small_grey(hide(n))))) for n in range(1, 12)]
 

@@ -19,9 +19,9 @@ from leatherens.core.leather import write_demo
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Demo leather of one colour, enough of it for a promise. Not to be written to."""
+    """Demo leather of one colour. Not to be written to."""
     root = tmp_path_factory.mktemp("data") / "demo"
-    write_demo(root, scenario="one-colour", size=64, train=130, test=6, seed=0)
+    write_demo(root, scenario="one-colour", size=64, train=20, test=6, seed=0)
     return root
 
 
@@ -30,10 +30,10 @@ def test_text__of_good_data(demo: Path) -> None:
 
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == f"{demo}: read as MVTec AD: 130 good to learn from, 3 good and 3 defective to test"
-    assert lines[2] == "train           good 130"
-    assert "sizes           64 x 64 (136) pixels" in lines
-    assert "stored as       RGB (136)" in lines
+    assert lines[0] == f"{demo}: read as MVTec AD: 20 good to learn from, 3 good and 3 defective to test"
+    assert lines[2] == "train           good 20"
+    assert "sizes           64 x 64 (26) pixels" in lines
+    assert "stored as       RGB (26)" in lines
     assert any(line.startswith("colours         one colour: ") for line in lines)
     assert lines[-1].startswith("usable")
 

@@ -26,7 +26,7 @@ from leatherens.core.inspection import (
 from leatherens.core.inspection import sheet as sheet_module
 from leatherens.core.inspection.content import content_of
 from leatherens.core.inspection.sheet import ACROSS, fitted, rows_of, sheet_of
-from leatherens.core.photographs import Header, read_header
+from leatherens.core.photographs import Header, described_photograph
 from leatherens.plugins.folder_reader import FolderReader
 from leatherens.plugins.mvtec_reader import MVTecReader
 
@@ -54,7 +54,9 @@ def only(root: Path, kind: str, **plan: object) -> Finding:
     return everything[0]
 
 
-def hide(seed: int, height: int = 24, width: int = 32, colour: tuple[int, int, int] = (110, 70, 50)) -> np.ndarray:
+def hide(
+    seed: int, height: int = 24, width: int = 32, colour: tuple[int, int, int] = (110, 70, 50)
+) -> np.ndarray:
     """(H, W, 3) grain of one colour."""
     rough = np.random.default_rng(seed).normal(0, 12, (height, width, 1))
     return np.clip(np.array(colour) + rough, 0, 255).astype(np.uint8)
@@ -301,7 +303,9 @@ def test_sizes__many(tmp_path: Path) -> None:
 
     finding = only(root, "mixed-sizes")
 
-    assert finding.sentence.startswith("2 sizes of photographs: brought to 24x32, the same defect is up to 2 ")
+    assert finding.sentence.startswith(
+        "2 sizes of photographs: brought to 24x32, the same defect is up to 2 "
+    )
 
 
 def test_sizes__smaller_and_larger_than_the_working_size(tmp_path: Path) -> None:
@@ -379,14 +383,14 @@ def test_showing__files_that_are_converted_and_turned(tmp_path: Path) -> None:
     ids=lambda value: value.words if isinstance(value, Header) else value.mode,
 )
 def test_header__says_how_a_picture_is_stored(tmp_path: Path, picture: Image.Image, header: Header) -> None:
-    assert read_header(save(tmp_path / "a.png", picture)) == header
+    assert described_photograph(save(tmp_path / "a.png", picture))[1] == header
 
 
 def test_header__sixteen_bits_of_colour_that_pillow_hides(tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2")
     cv2.imwrite(str(tmp_path / "a.png"), grain().astype(np.uint16) << 8)
 
-    assert read_header(tmp_path / "a.png") == Header("RGB", sixteen_bits=True)
+    assert described_photograph(tmp_path / "a.png")[1] == Header("RGB", sixteen_bits=True)
 
 
 # what no reader understands

@@ -18,6 +18,7 @@ import numpy as np
 from typing_extensions import Self
 
 from leatherens.core.listing import counted, named
+from leatherens.core.photographs import resize_photograph
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +75,7 @@ def image_colour(pixels: Photograph, valid: Mask | None = None) -> Lab:
     """The colour of a photograph (H, W, 3), as (3,); valid: (H, W), where it shows the product."""
     import cv2
 
-    small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    small = resize_photograph(pixels, (_SIDE, _SIDE))
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
     if valid is not None:
         share = cv2.resize(valid.astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).ravel()

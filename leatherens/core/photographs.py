@@ -117,20 +117,23 @@ class Header:
         return f"{bits}{self.mode}{' with transparency' if self.transparent else ''}"
 
 
-def read_header(path: Path) -> Header:
-    """How a file stores its picture; no pixel is decoded."""
+def described_photograph(path: Path) -> tuple[Photograph, Header]:
+    """What `read_photograph` reads, and how the file stores it, from one decoding."""
 
-    def described(picture: Image.Image) -> Header:
+    def both(picture: Image.Image) -> tuple[Photograph, Header]:
         stored = getattr(picture, "tile", ())
         raw = " ".join(str(tile[3]) for tile in stored)  # "RGB;16B": Pillow opens it as plain RGB
-        return Header(
+        picture.load()
+        orientation = _orientation(picture)
+        header = Header(
             _MODES.get(picture.mode, picture.mode),
             sixteen_bits=picture.mode.startswith("I") or ";16" in raw,
             transparent=bool(picture.has_transparency_data),
-            turned=_orientation(picture) in _TURNS,
+            turned=orientation in _TURNS,
         )
+        return _upright(_colours(picture), orientation), header
 
-    return _opened(path, described)
+    return _opened(path, both)
 
 
 def resize_photograph(pixels: Photograph, size: tuple[int, int]) -> Photograph:

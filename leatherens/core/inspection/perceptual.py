@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from leatherens.core.photographs import resize_photograph
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -36,8 +38,7 @@ def small_grey(pixels: Photograph) -> Small:
     """A photograph (H, W, 3) averaged down; its proportions are not kept."""
     import cv2
 
-    small = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(cv2.cvtColor(resize_photograph(pixels, (SIDE, SIDE)), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def detail(small: Small) -> Detail:
