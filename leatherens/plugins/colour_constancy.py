@@ -15,14 +15,14 @@ from leatherens.core.preparation import Preparation, Prepared
 class ColourConstancy(Preparation):
     """Takes the colour of the light out of every photograph (Finlayson & Trezzi, CIC 2004).
 
-    It cannot tell a coloured light from coloured leather: leather of one colour turns grey, and what is left are
-    differences within a picture. So it is for lights that change, not for telling colours apart.
+    It cannot tell a coloured light from coloured leather: leather of one colour turns grey, and what is
+    left are differences within a picture. So it is for lights that change, not for telling colours apart.
     """
 
     id = "colour-constancy"
 
     class Params(Params):
-        """norm: of Minkowski; 1 is grey-world, 6 the paper's best, a larger one looks at the lightest parts."""
+        """norm: of Minkowski; 1 is grey-world, 6 the paper's best, more looks at the lightest parts."""
 
         norm: Annotated[float, Field(ge=1, le=100)] = 6.0
 
