@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from pictures import grain, mvtec, save
+from PIL import Image
 from tiny_runs import call
 
 from leatherens.core.leather import write_demo

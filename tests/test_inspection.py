@@ -63,7 +63,7 @@ def hide(
 
 
 def leather(root: Path) -> Path:
-    """A collection with nothing wrong, of pictures in one colour: 12 to learn from, 3 good and 3 defective."""
+    """A collection with nothing wrong, of one colour: 12 to learn from, 3 good and 3 defective."""
     mvtec(root, train=12)
     for number, path in enumerate(sorted([*root.glob("train/*/*.png"), *root.glob("test/*/*.png")])):
         save(path, hide(number))
