@@ -14,6 +14,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from leatherens.core.colours import (
     REACH,
     STEP,
+    WIDER,
     Colours,
     colour_clusters,
     colour_name,
@@ -64,23 +65,42 @@ def test_image_colour__a_defect_does_not_move_it_and_masked_pixels_say_nothing()
     assert difference(image_colour(half), image_colour(hide)) > 5
 
 
-def test_clusters__are_single_linkage_cut_at_the_step() -> None:
-    colours = np.concatenate([cloud(BROWN, 60, 1.5), cloud(TAN, 30, 1.5, 1), cloud(TEAL, 5, 0.5, 2)])
+def by_scipy(colours: np.ndarray) -> tuple[list[int], float]:
+    """Sizes of the clusters of single linkage, largest first, and where its tree is cut."""
+    tree = linkage(colours * (0.5, 1, 1), "single")
+    gap = min(max(STEP, WIDER * np.median(tree[:, 2])), REACH)
+    return sorted(Counter(fcluster(tree, gap, "distance")).values(), reverse=True), gap
+
+
+@pytest.mark.parametrize("counts", [(60, 30, 5), (12, 8, 2), (4, 3, 1), (1, 1, 1)], ids=str)
+def test_clusters__are_single_linkage_cut_at_a_gap(counts: tuple[int, int, int]) -> None:
+    centres, spreads = (BROWN, TAN, TEAL), (1.5, 1.5, 0.5)
+    parts = [cloud(centre, n, spread, n) for centre, n, spread in zip(centres, counts, spreads, strict=True)]
+    colours = np.concatenate(parts)
 
     found = colour_clusters(colours)
 
-    tree = linkage(colours * (0.5, 1, 1), "single")
-    expected = sorted(Counter(fcluster(tree, STEP, "distance")).values(), reverse=True)
-    assert [cluster.images for cluster in found.clusters] == expected
+    sizes, gap = by_scipy(colours)
+    assert [cluster.images for cluster in found.clusters] == sizes
     assert found.images == len(colours)
+    assert found.gap == pytest.approx(gap, rel=0.2)  # cells join images at next to no distance
 
 
-def test_clusters__a_chain_of_small_steps_is_one_colour_and_a_gap_is_two() -> None:
-    lightness = np.arange(20.0, 60.0, 3.9)  # 1.95 apart where lightness counts half
+def test_clusters__a_chain_without_a_gap_is_one_colour_and_a_gap_makes_two() -> None:
+    lightness = np.arange(20.0, 60.0, 1.5)  # 0.75 apart where lightness counts half
     chain = np.stack([lightness, 0 * lightness, 0 * lightness], axis=1)
 
     assert len(colour_clusters(chain).clusters) == 1
-    assert len(colour_clusters(np.delete(chain, 5, axis=0)).clusters) == 2
+    assert colour_clusters(chain).gap == pytest.approx(WIDER * 0.75)
+    assert len(colour_clusters(np.delete(chain, range(5, 8), axis=0)).clusters) == 1  # 3.0, no gap
+    assert len(colour_clusters(np.delete(chain, range(5, 10), axis=0)).clusters) == 2  # 4.5
+
+
+def test_clusters__few_images_of_one_leather_are_of_one_colour() -> None:
+    few = cloud(BROWN, 12, 1.5)
+
+    assert colour_clusters(few).one
+    assert len(colour_clusters(np.concatenate([few, [TEAL]])).clusters) == 2
 
 
 def test_clusters__do_not_depend_on_the_order() -> None:
@@ -105,7 +125,7 @@ def test_clusters__one_colour_or_several_in_words() -> None:
     assert colour_clusters(np.zeros((0, 3))).sentence == "no colour"
     all_apart = colour_clusters(np.array([BROWN, TAN, TEAL]))
     assert all_apart.sentence == "no common colours: 3 among 3 images"
-    alike = colour_clusters(np.array([(30.0, 0, 0), (30, 4, 0), (30, 4, 0)]))
+    alike = colour_clusters(np.array([(30.0, 0, 0), (30, 4, 0)] * 3))
     assert [cluster.name for cluster in alike.clusters] == ["dark grey", "dark grey 2"]
 
 
@@ -137,6 +157,17 @@ def test_state__is_json_and_comes_back() -> None:
 
     assert back.state() == colours.state()
     assert back.match(np.array(TEAL)) == colours.match(np.array(TEAL))
+
+
+def test_with_more__is_the_clustering_of_all_together() -> None:
+    first, further = cloud(BROWN, 60), np.concatenate([cloud(BROWN, 10, seed=5), cloud(TEAL, 20)])
+
+    more = colour_clusters(first).with_more(further)
+
+    together = colour_clusters(np.concatenate([first, further]))
+    assert [(c.name, c.images) for c in more.clusters] == [(c.name, c.images) for c in together.clusters]
+    assert more.images == 90
+    assert colour_clusters(np.zeros((0, 3))).with_more(first).state() == colour_clusters(first).state()
 
 
 def test_clusters__of_very_many_images_keep_few_cells() -> None:

@@ -1,11 +1,13 @@
 """Is this leather of one colour or of several, and is a new image of a colour that was seen before?
 
-An image's colour is the median CIELAB of its pixels, which a defect or a bright edge does not move. Distances
-between colours are ΔE with lightness halved, as the textile formulas CMC(2:1) and CIE94 (kL = 2) do: the same
-leather under more light is lighter, hardly of another hue. Two images are of one colour when a chain of
-images leads from one to the other whose neighbours differ by no more than `STEP`, which people just notice;
-so a colour may vary as far as its images vary without a gap, and the number of colours is the number of gaps
-and one.
+An image's colour is the median CIELAB of its pixels, which a defect or a bright edge does not move.
+Distances between colours are ΔE with lightness halved, as the textile formulas CMC(2:1) and CIE94 (kL = 2)
+do: the same leather under more light is lighter, hardly of another hue.
+
+Two images are of one colour when a chain of images without a gap leads from one to the other (single
+linkage). So a colour may vary as far as it does without a gap, and the number of colours is the number of
+gaps and one. A gap is a step that people notice (`STEP`) and that is much wider than the steps of most chains
+(`WIDER`), since a few images of one leather leave wider ones than many; beyond `REACH` it always is one.
 """
 
 from __future__ import annotations
@@ -32,9 +34,12 @@ STEP = 2.0
 """ΔE that people just notice (about 2.3; Mahy et al., Color Research & Application 1994), a little less: on
 leather of eight materials 2.0 found them best."""
 
+WIDER = 5.0
+"""Times the usual step: 15 images of one leather are then of one colour in 80 % of draws, by `STEP` in 35 %."""
+
 REACH = 5.0
 """ΔE to the nearest learned image from which on a colour is unlike all: good test images of nine real sets
-stay within 3.3."""
+stay within 3.3 (but for circuit boards, which are black and white)."""
 
 MAIN = 0.95
 """The share of images that one colour must have for the leather to be of one colour."""
@@ -140,12 +145,15 @@ class ColourMatch:
 class Colours:
     """The colours of a set of images, the most frequent first.
 
-    cells: (K, 3) mean colours of images that look alike; cluster: (K,) the cluster of each.
+    cells: (K, 3) mean colours of images that look alike; cluster, counts: (K,) the cluster of each, and its
+    images. gap: ΔE of the steps that separate clusters.
     """
 
     clusters: tuple[ColourCluster, ...]
     cells: Lab
     cluster: NDArray[np.intp]
+    counts: NDArray[np.intp]
+    gap: float = STEP
 
     @property
     def images(self) -> int:
@@ -156,6 +164,12 @@ class Colours:
     def one(self) -> bool:
         """Whether the leather is of one colour: nearly all of its images are."""
         return not self.clusters or self.clusters[0].images >= MAIN * self.images
+
+    def with_more(self, colours: Lab) -> Colours:
+        """The colours of these images and of further ones (N, 3)."""
+        further = np.asarray(colours, np.float64).reshape(-1, 3)
+        counts = np.concatenate([self.counts, np.ones(len(further), np.intp)])
+        return _clustered(np.concatenate([self.cells, further]), counts)
 
     def match(self, colour: Lab) -> ColourMatch:
         """Where a new image's colour (3,) belongs."""
@@ -191,6 +205,8 @@ class Colours:
         return {
             "cells": self.cells.tolist(),
             "cluster": self.cluster.tolist(),
+            "counts": self.counts.tolist(),
+            "gap": self.gap,
             "clusters": [
                 {"name": c.name, "lab": c.colour.tolist(), "images": c.images} for c in self.clusters
             ],
@@ -204,49 +220,71 @@ class Colours:
             for c in state["clusters"]
         )
         cells = np.array(state["cells"], np.float64).reshape(-1, 3)
-        return cls(clusters, cells, np.array(state["cluster"], np.intp))
+        cluster, counts = (np.array(state[name], np.intp) for name in ("cluster", "counts"))
+        return cls(clusters, cells, cluster, counts, float(state["gap"]))
 
 
 def colour_clusters(colours: Lab) -> Colours:
     """The colours among images' colours (N, 3); their order does not matter."""
     colours = np.asarray(colours, np.float64).reshape(-1, 3)
+    return _clustered(colours, np.ones(len(colours), np.intp))
+
+
+def _clustered(colours: Lab, weights: NDArray[np.intp]) -> Colours:
+    """The same for colours that stand for so many images each."""
     if not len(colours):
-        return Colours((), colours, np.zeros(0, np.intp))
-    cells, counts = _gathered(colours)
-    labels = _chained(cells)
-    members = np.bincount(labels, weights=counts)
-    means = (
-        np.stack([np.bincount(labels, weights=counts * part) for part in cells.T], axis=1) / members[:, None]
-    )
+        return Colours((), colours, weights, weights)
+    cells, counts = _gathered(colours, weights)
+    labels, gap = _chained(cells, int(counts.sum()))
+    members, means = _means(cells, labels, counts)
     order = np.lexsort((*means.T, -members))
     names = _unique([colour_name(means[i]) for i in order])
     clusters = tuple(
         ColourCluster(name, means[i], int(members[i])) for name, i in zip(names, order, strict=True)
     )
-    return Colours(clusters, cells, np.argsort(order)[labels])
+    return Colours(clusters, cells, np.argsort(order)[labels], counts.astype(np.intp), gap)
 
 
-def _gathered(colours: Lab) -> tuple[Lab, NDArray[np.intp]]:
+def _gathered(colours: Lab, weights: NDArray[np.intp]) -> tuple[Lab, NDArray[np.float64]]:
     """Mean colour and number of the images in each cell that has some, in the cells' order."""
     places = np.floor(_scaled(colours) / _CELL).astype(np.int64)
-    _, inverse, counts = np.unique(places, axis=0, return_inverse=True, return_counts=True)
-    inverse = inverse.reshape(-1)  # numpy 2.0 returned it as a column
+    _, inverse = np.unique(places, axis=0, return_inverse=True)
     ordered = np.lexsort(colours.T)  # sums in one order whatever the images' is
-    means = np.stack(
-        [np.bincount(inverse[ordered], weights=part[ordered]) / counts for part in colours.T], axis=1
-    )
+    counts, means = _means(colours[ordered], inverse.reshape(-1)[ordered], weights[ordered])
     return means, counts
 
 
-def _chained(cells: Lab) -> NDArray[np.intp]:
-    """(K,) the cluster of each cell: single linkage, cut at `STEP`."""
+def _means(
+    colours: Lab, groups: NDArray[np.intp], weights: NDArray[np.generic]
+) -> tuple[NDArray[np.float64], Lab]:
+    """(G,) weight and (G, 3) mean colour of each group."""
+    totals = np.bincount(groups, weights=weights).astype(np.float64)
+    sums = np.stack([np.bincount(groups, weights=weights * part) for part in colours.T], axis=1)
+    return totals, sums / totals[:, None]
+
+
+def _chained(cells: Lab, images: int) -> tuple[NDArray[np.intp], float]:
+    """(K,) the cluster of each cell, and the gap that separates them.
+
+    The steps of all chains are the edges of the minimum spanning tree of the images, of which those that share
+    a cell have none to speak of.
+    """
     from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
     from scipy.spatial import cKDTree
 
-    pairs = cKDTree(_scaled(cells)).query_pairs(STEP, output_type="ndarray")
-    links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(cells),) * 2)
-    return np.asarray(connected_components(links, directed=False)[1], np.intp)
+    places = _scaled(cells)
+    one, other = cKDTree(places).query_pairs(REACH, output_type="ndarray").T
+    apart = np.linalg.norm(places[one] - places[other], axis=1)
+    graph = coo_matrix((apart, (one, other)), shape=(len(cells),) * 2)
+    tree = minimum_spanning_tree(graph.tocsr()).tocoo()
+    steps = np.zeros(max(1, images - 1))
+    steps[: len(cells) - 1] = REACH  # wider ones do not matter
+    steps[: tree.nnz] = tree.data
+    gap = min(max(STEP, WIDER * float(np.median(steps))), REACH)
+    near = tree.data <= gap
+    links = coo_matrix((tree.data[near], (tree.row[near], tree.col[near])), shape=tree.shape)
+    return np.asarray(connected_components(links, directed=False)[1], np.intp), gap
 
 
 def _scaled(colours: Lab) -> Lab:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from leatherens.core.colours import REACH, STEP, srgb
+from leatherens.core.colours import REACH, srgb
 from leatherens.core.inspection.defect_sizes import DefectSize, quantiles
 from leatherens.core.inspection.duplicates import Alike
 from leatherens.core.inspection.finding import Plan
@@ -128,7 +128,7 @@ def _colours(seen: Inspection) -> dict[str, Any]:
         "of": "images to learn from" if seen.learned else "all images",
         "sentence": colours.sentence,
         "one": colours.one,
-        "step": STEP,
+        "gap": colours.gap,
         "reach": REACH,
         "clusters": [
             {
