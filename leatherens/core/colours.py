@@ -35,7 +35,7 @@ STEP = 2.0
 leather of eight materials 2.0 found them best."""
 
 WIDER = 5.0
-"""Times the usual step: 15 images of one leather are then of one colour in 80 % of draws, by `STEP` in 35 %."""
+"""Times the usual step: 15 images of one leather are of one colour in 80 % of draws, by `STEP` in 35 %."""
 
 REACH = 5.0
 """ΔE to the nearest learned image from which on a colour is unlike all: good test images of nine real sets
@@ -266,8 +266,8 @@ def _means(
 def _chained(cells: Lab, images: int) -> tuple[NDArray[np.intp], float]:
     """(K,) the cluster of each cell, and the gap that separates them.
 
-    The steps of all chains are the edges of the minimum spanning tree of the images, of which those that share
-    a cell have none to speak of.
+    The steps of all chains are the edges of the minimum spanning tree of the images, of which those that
+    share a cell have none to speak of.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
