@@ -21,8 +21,13 @@ SCHEMA = 1
 """Raised whenever a key changes its meaning or goes away; new keys may come without."""
 
 
+GOOD_MARKED = "lies among masks of good images and marks something; remove it, or move its photograph"
+"""What is wrong with a mask that no layout reads."""
+
+
 def content_of(seen: Inspection, findings: Findings, plan: Plan) -> dict[str, Any]:
     """Everything that was seen, with every image named."""
+    told = {finding.sentence for finding in (*findings.problems, *findings.warnings)}
     return {
         "schema": SCHEMA,
         "folder": str(seen.stock.root),
@@ -31,7 +36,7 @@ def content_of(seen: Inspection, findings: Findings, plan: Plan) -> dict[str, An
         "usable": not findings.problems,
         "problems": [asdict(finding) for finding in findings.problems],
         "warnings": [asdict(finding) for finding in findings.warnings],
-        "remarks": list(seen.stock.remarks),
+        "remarks": [remark for remark in seen.stock.remarks if remark not in told],
         "images": {"total": len(seen.stock.items), "readable": len(seen.pictures), "parts": parts(seen)},
         "sizes": sizes(seen),
         "modes": modes(seen),
@@ -115,7 +120,7 @@ def _masks(seen: Inspection) -> dict[str, Any]:
         "empty": faults[EMPTY],
         "on_good": [
             *faults[ON_GOOD],
-            *({"image": "", "reason": seen.stock.id_of(path)} for path in seen.marked_good),
+            *({"image": "", "reason": f"{path}: {GOOD_MARKED}"} for path in seen.marked_good),
         ],
         "without_image": [seen.stock.id_of(path) for path in seen.orphans],
     }

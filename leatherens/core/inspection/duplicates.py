@@ -2,9 +2,9 @@
 
 Nearly means that at most `NEAR` bits of their perceptual hashes differ and that their details correlate to
 `ALIKE`. Both were chosen on ten real sets (docs/inspect.md): copies that were saved as JPEG, scaled to half,
-lightened or given noise correlate to 0.8 and more where the surface has any contrast, unlike images of one
-leather to 0.4 at most. The hash is the quick first look; it also passes over pictures that agree in one edge
-only. Pictures that were turned, mirrored, or cut out elsewhere are not found.
+lightened or given noise mostly correlate to more, unlike images of one leather to 0.2 at most. The hash is the
+quick first look; it also rules out pictures that agree in one edge only, such as the selvages of a fabric.
+Pictures that were turned, mirrored, or cut out a little elsewhere are not found.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from leatherens.core.inspection.perceptual import BITS, Small, detail, perceptual_hash
 from leatherens.core.progress import Advance
 
-NEAR = 64
-"""Bits of 255 that may differ at first look; of unlike images 90 and more do."""
+NEAR = 72
+"""Bits of 255 that may differ at first look; of unlike images 82 and more do."""
 
-ALIKE = 0.8
-"""Least correlation at second look."""
+ALIKE = 0.5
+"""Least correlation at second look; at it, pairs of one tile under other light were looked at and right."""
 
 _BLOCK = 1024  # images compared with all others at once: 40 MB for 10 000
 

@@ -10,6 +10,7 @@ from leatherens.core.inspection.marks import EMPTY, ON_GOOD
 from leatherens.core.inspection.problems import wrong_masks
 from leatherens.core.inspection.stock import TEST, TRAIN, VALIDATION
 from leatherens.core.listing import counted, named
+from leatherens.core.reading import unpaired_remark
 
 LOOSE = 0.05
 """A false-alarm rate that is hardly worth promising."""
@@ -69,10 +70,10 @@ def marked_good(seen: Inspection, plan: Plan) -> Finding | None:
 
 def orphans(seen: Inspection, plan: Plan) -> Finding | None:
     """Masks whose image is missing, or called otherwise."""
-    names = tuple(map(seen.stock.id_of, seen.orphans))
-    if not names:
+    if not seen.orphans:
         return None
-    return Finding("masks-without-image", f"masks without an image: {len(names)}, {named(names)}", names)
+    names = tuple(map(seen.stock.id_of, seen.orphans))
+    return Finding("masks-without-image", unpaired_remark(seen.orphans), names)
 
 
 RULES: tuple[Rule, ...] = (
