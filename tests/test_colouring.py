@@ -103,3 +103,18 @@ def test_evaluate__tells_images_of_a_colour_that_was_not_learned(
     assert table(tmp_path / "out")[f"test/good/{first.name}"]["colour"] == "unlike any"
     assert "of a colour unlike all that were learned (" in result.stdout
     assert result.stdout.count(f"test/good/{first.name}") == 1
+
+
+def test_update__adds_the_colours_that_it_takes_in(banked: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(banked, tmp_path / "run"))
+    before = json.loads((run / "ensemble" / "colours.json").read_text())
+    hides(tmp_path / "white", WHITE, 12)
+
+    result = call("update", run, "--good", tmp_path / "white", "--device", "cpu")
+
+    assert result.exit_code == 0, result.stderr
+    (changed,) = run.glob("history/*/ensemble/colours.json")
+    after = Colours.from_state(json.loads(changed.read_text()))
+    assert after.images == sum(before["counts"]) + 8  # 70 % of 12 teach
+    assert "white" in {cluster.name for cluster in after.clusters}
+    assert json.loads((run / "ensemble" / "colours.json").read_text()) == before

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.metrics import adjusted_rand_score
 
 from leatherens.core.colours import (
     REACH,
@@ -186,23 +187,24 @@ def test_name__every_name_is_its_own() -> None:
 
 @pytest.mark.skipif(not LEATHER, reason="LEATHERENS_DATA names no folder of real images")
 def test_clusters__real_leather_of_eight_materials() -> None:
-    """A colour holds one material; a material may have several colours (suede has seven)."""
-    root = Path(str(LEATHER)) / "leather_multi_colour"
-    if not root.is_dir():
-        pytest.skip(f"no leather_multi_colour below {LEATHER}")
-    materials = json.loads((root / "materials.json").read_text())
-    images = sorted((root / "test").rglob("*.png"))
+    """Tiles are called after their material; one colour of them is shared by two materials."""
+    images = sorted((Path(str(LEATHER)) / "leather_multi_colour_tiles" / "train").rglob("*.png"))
+    if not images:
+        pytest.skip(f"no leather_multi_colour_tiles below {LEATHER}")
     colours = np.stack([image_colour(read_photograph(path)) for path in images])
+    materials = [path.stem.rsplit("_", 4)[0] for path in images]
 
     found = colour_clusters(colours)
 
+    clusters = [found.match(colour).cluster for colour in colours]
     held = defaultdict(Counter)
-    for path, colour in zip(images, colours, strict=True):
-        material = materials[f"{path.parent.name}_{path.stem}"]
-        held[found.match(colour).cluster][material] += 1
-    pure = sum(max(counts.values()) for counts in held.values()) / len(images)
+    for cluster, material in zip(clusters, materials, strict=True):
+        held[cluster][material] += 1
     assert not found.one
-    assert pure > 0.85
+    assert len(set(materials)) == 8
+    assert sum(max(counts.values()) for counts in held.values()) / len(images) > 0.98
+    assert sum(len(counts) > 1 for counts in held.values()) == 1
+    assert adjusted_rand_score(materials, clusters) > 0.96
 
 
 @pytest.mark.skipif(not LEATHER, reason="LEATHERENS_DATA names no folder of real images")

@@ -202,7 +202,7 @@ def test_leak__the_same_pixels_in_another_format(tmp_path: Path) -> None:
     finding = only(root, "leak-identical")
 
     assert finding.images == ("train/good/003.png", "test/good/copy.bmp")
-    assert "1 of 7 in test, such as test/good/copy.bmp, which is train/good/003.png" in finding.sentence
+    assert "1 of 7 in test, such as test/good/copy.bmp and train/good/003.png" in finding.sentence
     assert content(root)["identical"] == [
         {"images": ["train/good/003.png", "test/good/copy.bmp"], "parts": ["train", "test"]}
     ]
@@ -228,7 +228,7 @@ def test_repeated__in_one_part_is_no_leak(tmp_path: Path) -> None:
     finding = only(root, "repeated")
 
     assert finding.images == ("train/good/003.png", "train/good/a.png", "train/good/b.png")
-    assert "2 images in train, such as train/good/a.png, which is train/good/003.png" in finding.sentence
+    assert "2 images in train, such as train/good/a.png and train/good/003.png" in finding.sentence
 
 
 # what can be promised and measured

@@ -2,8 +2,8 @@
 
 Nearly means that at most `NEAR` bits of their perceptual hashes differ and that their details correlate to
 `ALIKE`. Both were chosen on ten real sets (docs/inspect.md): copies that were saved as JPEG, scaled to half,
-lightened or given noise mostly correlate to more, unlike images of one leather to 0.2 at most. The hash is the
-quick first look; it also rules out pictures that agree in one edge only, such as the selvages of a fabric.
+lightened or given noise mostly correlate to more, unlike images of one leather to 0.4 at most. The hash is
+the quick first look; it also rules out pictures that agree in one edge only, as the selvages of a fabric.
 Pictures that were turned, mirrored, or cut out a little elsewhere are not found.
 """
 

@@ -35,7 +35,7 @@ def _across(seen: Inspection, groups: Sequence[Alike], kind: str, what: str) -> 
     one, other = _pair(seen, crossing[0].members)
     return Finding(
         kind,
-        f"{what}: {totals}, such as {other}, which is {one}; results on them are better than on new leather: "
+        f"{what}: {totals}, such as {other} and {one}; results on them are better than on new leather: "
         "keep all photographs of one piece in one part",
         tuple(id for group in crossing for id in seen.ids(group)),
     )
@@ -58,7 +58,7 @@ def repeated(seen: Inspection, plan: Plan) -> Finding | None:
     one, other = seen.ids(groups[0])[:2]
     return Finding(
         "repeated",
-        f"shown before in the same part: {parts}, such as {other}, which is {one}; there are fewer "
+        f"shown before in the same part: {parts}, such as {other} and {one}; there are fewer "
         "independent images than files",
         tuple(dict.fromkeys(id for group in groups for id in seen.ids(group))),
     )
