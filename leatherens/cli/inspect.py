@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def inspect(
     session: Session, /, *, folder: Path, layout: str | None, size: str, sheet: Path | None, as_json: bool
 ) -> None:
-    """Say what lies in FOLDER and what would be wrong with training on it.
+    """Say what lies in FOLDER (or a list of images, a CSV file or JSON lines) and what would be wrong with training on it.
 
     Images by part and kind, sizes, how they are stored, duplicates, files that cannot be read, masks, sizes
     of defects, colours. Ends with 2 where nothing can be trained until something is mended, with 0 otherwise.
@@ -68,13 +68,13 @@ def _found(session: Session, folder: Path, layout: str | None, sides: tuple[int,
     """What lies in the folder, and what a run on it would do; a folder no reader understands is looked at,
     too."""
     from leatherens.core.inspection import Plan, stock_of, unsorted_stock
-    from leatherens.core.listing import require_folder
     from leatherens.ensembles.data import DataChoice
 
-    require_folder(folder)
     try:
         collection = DataChoice.at(folder, layout=layout).read(session.host, learning=False)
     except InputError as error:
+        if not folder.is_dir():
+            raise
         return unsorted_stock(folder.resolve(), str(error)), Plan(sides)
     if not collection.samples:
         return unsorted_stock(folder.resolve(), f"{folder}: {collection.sentence}"), Plan(sides)

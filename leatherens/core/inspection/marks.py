@@ -12,6 +12,8 @@ import numpy as np
 from leatherens.core.errors import InputError
 from leatherens.core.inspection.defect_sizes import DefectSize, defect_size
 from leatherens.core.photographs import Mask, read_mask
+from leatherens.core.reading import Sample
+from leatherens.core.saturation import read_region
 
 if TYPE_CHECKING:
     from leatherens.core.inspection.pictures import Picture
@@ -44,6 +46,8 @@ def look_at_masks(picture: Picture) -> Marked:
     if not sample.masks:
         return Marked()
     marked, faults = union(picture.id, sample.masks, picture.size)
+    if sample.saturations and not faults:
+        faults = _levels_not_told(sample)
     if faults:
         return Marked(faults=faults)
     first = sample.masks[0]
@@ -77,6 +81,16 @@ def union(id: str, paths: Sequence[Path], size: tuple[int, int]) -> tuple[Mask, 
             continue
         marked |= mask
     return marked, tuple(faults)
+
+
+def _levels_not_told(sample: Sample) -> tuple[MaskFault, ...]:
+    """The masks whose grey level no `defects_config.json` explains."""
+    try:
+        for path in sample.masks:
+            read_region(path, sample.saturations)
+    except InputError as error:
+        return (MaskFault(sample.id, UNREADABLE, str(error)),)
+    return ()
 
 
 def marks_anything(path: Path) -> bool:
