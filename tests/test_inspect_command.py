@@ -110,17 +110,50 @@ def test_problems__defective_photographs_only(tmp_path: Path) -> None:
     assert "test            cut 2, hole 1" in result.stdout
 
 
-def test_folders__of_several_collections_are_looked_at(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        mvtec(tmp_path / name)
+def test_categories__are_looked_at_one_after_the_other(tmp_path: Path) -> None:
+    mvtec(tmp_path / "data" / "a", train=12)
+    mvtec(tmp_path / "data" / "b", train=5)
+
+    result = call("data", "inspect", tmp_path / "data", "--sheet", tmp_path / "sheet.png")
+
+    assert result.exit_code == 2
+    assert "2 categories (a, b)" in result.stderr
+    assert "train           good 12" in result.stdout
+    assert "usable, with" in result.stdout
+    assert "problem: " in result.stdout.partition("usable, with")[2]
+    assert {path.name for path in tmp_path.glob("*.png")} == {"sheet-a.png", "sheet-b.png"}
+    content = json.loads(call("data", "inspect", tmp_path / "data", "--json").stdout)
+    assert (content["schema"], content["usable"]) == (1, False)
+    assert content["folder"] == str(tmp_path / "data")
+    assert {name: one["usable"] for name, one in content["categories"].items()} == {"a": True, "b": False}
+
+
+def test_folders__that_no_layout_fits_are_looked_at(tmp_path: Path) -> None:
+    for number in range(9):
+        save(tmp_path / "train" / "other" / f"{number}.png", grain(seed=number // 2))
 
     result = call("data", "inspect", tmp_path)
 
     assert result.exit_code == 2
+    assert "unsorted        other 9" in result.stdout
+    assert "identical       8 images in 4 groups" in result.stdout
     assert "problem: " in result.stdout
-    assert "2 collections lie here (a, b)" in result.stdout
-    assert "unsorted        good 26, cut 4, hole 2" in result.stdout
-    assert "identical       32 images in 16 groups" in result.stdout
+    assert "no layout fits it" in result.stdout
+
+
+def test_lists__of_images_are_read(tmp_path: Path) -> None:
+    root = mvtec(tmp_path / "data", train=12)
+    rows = [f"{path.relative_to(tmp_path)},train,good" for path in sorted((root / "train").rglob("*.png"))]
+    bad = sorted((root / "test" / "cut").iterdir())
+    rows += [f"{path.relative_to(tmp_path)},test,defect" for path in bad]
+    listing = tmp_path / "list.csv"
+    listing.write_text("\n".join(["path,split,label", *rows]) + "\n")
+
+    result = call("data", "inspect", listing)
+
+    assert result.exit_code == 0, result.output
+    assert "train           good 12" in result.stdout
+    assert "test            defective 2" in result.stdout
 
 
 @pytest.mark.parametrize(
