@@ -217,6 +217,12 @@ def test_mistakes__name_the_file_the_view_and_the_key(tmp_path, text, sentence):
     assert str(caught.value).startswith(sentence.replace("FILE", str(path)).replace("FOLDER", str(tmp_path)))
 
 
+def test_options_that_no_path_can_be__are_no_paths(tmp_path):
+    long = "a/" * 3000
+    project = read(tmp_path, f"data: d\nmembers: {{stfpm: {{options: {{x: {long}}}}}}}\nviews: {{A: {{}}}}")
+    assert project.views["A"].recipe.members["stfpm"].options == {"x": long}
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: no such project file; check the name$"):
         read_project(tmp_path / "nowhere.yaml")

@@ -259,16 +259,58 @@ class TestResume:
         assert (out / "views/A/metrics.json").stat().st_mtime_ns == before
         assert (out / "parts.csv").read_bytes() == (made / "parts.csv").read_bytes()
 
-    def test_a_changed_project_is_refused(self, made, tmp_path):
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda text: text.replace("seed: 0", "seed: 1"),
+            lambda text: "views: 3\n",
+            lambda text: "views: {A: 3}\n",
+        ],
+        ids=["another seed", "no views", "no view"],
+    )
+    def test_a_changed_project_is_refused(self, made, tmp_path, change):
         out = shutil.copytree(made, tmp_path / "out")
         (out / "DONE").unlink()
         text = (out / "project.yaml").read_text(encoding="utf-8")
-        (out / "project.yaml").write_text(text.replace("seed: 0", "seed: 1"), encoding="utf-8")
+        (out / "project.yaml").write_text(change(text), encoding="utf-8")
         result = call("run", "--resume", "--out", out)
         assert result.exit_code == 2
         assert result.stderr.startswith(
             f"Error: {out}/project.yaml: changed since this project began; put it"
         )
+
+    @pytest.mark.parametrize(
+        ("file", "content", "sentence"),
+        [
+            ("project.json", "[]", "project.json: damaged, expected keys and values, got list"),
+            (
+                "project.json",
+                '{"format": 9}',
+                ": a project of format 9, this leatherens reads up to 1; update it",
+            ),
+            (
+                "views/A/scores.csv",
+                "image\nx\n",
+                "views/A/scores.csv: damaged, expected a line per image with",
+            ),
+            ("views/A/scores.csv", None, "views/A/scores.csv: cannot be read (No such file or directory)"),
+            (
+                "views/B/maps/test/in-b/000_B.png.tiff",
+                "no map",
+                "000_B.png.tiff: cannot be read (cannot identify",
+            ),
+        ],
+    )
+    def test_what_is_damaged_is_named(self, made, tmp_path, file, content, sentence):
+        out = shutil.copytree(made, tmp_path / "out")
+        (out / "DONE").unlink()
+        (out / file).unlink()
+        if content is not None:
+            (out / file).write_text(content, encoding="utf-8")
+        result = call("run", "--resume", "--out", out)
+        assert result.exit_code == 2
+        assert sentence in result.stderr
+        assert not (out / "DONE").exists()
 
     def test_parts_that_came_since_are_refused(self, machine, tmp_path):
         folder = shutil.copytree(machine, tmp_path / "machine")

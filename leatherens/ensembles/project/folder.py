@@ -80,12 +80,8 @@ class ProjectFolder(RunFolder):
         write_json(self.path / PROJECT, begun.model_dump(mode="json"))
 
     def begun_with(self) -> Begun:
-        """What `begin` wrote; refuses what is no project, or one of a newer version."""
+        """What `begin` wrote; refuses what is damaged, or of a newer version."""
         path = self.path / PROJECT
-        if not self.begun:
-            raise ArtifactError(
-                f"{self.path}: not a project folder of leatherens (there is no {PROJECT} in it)"
-            )
         content = read_json(path)
         if not isinstance(content, dict):
             raise ArtifactError(f"{path}: damaged, expected keys and values, got {type(content).__name__}")
