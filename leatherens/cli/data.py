@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
 from leatherens.cli import Group
 from leatherens.cli.anomalies import anomalies
+from leatherens.cli.crop_good import crop_good
+from leatherens.cli.data_export import data_export
+from leatherens.cli.data_import import data_import
 from leatherens.cli.options import PATH
-from leatherens.core.errors import ArtifactError
 
 if TYPE_CHECKING:
     from leatherens.core.progress import Progress
@@ -23,6 +24,9 @@ def data() -> None:
 
 
 data.add_command(anomalies)
+data.add_command(crop_good)
+data.add_command(data_export)
+data.add_command(data_import)
 
 
 @data.command()
@@ -51,26 +55,13 @@ def make_leather(
     seed: int = 0,
 ) -> None:
     """Write leather into a folder that is new or empty; an interrupted call leaves nothing there."""
+    from leatherens.core.artifact import folder_written_whole
     from leatherens.core.leather import write_demo
 
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ArtifactError(f"{out}: there is something already; choose another --out")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".leather-", dir=out.parent) as beside:
-            made = Path(beside) / "made"
-            with progress.step(f"making {scenario} leather", train + test) as advance:
-                write_demo(
-                    made,
-                    scenario=scenario,
-                    size=size,
-                    train=train,
-                    test=test,
-                    seed=seed,
-                    advance=lambda: advance(1),
-                )
-            made.replace(out)
-    except OSError as error:
-        raise ArtifactError(
-            f"{out}: cannot be written ({error.strerror or error}); free some space or choose another --out"
-        ) from error
+    with (
+        folder_written_whole(out) as made,
+        progress.step(f"making {scenario} leather", train + test) as advance,
+    ):
+        write_demo(
+            made, scenario=scenario, size=size, train=train, test=test, seed=seed, advance=lambda: advance(1)
+        )

@@ -27,6 +27,7 @@ Photograph: TypeAlias = "NDArray[np.uint8]"
 Mask: TypeAlias = "NDArray[np.bool_]"
 """(H, W), True where there is a defect."""
 
+S = TypeVar("S")
 T = TypeVar("T", bound=np.generic)
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -46,6 +47,7 @@ _TURNS: dict[int, Callable[[Any], Any]] = {  # EXIF 2.3, tag Orientation: what u
     7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
     8: lambda pixels: np.rot90(pixels, 1),
 }
+_ON_THEIR_SIDE = range(5, 9)  # orientations whose pixels are stored column by column
 _REFUSED = {
     "F": "holds floating-point values, of which no file says what is black and what is white",
     "I": "holds 32-bit or signed integers, of which no file says what is black and what is white",
@@ -77,6 +79,11 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
             "give the mask of this photograph, at its size"
         )
     return mask
+
+
+def photograph_size(path: Path) -> tuple[int, int]:
+    """Height and width of a photograph, upright, without its pixels, which may still turn out damaged."""
+    return _opened(path, _upright_size)
 
 
 def resize_photograph(pixels: Photograph, size: tuple[int, int]) -> Photograph:
@@ -126,12 +133,21 @@ _PILLOW_SILENT = _PillowSilent()
 
 def _decoded(path: Path, convert: Callable[[Image.Image], NDArray[T]]) -> NDArray[T]:
     """What `convert` makes of the picture in a file, turned upright."""
+
+    def upright(picture: Image.Image) -> NDArray[T]:
+        picture.load()
+        return _upright(convert(picture), _orientation(picture))
+
+    return _opened(path, upright)
+
+
+def _opened(path: Path, use: Callable[[Image.Image], S]) -> S:
+    """What `use` makes of the picture in a file, whatever may be wrong with that said in a sentence."""
     _require_content(path)
     try:
         with _PILLOW_SILENT, Image.open(path, formats=_FORMATS) as picture:
             _require_plain(picture, path)
-            picture.load()
-            return _upright(convert(picture), _orientation(picture))
+            return use(picture)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything, even SyntaxError
@@ -210,6 +226,11 @@ def _orientation(picture: Image.Image) -> int:
         return int(picture.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - damaged EXIF, in which Pillow raises anything, says nothing about the pixels
         return 1
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    width, height = picture.size
+    return (width, height) if _orientation(picture) in _ON_THEIR_SIDE else (height, width)
 
 
 def _upright(pixels: NDArray[T], orientation: int) -> NDArray[T]:

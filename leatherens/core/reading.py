@@ -40,6 +40,11 @@ class Sample:
     group: str | None = None
 
 
+def is_known(sample: Sample) -> bool:
+    """Whether each pixel is known to show a defect or not: good images, and defective ones with a mask."""
+    return sample.defective is False or (sample.defective is True and sample.mask is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
     """What a reader found: good images to learn from, others to test on, and what a user should know.

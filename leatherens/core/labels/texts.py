@@ -1,0 +1,106 @@
+"""Text and JSON that other programs wrote, in whatever encoding, with every fault as one sentence."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from leatherens.core.errors import InputError
+
+_MARKS = (  # UTF-32's first mark begins like UTF-16's, and is asked first
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_PLAIN = frozenset("\t\n\r\f")
+_FARTHEST = 1e9  # no picture is as large, and squares of it stay finite
+
+
+def read_text(path: Path) -> str:
+    """The text of a file: UTF-8, UTF-16, UTF-32, or else Latin-1.
+
+    UTF-16 is known by its mark or, without one, by the zero bytes of its first letter.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the name") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not data.strip():
+        raise InputError(f"{path}: an empty file; export the annotations again")
+    text = _decoded(data)
+    if text is None or any(letter < " " and letter not in _PLAIN for letter in text):
+        raise InputError(f"{path}: not a text file; give the file that the annotator exported")
+    return text
+
+
+def _decoded(data: bytes) -> str | None:
+    """The text, or nothing where the encoding that the bytes announce does not fit them."""
+    encodings = [encoding for mark, encoding in _MARKS if data.startswith(mark)][:1]
+    if not encodings and 0 in data[:2]:
+        encodings = ["utf-16-be" if data[0] == 0 else "utf-16-le"]
+    for encoding in encodings or ["utf-8", "latin-1"]:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return None
+
+
+def parse_json(text: str, path: Path, where: str = "") -> Any:
+    """What a JSON text holds; `where` says which part of the file it is."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        at = where or f"line {error.lineno}"
+        raise InputError(
+            f"{path}: {at}: damaged, not JSON ({error.msg}); export the annotations again"
+        ) from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply to be annotations; export them again") from None
+
+
+def mapping(value: Any, what: str) -> dict[str, Any]:
+    """The value, if it is a JSON object."""
+    if not isinstance(value, dict):
+        raise InputError(f"{what}: expected an object with named values, got {shown(value)}")
+    return value
+
+
+def listing(value: Any, what: str) -> list[Any]:
+    """The value, if it is a JSON list."""
+    if not isinstance(value, list):
+        raise InputError(f"{what}: expected a list, got {shown(value)}")
+    return value
+
+
+def named_value(values: dict[str, Any], key: str, what: str) -> Any:
+    """The value of a key that has to be there."""
+    if key not in values:
+        raise InputError(f"{what}: '{key}' is missing")
+    return values[key]
+
+
+def number(value: Any, what: str, *, least: float = -math.inf) -> float:
+    """The value, if it is a number of pixels of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _FARTHEST:
+        raise InputError(f"{what}: expected a number, got {shown(value)}")
+    if value < least:
+        raise InputError(f"{what}: expected {least:g} or more, got {value:g}")
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value as short JSON, for messages.
+
+    >>> shown({"x": list(range(99))})
+    '{"x": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,...'
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 43 else f"{text[:40]}..."
