@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--good",
     type=click.Choice(["test", "train"]),
-    default="test",
-    show_default=True,
-    help="Where images without regions go: test/good or train/good.",
+    help="Where images without regions go; left out, those that lie in train/good stay, others to test.",
 )
 @click.option("--unlisted", is_flag=True, help="Take images that FILE does not name for good, too.")
 @click.option("--attribute", metavar="NAME", help="VIA: the region attribute that names the kind of defect.")
@@ -38,7 +36,7 @@ def data_import(
     images: Path,
     out: Path,
     format: str | None,
-    good: str,
+    good: str | None,
     unlisted: bool,
     attribute: str | None,
     line_width: float | None,
@@ -73,14 +71,15 @@ def data_import(
     )
     for remark in imported.remarks:
         click.echo(f"note: {remark}")
-    click.echo(f"{out}: {_summary(imported, good)}")
+    click.echo(f"{out}: {_summary(imported)}")
 
 
-def _summary(imported: Imported, good: str) -> str:
+def _summary(imported: Imported) -> str:
     from leatherens.core.listing import counted
-    from leatherens.core.reading import GOOD
 
-    kinds = {kind: count for kind, count in sorted(imported.kinds.items()) if kind != GOOD}
-    listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
-    defective = f"{counted(sum(kinds.values()), 'defective image')}" + (f" ({listed})" if kinds else "")
-    return f"{defective}; {imported.kinds[GOOD]} without regions in {good}/{GOOD}"
+    good = {folder: imported.folders[folder] for folder in ("train/good", "test/good")}
+    kinds = {folder: n for folder, n in sorted(imported.folders.items()) if folder not in good}
+    listed = ", ".join(f"{folder.removeprefix('test/')} {count}" for folder, count in kinds.items())
+    defective = counted(sum(kinds.values()), "defective image") + (f" ({listed})" if kinds else "")
+    clean = ", ".join(f"{count} in {folder}" for folder, count in good.items() if count)
+    return f"{defective}; without regions: {clean or 'none'}"

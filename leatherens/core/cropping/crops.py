@@ -66,6 +66,7 @@ class Photographs:
                 "no photograph is good or has a mask of its defect: nobody knows which parts are clean; "
                 "give masks, or import drawn regions with `leatherens data import`"
             )
+        self._sizes: dict[str, tuple[int, int]] = {}
         self._ignored = self._find_ignored(ignored)
 
     def _find_ignored(self, ignored: Path | None) -> dict[str, Path]:
@@ -83,14 +84,19 @@ class Photographs:
 
     def defect(self, sample: Sample) -> Mask:
         """(H, W): the marked defect."""
-        size = photograph_size(sample.path)
+        size = self._size(sample)
         return np.zeros(size, dtype=np.bool_) if sample.mask is None else read_mask(sample.mask, size)
 
     def ignored(self, sample: Sample) -> Mask:
         """(H, W): what is to be ignored."""
-        size = photograph_size(sample.path)
+        size = self._size(sample)
         file = self._ignored.get(sample.id)
         return np.zeros(size, dtype=np.bool_) if file is None else read_mask(file, size)
+
+    def _size(self, sample: Sample) -> tuple[int, int]:
+        if sample.id not in self._sizes:
+            self._sizes[sample.id] = photograph_size(sample.path)
+        return self._sizes[sample.id]
 
     def clean(self, cut: Cut, seed: int, progress: Progress) -> list[Places]:
         """The clean tiles of each photograph, in random order."""

@@ -12,6 +12,9 @@ from leatherens.core.errors import InputError
 from leatherens.core.labels.annotations import Annotated
 from leatherens.core.listing import counted, images_under, named, require_folder
 
+MASK_FOLDERS = frozenset({"ground_truth", "mask", "masks"})
+"""Folders below which no picture lies that an annotator has not named."""
+
 _DRIVE_OR_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -30,10 +33,18 @@ class Pictures:
         self.files = images_under(folder).images
         self._by_name = by_name
         self._changed = changed
+        self._stems = {(file.parent, file.stem) for file in self.files}
         self._called: dict[str, list[tuple[tuple[str, ...], Path]]] = {}
         for file in self.files:
             parts = file.relative_to(folder).parts
             self._called.setdefault(_alike(parts[-1]), []).append((parts, file))
+
+    def is_mask(self, file: Path) -> bool:
+        """Whether a file is rather a mask than a picture, by its folder or its name."""
+        folders, name = file.relative_to(self.folder).parts[:-1], file.stem
+        in_masks = any(_alike(folder) in MASK_FOLDERS for folder in folders)
+        owner = file.parent, name.removesuffix("_mask")
+        return in_masks or (owner[1] != name and owner in self._stems)
 
     def find(self, pictures: Sequence[Annotated], source: Path) -> list[Path]:
         """The file of each picture; one sentence about all that are missing."""

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from leatherens.core.labels import coco, labelme, via
 from leatherens.core.labels.annotations import Annotated, Annotations, Pens, Region
 from leatherens.core.labels.finding import Pictures
 from leatherens.core.labels.texts import parse_json, read_text
-from leatherens.core.listing import named
+from leatherens.core.listing import counted, named
 from leatherens.core.naming import flat_names
 from leatherens.core.photographs import photograph_size
 from leatherens.core.progress import Progress, Silent
@@ -53,10 +53,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import made: numbers of pictures by kind, and what a user should know."""
+    """What an import made: numbers of pictures by folder, and what a user should know."""
 
-    kinds: Counter[str] = field(default_factory=Counter)
-    remarks: tuple[str, ...] = ()
+    folders: Counter[str]
+    remarks: tuple[str, ...]
 
 
 def read_annotations(path: Path, pens: Pens, format: str | None = None) -> Annotations:
@@ -95,15 +95,16 @@ def import_labels(
     pictures: Pictures,
     out: Path,
     *,
-    good: str = "test",
+    good: str | None = None,
     unlisted: bool = False,
     link: bool = False,
     progress: Progress | None = None,
 ) -> Imported:
     """Write a data set of annotated pictures into `out`, a folder that is new or empty.
 
-    good: "test" or "train", where pictures without regions go. unlisted: pictures that the annotations do
-    not name are taken for good, too. link: pictures are hard links where the file system has them.
+    good: "test" or "train", where pictures without regions go; `None` leaves those that lie in a folder
+    `train/good` on that side, and tests on the others. unlisted: pictures that the annotations do not name
+    are taken for good, too. link: pictures are hard links where the file system has them.
     """
     progress = progress or Silent()
     files = pictures.find(annotations.pictures, source)
@@ -114,7 +115,7 @@ def import_labels(
         for picture, file in zip(annotations.pictures, files, strict=True):
             taken.append(_taken(picture, file, pictures.folder, source))
             advance(1)
-    left = sorted(set(pictures.files) - set(files))
+    left = [file for file in pictures.files if file not in set(files) and not pictures.is_mask(file)]
     if unlisted:
         taken += [Taken(file, _name(file, pictures.folder), GOOD) for file in left]
     places = _places(taken, good)
@@ -129,8 +130,8 @@ def import_labels(
     remarks = [remark for entry in taken for remark in (*entry.cut, entry.remark) if remark]
     if left and not unlisted:
         names = named([_name(file, pictures.folder) for file in left])
-        remarks.append(f"left out {len(left)} images that {source} does not name: {names}")
-    return Imported(Counter(entry.kind for entry in taken), tuple(remarks))
+        remarks.append(f"left out {counted(len(left), 'image')} that {source} does not name: {names}")
+    return Imported(Counter(place.parent.as_posix() for place in places), tuple(remarks))
 
 
 def _name(file: Path, folder: Path) -> str:
@@ -193,15 +194,22 @@ def _cut(region: Region, mask: Mask, size: tuple[int, int]) -> str:
     return f"reaches {past}, cut off there" if past else ""
 
 
-def _places(taken: Sequence[Taken], good: str) -> list[PurePath]:
+def _places(taken: Sequence[Taken], good: str | None) -> list[PurePath]:
     """Where each picture goes."""
-    folders = [PurePath(good if entry.kind == GOOD else "test", entry.kind) for entry in taken]
+    folders = [PurePath(_side(entry, good), entry.kind) for entry in taken]
     places: dict[int, PurePath] = {}
     for folder in dict.fromkeys(folders):
         members = [index for index, own in enumerate(folders) if own == folder]
         names = flat_names([taken[index].name for index in members])
         places |= {index: folder / name for index, name in zip(members, names, strict=True)}
     return [places[index] for index in range(len(taken))]
+
+
+def _side(entry: Taken, good: str | None) -> str:
+    if entry.kind != GOOD:
+        return "test"
+    own = "train" if entry.source.parts[-3:-1] == ("train", GOOD) else "test"
+    return good or own
 
 
 def _write(entry: Taken, root: Path, place: PurePath, *, link: bool) -> None:
