@@ -76,7 +76,7 @@ def crop_good(
     found = DataChoice.at(data, layout=layout).read(session.host, learning=False)
     click.echo(f"{data}: {found.sentence}")
     progress = terminal_progress()
-    photographs = Photographs((*found.train, *found.test), ignored=ignored)
+    photographs = Photographs(found.samples, ignored=ignored)
     plan = planned(photographs, wanted, fewer=fewer, progress=progress)
     write_crops(plan, photographs, out, progress)
     for remark in plan.remarks:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import stat
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -79,6 +79,14 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
             "give the mask of this photograph, at its size"
         )
     return mask
+
+
+def read_masks(paths: Sequence[Path], size: tuple[int, int]) -> Mask:
+    """What any of these masks marks of a photograph of (height, width) `size`; nothing without masks."""
+    union = np.zeros(size, dtype=np.bool_)
+    for path in paths:
+        union |= read_mask(path, size)
+    return union
 
 
 def photograph_size(path: Path) -> tuple[int, int]:

@@ -47,7 +47,7 @@ class Sample:
 
 def is_known(sample: Sample) -> bool:
     """Whether each pixel is known to show a defect or not: good images, and defective ones with a mask."""
-    return sample.defective is False or (sample.defective is True and sample.mask is not None)
+    return sample.defective is False or (sample.defective is True and bool(sample.masks))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from leatherens.core.cropping.tiles import Cut, Places, clean_places, defect_pla
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.listing import counted, images_under, named, pair_masks
 from leatherens.core.naming import flat_names
-from leatherens.core.photographs import Mask, photograph_size, read_mask, read_photograph
+from leatherens.core.photographs import Mask, photograph_size, read_masks, read_photograph
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reading import GOOD, Sample, is_known
@@ -69,29 +69,26 @@ class Photographs:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._ignored = self._find_ignored(ignored)
 
-    def _find_ignored(self, ignored: Path | None) -> dict[str, Path]:
+    def _find_ignored(self, ignored: Path | None) -> dict[str, tuple[Path, ...]]:
         if ignored is None:
             return {}
         if not ignored.is_dir():
-            return {sample.id: ignored for sample in self.samples}
+            return {sample.id: (ignored,) for sample in self.samples}
         places = {Path(sample.id): PurePosixPath(sample.id) for sample in self.samples}
         masks = {mask: mask.relative_to(ignored) for mask in images_under(ignored).images}
         pairs, unpaired = pair_masks(places, masks)
         if unpaired or not pairs:
             names = named([path.name for path in unpaired]) or "it is empty"
             raise InputError(f"{ignored}: masks that are called like no photograph ({names}); rename them")
-        return {image.as_posix(): mask for image, mask in pairs.items()}
+        return {image.as_posix(): own for image, own in pairs.items()}
 
     def defect(self, sample: Sample) -> Mask:
         """(H, W): the marked defect."""
-        size = self._size(sample)
-        return np.zeros(size, dtype=np.bool_) if sample.mask is None else read_mask(sample.mask, size)
+        return read_masks(sample.masks, self._size(sample))
 
     def ignored(self, sample: Sample) -> Mask:
         """(H, W): what is to be ignored."""
-        size = self._size(sample)
-        file = self._ignored.get(sample.id)
-        return np.zeros(size, dtype=np.bool_) if file is None else read_mask(file, size)
+        return read_masks(self._ignored.get(sample.id, ()), self._size(sample))
 
     def _size(self, sample: Sample) -> tuple[int, int]:
         if sample.id not in self._sizes:

@@ -15,7 +15,7 @@ from leatherens.core.labels import coco, labelme, via
 from leatherens.core.labels.outlines import Outline, outlines
 from leatherens.core.labels.shapes import Polygon
 from leatherens.core.listing import images_under, named, pair_masks, require_folder
-from leatherens.core.photographs import photograph_size, read_mask
+from leatherens.core.photographs import photograph_size, read_masks
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import GOOD, Sample, is_known
 
@@ -55,7 +55,7 @@ def of_samples(
 ) -> Exported:
     """The outlines of samples that are good or have masks; others would come back as good."""
     known = [sample for sample in samples if is_known(sample)]
-    entries = [(sample.path, sample.mask, sample.defect) for sample in known]
+    entries = [(sample.path, sample.masks, sample.defect) for sample in known]
     unmasked = [sample.id for sample in samples if not is_known(sample)]
     exported = _exported(entries, root, tolerance, progress or Silent())
     if not unmasked:
@@ -87,9 +87,7 @@ def of_masks(
         raise InputError(
             f"{masks}: no mask is called like an image below {pictures}; give the masks of these images"
         )
-    entries: list[tuple[Path, Path | None, str]] = [
-        (image, mask, kind) for image, mask in sorted(pairs.items())
-    ]
+    entries = [(image, own, kind) for image, own in sorted(pairs.items())]
     exported = _exported(entries, pictures, tolerance, progress or Silent())
     if not unpaired:
         return exported
@@ -98,14 +96,14 @@ def of_masks(
 
 
 def _exported(
-    entries: Sequence[tuple[Path, Path | None, str]], root: Path, tolerance: float, progress: Progress
+    entries: Sequence[tuple[Path, tuple[Path, ...], str]], root: Path, tolerance: float, progress: Progress
 ) -> Exported:
     pictures = []
     marked = changed = 0
     with progress.step("drawing outlines", len(entries)) as advance:
-        for path, file, kind in entries:
+        for path, files, kind in entries:
             size = photograph_size(path)
-            mask = np.zeros(size, dtype=np.bool_) if file is None else read_mask(file, size)
+            mask = read_masks(files, size)
             lines = tuple(_simplified(mask, tolerance))
             marked += int(mask.sum())
             changed += _differing(mask, lines) if tolerance else 0
