@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="Share of a tile that another may show too.",
 )
 @click.option(
-    "--ignored",
+    "--ignore",
     type=options.PATH,
     help="Regions to stay out of: a mask for all photographs, or a folder of masks called like them.",
 )
@@ -57,7 +57,7 @@ def crop_good(
     test: int,
     margin: int,
     overlap: float,
-    ignored: Path | None,
+    ignore: Path | None,
     fewer: bool,
     layout: str | None,
     seed: int,
@@ -68,7 +68,7 @@ def crop_good(
     never both; defects are shown in tiles of the same size, of the photographs to test on.
     """
     from leatherens.cli.progress import terminal_progress
-    from leatherens.core.cropping.crops import Photographs, Wanted, planned, summary, write_crops
+    from leatherens.core.cropping.tile_set import Photographs, Wanted, planned, summary, write_crops
     from leatherens.core.cropping.tiles import Cut
     from leatherens.ensembles.data import DataChoice
 
@@ -76,7 +76,7 @@ def crop_good(
     found = DataChoice.at(data, layout=layout).read(session.host, learning=False)
     click.echo(f"{data}: {found.sentence}")
     progress = terminal_progress()
-    photographs = Photographs(found.samples, ignored=ignored)
+    photographs = Photographs(found.samples, ignored=ignore)
     plan = planned(photographs, wanted, fewer=fewer, progress=progress)
     write_crops(plan, photographs, out, progress)
     for remark in plan.remarks:
