@@ -75,7 +75,9 @@ def test_polygon_and_kind():
 def test_several_polygons__are_parts_of_one_region():
     parts = [[0, 0, 2, 0, 2, 2], [3, 3, 5, 3, 5, 5]]
 
-    assert shape_of(segmentation=parts) == Several([Polygon([(0, 0), (2, 0), (2, 2)]), Polygon([(3, 3), (5, 3), (5, 5)])])
+    assert shape_of(segmentation=parts) == Several(
+        [Polygon([(0, 0), (2, 0), (2, 2)]), Polygon([(3, 3), (5, 3), (5, 5)])]
+    )
 
 
 def test_box_alone():
@@ -96,7 +98,11 @@ def test_run_lengths__in_both_forms(mask):
 @given(st.lists(st.integers(1, 100_000), min_size=1, max_size=12))
 def test_compressed__long_runs(lengths):
     total = sum(lengths)
-    picture = {**document({"segmentation": {"size": [total, 1], "counts": compressed(lengths)}}, height=total, width=1)}
+    picture = {
+        **document(
+            {"segmentation": {"size": [total, 1], "counts": compressed(lengths)}}, height=total, width=1
+        )
+    }
 
     (found,) = coco.read(picture, FILE, Pens()).pictures
 
@@ -120,7 +126,10 @@ def test_without_category__has_no_kind():
     ("annotation", "sentence"),
     [
         ({}, "a.png, region 1: has neither polygons nor run lengths nor a box; mend or delete it"),
-        ({"segmentation": [[0, 0, 1]]}, "a.png, region 1: 3 coordinates are no pairs of x and y; mend or delete it"),
+        (
+            {"segmentation": [[0, 0, 1]]},
+            "a.png, region 1: 3 coordinates are no pairs of x and y; mend or delete it",
+        ),
         (
             {"segmentation": [[0, 0, 1, 1]]},
             "a.png, region 1: 2 points, at least 3 are needed; mend or delete the region",
@@ -182,7 +191,10 @@ def test_written__comes_back():
     found = coco.read(value, FILE, Pens()).pictures
 
     assert coco.recognises(value)
-    assert [(p.name, p.size, len(p.regions)) for p in found] == [("cut/1.png", SIZE, 2), ("good/2.png", SIZE, 0)]
+    assert [(p.name, p.size, len(p.regions)) for p in found] == [
+        ("cut/1.png", SIZE, 2),
+        ("good/2.png", SIZE, 0),
+    ]
     assert found[0].regions[0].shape == Polygon(outline)
     assert value["annotations"][1] == {
         "id": 2,

@@ -68,7 +68,8 @@ def test_several__the_one_of_the_size_named(tmp_path):
     assert find(root, Annotated("1.png", bytes=2)) == ["hole/1.png"]
     assert find(root, Annotated("1.png", bytes=2), Annotated("1.png", bytes=1)) == ["hole/1.png", "cut/1.png"]
     assert refused(root, "1.png") == (
-        "via.json: 1.png fits 2 images (DIR/cut/1.png, DIR/hole/1.png); rename them, or import folder by folder"
+        "via.json: 1.png fits 2 images (DIR/cut/1.png, DIR/hole/1.png); rename them, or import folder by "
+        "folder"
     )
 
 
@@ -76,8 +77,8 @@ def test_size_that_does_not_fit(tmp_path):
     root = folder(tmp_path, "1.png")
 
     assert refused(root, Annotated("1.png", bytes=9)) == (
-        "via.json: 1.png had 9 bytes when it was annotated, DIR/1.png has 1; give the annotated images, or say "
-        "--changed if only the file was saved anew"
+        "via.json: 1.png had 9 bytes when it was annotated, DIR/1.png has 1; give the annotated images, or "
+        "say --changed if only the file was saved anew"
     )
     assert find(root, Annotated("1.png", bytes=9), changed=True) == ["1.png"]
 
@@ -102,8 +103,8 @@ def test_leaving_the_folder(tmp_path, name):
     folder(tmp_path, "secret.png")
 
     assert refused(root, name) == (
-        f"via.json: '{name}' is not the name of an image below DIR; say --by-name to look only at the last part "
-        "of the names"
+        f"via.json: '{name}' is not the name of an image below DIR; say --by-name to look only at the last "
+        "part of the names"
     )
 
 

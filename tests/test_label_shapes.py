@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import cos, sin
 
 import numpy as np
@@ -31,7 +32,7 @@ def pixels(*rows: str) -> np.ndarray:
 
 
 def even_odd(points, size) -> np.ndarray:
-    """Each pixel's middle on its own: edges crossed on the way to the left, those met in a point counted once."""
+    """Each pixel's middle on its own: edges crossed on the way to the left, upper ends counted."""
     mask = np.zeros(size, dtype=bool)
     ends = list(zip(points, [*points[1:], points[0]], strict=True))
     for row, column in np.ndindex(size):
@@ -106,9 +107,7 @@ class TestRound:
         mask = Circle.at(5, 5, radius=2).mask((10, 10))
 
         assert mask.sum() == 13
-        assert np.array_equal(
-            mask[3:8, 3:8], pixels("..#..", ".###.", "#####", ".###.", "..#..")
-        )
+        assert np.array_equal(mask[3:8, 3:8], pixels("..#..", ".###.", "#####", ".###.", "..#.."))
 
     @pytest.mark.parametrize("radius", [0, 1, 2, 2.5, 5, 13])
     def test_circle__agrees_with_the_definition(self, radius):
@@ -156,7 +155,7 @@ class TestLine:
         points = [(2, 3), (15.5, 9), (4, 17), (4, 17), (30, 17)]
         rows, columns = np.indices((22, 26))
         near = np.full((22, 26), np.inf)
-        for (x, y), (far_x, far_y) in zip(points, points[1:], strict=False):
+        for (x, y), (far_x, far_y) in itertools.pairwise(points):
             for share in np.linspace(0, 1, 4001):
                 distance = np.hypot(columns - x - share * (far_x - x), rows - y - share * (far_y - y))
                 near = np.minimum(near, distance)

@@ -55,7 +55,9 @@ def test_picture():
 def test_every_shape():
     assert shape_of("rectangle", (5, 6), (1, 2)) == Rectangle.at(1, 2, width=4, height=4)
     assert shape_of("rectangle", (1, 2), (5, 2), (5, 6), (1, 6)) == Rectangle.at(1, 2, width=4, height=4)
-    assert shape_of("oriented_rectangle", (2, 0), (4, 2), (2, 4), (0, 2)) == Polygon([(2, 0), (4, 2), (2, 4), (0, 2)])
+    assert shape_of("oriented_rectangle", (2, 0), (4, 2), (2, 4), (0, 2)) == Polygon(
+        [(2, 0), (4, 2), (2, 4), (0, 2)]
+    )
     assert shape_of("circle", (1, 2), (4, 6)) == Circle.at(1, 2, radius=5)
     assert shape_of("line", (1, 2), (3, 4)) == Line([(1, 2), (3, 4)], 3)
     assert shape_of("linestrip", (1, 2), (3, 4), (5, 5)) == Line([(1, 2), (3, 4), (5, 5)], 3)
@@ -74,7 +76,9 @@ def test_mask__lies_where_its_corner_is():
 
 def test_damage():
     where = f"{FILE}: region 1: "
-    assert refused(document({"shape_type": "cuboid", "points": []})).startswith(where + "unknown shape 'cuboid' (shapes: ")
+    assert refused(document({"shape_type": "cuboid", "points": []})).startswith(
+        where + "unknown shape 'cuboid' (shapes: "
+    )
     assert refused(document({"shape_type": "polygon"})) == where + "'points' is missing"
     assert refused(document({"points": [[1, 2], [3]]})) == where + "expected points with x and y, got [3]"
     assert refused(document({"shape_type": "line", "points": [[1, 2], [3, 4]]}), Pens()) == (
@@ -89,7 +93,9 @@ def test_damage():
     assert refused(document({"shape_type": "mask", "points": [[1, 1]], "mask": "YWJj"})).startswith(
         where + "a damaged mask ("
     )
-    assert refused(document(imagePath=None)) == f"{FILE}: expected the name of a picture as imagePath, got null"
+    assert (
+        refused(document(imagePath=None)) == f"{FILE}: expected the name of a picture as imagePath, got null"
+    )
 
 
 def test_folder(tmp_path):

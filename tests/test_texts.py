@@ -20,7 +20,9 @@ def said(tmp_path: Path, data: bytes) -> str:
     return str(caught.value).replace(str(tmp_path), "")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"]
+)
 def test_encoding__is_known(tmp_path, encoding):
     file = tmp_path / "labels.csv"
     file.write_bytes("filename,größe\n".encode(encoding))

@@ -54,7 +54,9 @@ class TestCsv:
 
     def test_lines_of_one_picture_come_together(self):
         found = read_csv(
-            f'a.png,9,"{{}}",2,0,{RECT},"{{}}"', f'b.png,7,"{{}}",1,0,{RECT},"{{}}"', f'a.png,9,"{{}}",2,1,{ELLIPSE},"{{}}"'
+            f'a.png,9,"{{}}",2,0,{RECT},"{{}}"',
+            f'b.png,7,"{{}}",1,0,{RECT},"{{}}"',
+            f'a.png,9,"{{}}",2,1,{ELLIPSE},"{{}}"',
         )
 
         assert [(p.name, len(p.regions)) for p in found.pictures] == [("a.png", 2), ("b.png", 1)]
@@ -120,7 +122,10 @@ class TestCsv:
 class TestJson:
     def test_project_annotations_and_version_1__say_the_same(self):
         regions = [
-            {"shape_attributes": {"name": "circle", "cx": 5, "cy": 6, "r": 2}, "region_attributes": {"k": "cut"}}
+            {
+                "shape_attributes": {"name": "circle", "cx": 5, "cy": 6, "r": 2},
+                "region_attributes": {"k": "cut"},
+            }
         ]
         entry = {"filename": "a.png", "size": "99", "regions": regions, "file_attributes": {}}
         by_number = {**entry, "regions": {"0": regions[0]}}
@@ -133,12 +138,20 @@ class TestJson:
         assert found[0][0].bytes == 99
         assert found[0][0].regions[0].shape == Circle.at(5, 6, radius=2)
 
-    @pytest.mark.parametrize("document", [[], {}, {"a": 1}, {"a": {"filename": "x"}}, {"images": [], "annotations": []}])
+    @pytest.mark.parametrize(
+        "document", [[], {}, {"a": 1}, {"a": {"filename": "x"}}, {"images": [], "annotations": []}]
+    )
     def test_others__are_not_recognised(self, document):
         assert not via.recognises(document)
 
     def test_region_that_only_says_something__is_none(self):
-        document = {"a": {"filename": "a", "size": 1, "regions": [{"shape_attributes": {}, "region_attributes": {"x": "y"}}]}}
+        document = {
+            "a": {
+                "filename": "a",
+                "size": 1,
+                "regions": [{"shape_attributes": {}, "region_attributes": {"x": "y"}}],
+            }
+        }
 
         assert via.read(document, FILE, NO_PENS).pictures[0].regions == ()
 
@@ -185,7 +198,9 @@ class TestShapes:
             where + "all_points_x: expected a list, got 7"
         )
 
-    @pytest.mark.parametrize(("option", "value"), [("line_width", 0.5), ("point_radius", -1), ("line_width", float("nan"))])
+    @pytest.mark.parametrize(
+        ("option", "value"), [("line_width", 0.5), ("point_radius", -1), ("line_width", float("nan"))]
+    )
     def test_pens__of_no_width(self, option, value):
         with pytest.raises(InputError, match="or more pixels, got"):
             Pens(**{option: value})
@@ -206,10 +221,13 @@ class TestKinds:
         with pytest.raises(InputError) as caught:
             kinds({"type": "cut", "who": "Ann"})
         assert str(caught.value) == (
-            "via.csv: regions have several attributes (type, who); say with --attribute which one names the kind "
-            "of defect"
+            "via.csv: regions have several attributes (type, who); say with --attribute which one names the "
+            "kind of defect"
         )
-        assert kinds({"type": "cut", "who": "Ann"}, {"who": "Bob"}, pens=Pens(attribute="type")) == ["cut", ""]
+        assert kinds({"type": "cut", "who": "Ann"}, {"who": "Bob"}, pens=Pens(attribute="type")) == [
+            "cut",
+            "",
+        ]
 
     def test_unknown_attribute(self):
         with pytest.raises(InputError, match=r"no region has the attribute 'kind' \(attributes: type\)"):
@@ -223,7 +241,11 @@ class TestKinds:
     def test_numbers_of_an_imported_coco_file__become_their_names(self):
         attributes = {"region": {"defect": {"type": "radio", "options": {"1": "cut", "2": "hole"}}}}
 
-        assert kinds({"defect": "2"}, {"defect": "1"}, {"defect": "7"}, _via_attributes=attributes) == ["hole", "cut", "7"]
+        assert kinds({"defect": "2"}, {"defect": "1"}, {"defect": "7"}, _via_attributes=attributes) == [
+            "hole",
+            "cut",
+            "7",
+        ]
 
     def test_no_text(self):
         with pytest.raises(InputError, match=r"region 1: expected a kind of defect, got \[1\]"):
@@ -256,7 +278,11 @@ class TestWritten:
         project = via.written(PICTURES, tmp_path)
 
         assert project["_via_settings"]["core"]["default_filepath"] == f"{tmp_path.as_uri()}/"
-        assert list(project["_via_img_metadata"]) == project["_via_image_id_list"] == ["cut/1.png77", "good/2.png78"]
+        assert (
+            list(project["_via_img_metadata"])
+            == project["_via_image_id_list"]
+            == ["cut/1.png77", "good/2.png78"]
+        )
         assert project["_via_attributes"]["region"]["defect"]["options"] == {"cut": "cut"}
 
     def test_csv__has_the_header_via_asks_for(self):

@@ -228,8 +228,8 @@ def _too_few(photographs: Photographs, wanted: Wanted, sides: Sides, progress: P
                 ways.append(f"--{option} {said} ({sum(counts)} tiles)")
                 break
     if train and test:
-        ways.append(f"--train {train} --test {test}, which --fewer finds by itself")
-    elsewise = f"enough would be: {'; or '.join(ways)}" if ways else "give more photographs, or smaller tiles"
+        ways.append(f"--train {train} --test {test} (what --fewer takes)")
+    elsewise = f"this would do: {'; or '.join(ways)}" if ways else "give more photographs, or smaller tiles"
     return (
         f"{counted(len(photographs.samples), 'photograph')} give {counted(sides.tiles, 'clean tile')} of "
         f"{cut.size[0]} x {cut.size[1]} (margin {cut.margin}, overlap {cut.overlap:g}), not {wanted.train} "

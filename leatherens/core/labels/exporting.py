@@ -14,7 +14,7 @@ from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.labels import coco, labelme, via
 from leatherens.core.labels.outlines import Outline, outlines
 from leatherens.core.labels.shapes import Polygon
-from leatherens.core.listing import images_under, named, pair_masks, require_folder
+from leatherens.core.listing import counted, images_under, named, pair_masks, require_folder
 from leatherens.core.photographs import photograph_size, read_masks
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import GOOD, Sample, is_known
@@ -60,9 +60,8 @@ def of_samples(
     exported = _exported(entries, root, tolerance, progress or Silent())
     if not unmasked:
         return exported
-    remark = (
-        f"left out {len(unmasked)} images without a mask, which would come back as good: {named(unmasked)}"
-    )
+    left = counted(len(unmasked), "image")
+    remark = f"left out {left} without a mask, which would come back as good: {named(unmasked)}"
     return Exported(exported.pictures, (remark, *exported.remarks))
 
 
@@ -91,7 +90,8 @@ def of_masks(
     exported = _exported(entries, pictures, tolerance, progress or Silent())
     if not unpaired:
         return exported
-    remark = f"left out {len(unpaired)} masks without an image: {named([path.name for path in unpaired])}"
+    left = counted(len(unpaired), "mask")
+    remark = f"left out {left} without an image: {named([path.name for path in unpaired])}"
     return Exported(exported.pictures, (remark, *exported.remarks))
 
 
