@@ -39,7 +39,7 @@ def test_to_learn__gives_enough_and_as_few_more_as_can_be(counts, train):
 
     assert sides.least(train) == least
     if least is not None:
-        chosen = sides.to_learn(train)
+        chosen = sides.to_learn(train, sides.tiles, 1.0)  # nothing can be spared for variety
         assert chosen == sorted(set(chosen))
         assert sum(counts[index] for index in chosen) == least
 
@@ -60,8 +60,27 @@ def test_most__is_the_largest_share_that_can_be_had(counts, train, test):
 
 
 def test_to_learn__early_groups_first():
-    assert Sides([2, 2, 2, 2, 2]).to_learn(6) == [0, 1, 2]
-    assert Sides([3, 3, 4, 2]).to_learn(5) == [0, 3]  # exactly five, though 3 and 3 come first
+    assert Sides([2, 2, 2, 2, 2]).to_learn(6, 1, 0) == [0, 1, 2]
+    assert Sides([3, 3, 4, 2]).to_learn(5, 1, 0) == [0, 3]  # exactly five, though 3 and 3 come first
+
+
+@given(counts, wanted, wanted, st.floats(0, 1))
+def test_to_learn__more_groups_for_variety(counts, train, test, share):
+    sides = Sides(counts)
+    if not sides.enough(train, test):
+        return
+    few, more = sides.to_learn(train, test, 0), sides.to_learn(train, test, share)
+
+    assert set(few) <= set(more)
+    assert all(counts[index] for index in set(more) - set(few))
+    assert sides.tiles - sum(counts[index] for index in more) >= test
+    wanted_groups = share * sum(count > 0 for count in counts)
+    assert len(more) < max(wanted_groups, len(few)) + 1
+    spare = sides.tiles - sum(counts[index] for index in more) - test
+    if len(more) < wanted_groups:
+        assert all(
+            counts[index] > spare for index in range(len(counts)) if index not in more and counts[index]
+        )
 
 
 def test_mixed_order__spreads_every_kind():

@@ -99,6 +99,14 @@ def test_plan__same_seed_same_tiles(root):
     assert tiles[0] == tiles[1] != tiles[2]
 
 
+def test_share__more_photographs_to_learn_from(root):
+    few, many, most = (plan(root, Wanted(CUT, 6, 2, share=share)) for share in (0, 0.6, 1))
+
+    assert len(few.learned) < len(many.learned) < len(most.learned)
+    assert len(by_photograph(most, "train/good")) == 6
+    assert sum(tile.folder == "test/good" for tile in most.tiles) == 2
+
+
 def test_groups__stay_together(root):
     grouped = [
         Sample(s.path, s.id, True, s.masks, s.defect, group=f"hide {i // 3}")
@@ -260,6 +268,7 @@ def test_good_photographs__are_cut_too(tmp_path):
             {"cut": Cut((16, 16), overlap=float("nan"))},
             "--overlap: expected a share from 0 to under 1, got nan",
         ),
+        ({"share": 1.5}, "--share: expected a share from 0 to 1, got 1.5"),
         ({"train": 0}, "--train: expected 1 or more tiles, got 0"),
         ({"test": -3}, "--test: expected 1 or more tiles, got -3"),
     ],

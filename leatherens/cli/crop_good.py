@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     help="Share of a tile that another may show too.",
 )
 @click.option(
+    "--share",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Share of the photographs to learn from, at least; the others show their defects.",
+)
+@click.option(
     "--ignore",
     type=options.PATH,
     help="Regions to stay out of: a mask for all photographs, or a folder of masks called like them.",
@@ -57,6 +64,7 @@ def crop_good(
     test: int,
     margin: int,
     overlap: float,
+    share: float,
     ignore: Path | None,
     fewer: bool,
     layout: str | None,
@@ -72,7 +80,7 @@ def crop_good(
     from leatherens.core.cropping.tiles import Cut
     from leatherens.ensembles.data import DataChoice
 
-    wanted = Wanted(Cut(options.sides(size), margin, overlap), train, test, seed)
+    wanted = Wanted(Cut(options.sides(size), margin, overlap), train, test, share, seed)
     found = DataChoice.at(data, layout=layout).read(session.host, learning=False)
     click.echo(f"{data}: {found.sentence}")
     progress = terminal_progress()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from leatherens.core.errors import InputError
 
@@ -238,6 +239,8 @@ def _orientation(picture: Image.Image) -> int:
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
     width, height = picture.size
+    if isinstance(picture, TiffImageFile):  # of which Pillow turns the size before the pixels
+        width, height = picture.tag_v2[IMAGEWIDTH], picture.tag_v2[IMAGELENGTH]
     return (width, height) if _orientation(picture) in _ON_THEIR_SIDE else (height, width)
 
 

@@ -35,8 +35,26 @@ class Sides:
         least = self.least(train)
         return least is not None and self.tiles - least >= test
 
-    def to_learn(self, train: int) -> list[int]:
-        """The groups that give `train` tiles and as few more as can be, early ones before late ones."""
+    def to_learn(self, train: int, test: int, share: float) -> list[int]:
+        """The groups to learn from, where there is `enough`; the others are to test on.
+
+        Those that give `train` tiles and as few more as can be, and after them the earliest others, up to a
+        share of all groups that give any, as long as `test` tiles are left.
+        """
+        chosen = self._fewest(train)
+        left = self.tiles - sum(self.counts[index] for index in chosen)
+        giving = [index for index, count in enumerate(self.counts) if count]
+        for index in giving:
+            if (
+                index not in chosen
+                and len(chosen) < share * len(giving)
+                and left - self.counts[index] >= test
+            ):
+                chosen.append(index)
+                left -= self.counts[index]
+        return sorted(chosen)
+
+    def _fewest(self, train: int) -> list[int]:
         left = self.least(train)
         assert left is not None, "asked whether there is enough"
         chosen = []
@@ -44,7 +62,7 @@ class Sides:
             if not self._sums[index] >> left & 1:
                 chosen.append(index)
                 left -= self.counts[index]
-        return chosen[::-1]
+        return chosen
 
     def most(self, train: int, test: int) -> tuple[int, int]:
         """The largest numbers in the proportion of `train` to `test` that the groups give."""

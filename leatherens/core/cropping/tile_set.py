@@ -31,11 +31,16 @@ SMALLEST = 32
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Tiles to learn from and good tiles to test on, and how they are cut."""
+    """Tiles to learn from and good tiles to test on, and how they are cut.
+
+    share: of the photographs that give clean tiles, to learn from at least, where enough are left to test
+        on. More make the tiles to learn from more varied, and leave fewer defects to test on.
+    """
 
     cut: Cut
     train: int
     test: int
+    share: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -46,6 +51,8 @@ class Wanted:
             raise ConfigError(f"--margin: expected 0 or more pixels, got {self.cut.margin}")
         if not 0 <= self.cut.overlap < 1:
             raise ConfigError(f"--overlap: expected a share from 0 to under 1, got {self.cut.overlap:g}")
+        if not 0 <= self.share <= 1:
+            raise ConfigError(f"--share: expected a share from 0 to 1, got {self.share:g}")
         for name, count in (("train", self.train), ("test", self.test)):
             if count < 1:
                 raise ConfigError(f"--{name}: expected 1 or more tiles, got {count}")
@@ -152,7 +159,7 @@ def planned(
         if not fewer or not train or not test:
             raise InputError(_too_few(photographs, wanted, sides, progress))
         wanted = replace(wanted, train=train, test=test)
-    chosen = set(sides.to_learn(wanted.train))
+    chosen = set(sides.to_learn(wanted.train, wanted.test, wanted.share))
     learned = [index for number, members in enumerate(groups) if number in chosen for index in members]
     tested = [index for number, members in enumerate(groups) if number not in chosen for index in members]
     samples = photographs.samples
