@@ -19,6 +19,8 @@ Places = list[tuple[int, int]]
 SMALLEST_SHARE = 0.25
 """Of the defect pixels in the fullest tile of a photograph: a tile with fewer shows only an end of it."""
 
+_ROWS = 256  # summed at a time
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -68,21 +70,68 @@ def defect_places(mask: Mask, forbidden: Mask, cut: Cut, rng: np.random.Generato
     """
     height, width = cut.size
     conflicts = _conflicts(height, width, cut.overlap)
-    shown = _window_sums(mask, cut.size, 0)
     allowed = _window_sums(forbidden, cut.size, 0) == 0
+    shown = _window_sums(mask, cut.size, 0) * allowed
+    most = _BlockMaxima(shown, cut.size)
     unseen = mask.copy()
     places: Places = []
-    least = max(1, ceil(SMALLEST_SHARE * int(shown.max(where=allowed, initial=0))))
-    while (most := int(shown.max(where=allowed, initial=0))) >= least:
-        fullest = np.flatnonzero((shown == most) & allowed)
-        y, x = (int(side) for side in np.unravel_index(fullest[rng.integers(len(fullest))], shown.shape))
+    least = max(1, ceil(SMALLEST_SHARE * most.value))
+    while most.value >= least:
+        y, x = most.place(rng)
         places.append((y, x))
         unseen[y : y + height, x : x + width] = False
         _take_away(allowed, conflicts, y, x)
         top, left = max(y - height + 1, 0), max(x - width + 1, 0)  # only tiles that meet this one show less
         near = _window_sums(unseen[top : y + 2 * height - 1, left : x + 2 * width - 1], cut.size, 0)
-        shown[top : y + height, left : x + width] = near
+        window = slice(top, y + height), slice(left, x + width)
+        shown[window] = near * allowed[window]
+        most.changed(window)
     return places
+
+
+class _BlockMaxima:
+    """The maximum of a large array, found again quickly after a part changed: that of each block is kept."""
+
+    def __init__(self, values: NDArray[Any], block: tuple[int, int]) -> None:
+        self._values = values
+        self._block = block
+        self._maxima = np.zeros((0, 0), dtype=values.dtype) if not values.size else values
+        for axis, side in enumerate(block if values.size else ()):
+            starts = np.arange(0, values.shape[axis], side)
+            self._maxima = np.maximum.reduceat(self._maxima, starts, axis=axis)
+
+    @property
+    def value(self) -> int:
+        """The maximum; 0 of an empty array."""
+        return int(self._maxima.max(initial=0))
+
+    def place(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Where the maximum is; the generator chooses among equal blocks, and in the block."""
+        row, column = _any_of(self._maxima == self.value, rng)
+        top, left = row * self._block[0], column * self._block[1]
+        down, across = _any_of(self._inside(row, column) == self.value, rng)
+        return top + down, left + across
+
+    def changed(self, window: tuple[slice, slice]) -> None:
+        """Look again at a part of the array."""
+        rows, columns = (
+            range(part.start // side, min((part.stop - 1) // side + 1, blocks))
+            for part, side, blocks in zip(window, self._block, self._maxima.shape, strict=True)
+        )
+        for row in rows:
+            for column in columns:
+                self._maxima[row, column] = self._inside(row, column).max()
+
+    def _inside(self, row: int, column: int) -> NDArray[Any]:
+        height, width = self._block
+        return self._values[row * height : (row + 1) * height, column * width : (column + 1) * width]
+
+
+def _any_of(mask: Mask, rng: np.random.Generator) -> tuple[int, int]:
+    """The place of one of the marked pixels."""
+    marked = np.flatnonzero(mask)
+    row, column = divmod(int(marked[rng.integers(len(marked))]), mask.shape[1])
+    return row, column
 
 
 def _window_sums(mask: Mask, size: tuple[int, int], margin: int) -> NDArray[Any]:
@@ -95,8 +144,11 @@ def _window_sums(mask: Mask, size: tuple[int, int], margin: int) -> NDArray[Any]
         starts = np.arange(max(side - own + 1, 0))
         spans.append((np.maximum(starts - margin, 0), np.minimum(starts + own + margin, side)))
     (top, bottom), (left, right) = spans
-    upper, lower = sums[top], sums[bottom]
-    counts: NDArray[Any] = lower[:, right] - lower[:, left] - upper[:, right] + upper[:, left]
+    counts = np.empty((len(top), len(left)), dtype=np.int32)
+    for start in range(0, len(top), _ROWS):  # as little beside the result as can be
+        rows = slice(start, start + _ROWS)
+        across = sums[bottom[rows]] - sums[top[rows]]
+        np.subtract(across[:, right], across[:, left], out=counts[rows])
     return counts
 
 
