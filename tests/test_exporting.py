@@ -15,8 +15,9 @@ from leatherens.core.labels.annotations import Pens
 from leatherens.core.labels.exporting import check_out, of_masks, of_samples, write_labels
 from leatherens.core.labels.finding import Pictures
 from leatherens.core.labels.importing import import_labels, read_annotations
+from leatherens.core.layouts import read_folder
 from leatherens.core.photographs import read_mask
-from leatherens.core.reading import Sample, read_folder
+from leatherens.core.reading import Sample
 from leatherens.plugins.mvtec_reader import MVTecReader
 
 OUTS = {"via": "via.json", "via csv": "via.csv", "coco": "coco.json", "labelme": "labelme"}

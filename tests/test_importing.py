@@ -14,8 +14,8 @@ from leatherens.core.errors import ArtifactError, InputError
 from leatherens.core.labels.annotations import Pens
 from leatherens.core.labels.finding import Pictures
 from leatherens.core.labels.importing import Imported, import_labels, read_annotations
+from leatherens.core.layouts import read_folder
 from leatherens.core.photographs import read_mask
-from leatherens.core.reading import read_folder
 from leatherens.plugins.mvtec_reader import MVTecReader
 
 CUT = {"name": "rect", "x": 2, "y": 3, "width": 4, "height": 5}

@@ -13,8 +13,9 @@ from test_tiles import most_shared, nearest
 from leatherens.core.cropping.tile_set import Photographs, Plan, Wanted, planned, summary, write_crops
 from leatherens.core.cropping.tiles import Cut
 from leatherens.core.errors import ConfigError, InputError
+from leatherens.core.layouts import read_folder
 from leatherens.core.photographs import read_mask, read_photograph
-from leatherens.core.reading import Sample, read_folder
+from leatherens.core.reading import Sample
 from leatherens.plugins.mvtec_reader import MVTecReader
 
 KINDS = ("cut", "hole")
