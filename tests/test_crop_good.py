@@ -15,10 +15,10 @@ def test_data_set__is_one_to_run_on(leather, tmp_path):
     result = call("data", "crop-good", "--data", leather, *LEATHER, "--out", tmp_path / "tiles")
 
     assert result.exit_code == 0, result.stderr
-    first, *_, last = result.stdout.splitlines()
+    first, *_, last, _ = result.stdout.splitlines()
     assert first == f"{leather}: read as MVTec AD: 16 good to learn from, 5 good and 4 defective to test"
     assert last.startswith(f"{tmp_path / 'tiles'}: 16 tiles to learn from, of ")
-    make(tmp_path / "run", tmp_path / "tiles", "stfpm")
+    make(tmp_path / "run", tmp_path / "tiles/tiles.csv", "stfpm")
     assert "DONE" in files(tmp_path / "run")
 
 

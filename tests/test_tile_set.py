@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.layouts import read_folder
 from leatherens.core.photographs import read_mask, read_photograph
 from leatherens.core.reading import Sample
+from leatherens.plugins.manifest_reader import ManifestReader
 from leatherens.plugins.mvtec_reader import MVTecReader
 
 KINDS = ("cut", "hole")
@@ -127,13 +128,18 @@ def test_written(root, tmp_path):
 
     write_crops(found, Photographs(samples(root)), out)
 
-    read = read_folder({"mvtec-ad": MVTecReader()}, out)
+    readers = {"mvtec-ad": MVTecReader(), "manifest": ManifestReader()}
+    read, plain = read_folder(readers, out / "tiles.csv"), read_folder(readers, out)
     defective = sum(sample.defective is True for sample in read.test)
     assert (
-        read.sentence == f"read as MVTec AD: 12 good to learn from, 5 good and {defective} defective to test"
+        read.sentence
+        == f"read as a manifest: 12 good to learn from, 5 good and {defective} defective to test"
     )
-    assert read.remarks == ()
+    assert read.remarks == plain.remarks == ()
     assert defective == sum(tile.folder in ("test/cut", "test/hole") for tile in found.tiles)
+    assert [replace(sample, group=None) for sample in read.samples] == list(plain.samples)
+    assert {sample.group for sample in read.train} <= {sample.id for sample in found.learned}
+    assert {sample.group for sample in read.test} == {sample.id for sample in found.tested}
     for sample in read.samples:
         _, kind, number, y, x = sample.path.stem.split("_")
         window = slice(int(y), int(y) + 16), slice(int(x), int(x) + 16)
@@ -143,11 +149,6 @@ def test_written(root, tmp_path):
         assert mask.any() == sample.defective
         if sample.masks:
             assert np.array_equal(read_mask(sample.masks[0]), mask)
-    sides = json.loads((out / "photographs.json").read_text())
-    assert sides == {
-        "learned": [sample.id for sample in found.learned],
-        "tested": [sample.id for sample in found.tested],
-    }
 
 
 FEWER = "--train 6 --test 2 (what --fewer takes)"

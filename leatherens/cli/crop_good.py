@@ -76,7 +76,7 @@ def crop_good(
     never both; defects are shown in tiles of the same size, of the photographs to test on.
     """
     from leatherens.cli.progress import terminal_progress
-    from leatherens.core.cropping.tile_set import Photographs, Wanted, planned, summary, write_crops
+    from leatherens.core.cropping.tile_set import MANIFEST, Photographs, Wanted, planned, summary, write_crops
     from leatherens.core.cropping.tiles import Cut
     from leatherens.ensembles.data import DataChoice
 
@@ -90,3 +90,4 @@ def crop_good(
     for remark in plan.remarks:
         click.echo(f"note: {remark}")
     click.echo(f"{out}: {summary(plan)}")
+    click.echo(f"{out / MANIFEST} says which tiles are of one photograph; run on that file")

@@ -6,6 +6,8 @@ tiles, and tiles with its defects, of the same size, so that scale does not tell
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,16 +16,20 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from leatherens.core.artifact import folder_written_whole, write_json
+from leatherens.core.artifact import folder_written_whole, write_text
 from leatherens.core.cropping.sides import Sides, dealt, mixed_order
 from leatherens.core.cropping.tiles import Cut, Places, clean_places, defect_places, packed
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.listing import counted, images_under, named, pair_masks
+from leatherens.core.manifest import COLUMNS
 from leatherens.core.naming import flat_names
 from leatherens.core.photographs import Mask, photograph_size, read_masks, read_photograph
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reading import GOOD, Sample, is_known
+
+MANIFEST = "tiles.csv"
+"""By another name than `manifest.csv`, beside which the folder would fit two layouts."""
 
 SMALLEST = 32
 """Pixels of a tile's side below which no other size is suggested: hardly a cell of the grain fits."""
@@ -265,7 +271,8 @@ def _other_cuts(cut: Cut) -> dict[str, list[tuple[str, Cut]]]:
 def write_crops(plan: Plan, photographs: Photographs, out: Path, progress: Progress | None = None) -> None:
     """Write the tiles as a data set into `out`, a folder that is new or empty.
 
-    A tile is called after its photograph and its place, `PHOTOGRAPH_YYYYY_XXXXX.png`.
+    A tile is called after its photograph and its place, `PHOTOGRAPH_YYYYY_XXXXX.png`. A manifest beside the
+    folders makes a group of all tiles of one photograph, so that none calibrates what another taught.
     """
     samples = (*plan.learned, *plan.tested)
     stems = [PurePosixPath(name).stem for name in flat_names([sample.id for sample in samples])]
@@ -274,32 +281,48 @@ def write_crops(plan: Plan, photographs: Photographs, out: Path, progress: Progr
     for tile in plan.tiles:
         tiles.setdefault(tile.sample.id, []).append(tile)
     progress = progress or Silent()
+    rows = []
     with (
         folder_written_whole(out) as made,
         progress.step("cutting tiles", len(plan.tiles)) as advance,
     ):
         for id, own in tiles.items():
-            _write(own, called[id], plan.wanted.cut.size, made, photographs)
+            rows += _write(own, called[id], plan.wanted.cut.size, made, photographs)
             advance(len(own))
-        sides = {"learned": plan.learned, "tested": plan.tested}
-        write_json(made / "photographs.json", {side: [s.id for s in own] for side, own in sides.items()})
+        _write_manifest(made / MANIFEST, rows)
 
 
 def _write(
     tiles: Sequence[Tile], name: str, size: tuple[int, int], root: Path, photographs: Photographs
-) -> None:
-    """The tiles of one photograph, which is read once."""
+) -> list[dict[str, str]]:
+    """The tiles of one photograph, which is read once, and their lines in the manifest."""
     sample = tiles[0].sample
     pixels = read_photograph(sample.path)
-    mask = photographs.defect(sample)
+    defect = photographs.defect(sample)
+    rows = []
     for tile in tiles:
         y, x = tile.place
         window = slice(y, y + size[0]), slice(x, x + size[1])
-        stem = f"{name}_{y:05d}_{x:05d}"
-        _write_png(root / tile.folder / f"{stem}.png", pixels[window])
-        if not tile.folder.endswith(f"/{GOOD}"):
-            marked = mask[window].astype(np.uint8) * 255
-            _write_png(root / "ground_truth" / sample.defect / f"{stem}_mask.png", marked)
+        split, kind = tile.folder.split("/")
+        picture = f"{tile.folder}/{name}_{y:05d}_{x:05d}.png"
+        row = {"path": picture, "split": split, "label": GOOD, "view": sample.view}
+        _write_png(root / picture, pixels[window])
+        if kind != GOOD:
+            mask = f"ground_truth/{kind}/{name}_{y:05d}_{x:05d}_mask.png"
+            _write_png(root / mask, defect[window].astype(np.uint8) * 255)
+            row |= {"label": "defective", "defect": kind, "mask": mask}
+        rows.append({**row, "group": sample.id if sample.group is None else sample.group})
+    return rows
+
+
+def _write_manifest(path: Path, rows: Sequence[dict[str, str]]) -> None:
+    text = io.StringIO()
+    table = csv.DictWriter(
+        text, [name for name in COLUMNS if any(name in row for row in rows)], lineterminator="\n"
+    )
+    table.writeheader()
+    table.writerows(sorted(rows, key=lambda row: row["path"]))
+    write_text(path, text.getvalue())
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
