@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -86,6 +86,7 @@ def test_box_alone():
     assert shape_of(bbox=[1, 2, 3, 2.5]) == shape_of(bbox=[1, 2, 3, 2.5], segmentation=[]) == box
 
 
+@settings(deadline=None)
 @given(arrays(np.bool_, SIZE))
 def test_run_lengths__in_both_forms(mask):
     lengths = run_lengths(mask)
@@ -95,6 +96,7 @@ def test_run_lengths__in_both_forms(mask):
         assert np.array_equal(shape.mask(SIZE), mask)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 100_000), min_size=1, max_size=12))
 def test_compressed__long_runs(lengths):
     total = sum(lengths)
@@ -114,6 +116,12 @@ def test_picture_without_annotations():
     value = {**document({}), "annotations": []}
 
     assert coco.read(value, FILE, Pens()).pictures[0].regions == ()
+
+
+def test_size__may_be_missing():
+    (picture,) = coco.read(document({"bbox": [0, 0, 1, 1]}, height=None), FILE, Pens()).pictures
+
+    assert picture.size is None
 
 
 def test_without_category__has_no_kind():

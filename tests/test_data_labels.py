@@ -127,6 +127,14 @@ def test_export__of_masks_takes_no_layout(tmp_path):
     assert refused("export", *arguments, "--layout", "folder").endswith("leave it out with --masks")
 
 
+def test_export__says_what_a_tolerance_costs(tmp_path):
+    root = mvtec(tmp_path / "data", train=1, good=1, cut=1)
+
+    lines = said("export", "--to", "labelme", "--data", root, "--out", tmp_path / "x", "--tolerance", "2")
+
+    assert lines[1] == "note: with a tolerance of 2 pixels 0 pixels differ from the 24 marked"
+
+
 @pytest.mark.parametrize("tolerance", ["-1", "nan", "1001"])
 def test_export__tolerance_that_cannot_be(tmp_path, tolerance):
     arguments = ("--to", "coco", "--data", tmp_path, "--out", tmp_path / "x.json", "--tolerance", tolerance)

@@ -7,7 +7,7 @@ from math import cos, sin
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leatherens.core.labels.shapes import (
@@ -65,10 +65,12 @@ class TestPolygon:
 
         assert np.array_equal(Polygon(points).mask(SIZE), Polygon(points[::-1]).mask(SIZE))
 
+    @settings(deadline=None)
     @given(st.lists(corner, min_size=3, max_size=7))
     def test_agrees_with_the_definition(self, points):
         assert np.array_equal(Polygon(points).mask(SIZE), even_odd(points, SIZE))
 
+    @settings(deadline=None)
     @given(st.lists(corner, min_size=4, max_size=4))
     def test_two_halves__share_no_pixel_and_leave_none_out(self, points):
         """A quadrilateral cut along its diagonal: even-odd, halves over each other cancel in the whole."""
@@ -165,6 +167,12 @@ class TestLine:
         sure = abs(near - width / 2) > 1e-2  # the reference walks in small steps
         assert np.array_equal(mask[sure], (near <= width / 2)[sure])
         assert mask[17, 25]
+
+    def test_piece_outside__is_passed_over(self):
+        mask = Line([(2, 2), (4, 2), (90, 2), (90, 50), (2, 50)], width=1).mask((5, 7))
+
+        assert mask[2].tolist() == [False, False, *[True] * 5]
+        assert mask.sum() == 5
 
 
 class TestCut:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
@@ -29,6 +29,7 @@ def filled(lines, size) -> np.ndarray:
     return sum((Polygon(line).mask(size).astype(int) for line in lines), np.zeros(size, dtype=int))
 
 
+@settings(deadline=None)
 @given(masks)
 @example(np.ones((1, 1), dtype=bool))
 @example(np.zeros((3, 4), dtype=bool))
@@ -45,6 +46,7 @@ def test_outlines__fill_to_the_same_mask(mask):
     assert sum(map(area, lines)) == mask.sum()
 
 
+@settings(deadline=None)
 @given(masks)
 def test_outlines__are_simple(mask):
     """Corners are whole, turn at each, and no piece of the way is walked twice."""
@@ -64,6 +66,7 @@ def test_outlines__are_simple(mask):
         assert len(steps) == len(set(steps))
 
 
+@settings(deadline=None)
 @given(masks)
 def test_outlines__without_holes_one_for_each_part(mask):
     whole = ndimage.binary_fill_holes(mask)  # holes of the kind that corners do not let out

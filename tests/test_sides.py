@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leatherens.core.cropping.sides import Sides, dealt, mixed_order
@@ -25,6 +25,7 @@ def every_way(counts) -> list[tuple[int, int]]:
     ]
 
 
+@settings(deadline=None)
 @given(counts, wanted, wanted)
 def test_enough__exactly_when_some_way_gives_both(counts, train, test):
     expected = any(learned >= train and tested >= test for learned, tested in every_way(counts))
@@ -32,6 +33,7 @@ def test_enough__exactly_when_some_way_gives_both(counts, train, test):
     assert Sides(counts).enough(train, test) == expected
 
 
+@settings(deadline=None)
 @given(counts, wanted)
 def test_to_learn__gives_enough_and_as_few_more_as_can_be(counts, train):
     sides = Sides(counts)
@@ -44,6 +46,7 @@ def test_to_learn__gives_enough_and_as_few_more_as_can_be(counts, train):
         assert sum(counts[index] for index in chosen) == least
 
 
+@settings(deadline=None)
 @given(counts, wanted, wanted)
 def test_most__is_the_largest_share_that_can_be_had(counts, train, test):
     sides = Sides(counts)
@@ -64,6 +67,7 @@ def test_to_learn__early_groups_first():
     assert Sides([3, 3, 4, 2]).to_learn(5, 1, 0) == [0, 3]  # exactly five, though 3 and 3 come first
 
 
+@settings(deadline=None)
 @given(counts, wanted, wanted, st.floats(0, 1))
 def test_to_learn__more_groups_for_variety(counts, train, test, share):
     sides = Sides(counts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -42,6 +42,7 @@ def most_shared(places, size) -> float:
     return max((shared(a, b, size) for i, a in enumerate(places) for b in places[:i]), default=0.0)
 
 
+@settings(deadline=None)
 @given(masks, cuts)
 def test_clean_places__are_those_that_keep_the_margin(mask, cut):
     free = clean_places(mask, cut)
@@ -53,6 +54,7 @@ def test_clean_places__are_those_that_keep_the_margin(mask, cut):
         assert free[y, x] == (distance > cut.margin)
 
 
+@settings(deadline=None)
 @given(masks, cuts, st.integers(0, 3))
 def test_packed__keeps_margin_and_overlap_and_leaves_no_room(mask, cut, seed):
     free = clean_places(mask, cut)
@@ -95,6 +97,7 @@ def test_packed__chooses_among_equals_by_the_generator():
     assert len({tuple(sorted(places)) for places in found}) > 1
 
 
+@settings(deadline=None)
 @given(masks, cuts, st.integers(0, 3))
 def test_defect_places__show_defects_and_nothing_forbidden(mask, cut, seed):
     forbidden = np.zeros_like(mask)

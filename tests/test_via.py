@@ -144,6 +144,14 @@ class TestJson:
     def test_others__are_not_recognised(self, document):
         assert not via.recognises(document)
 
+    def test_damage(self):
+        with pytest.raises(
+            InputError, match=r"^via\.csv: _via_img_metadata: expected an object with named values"
+        ):
+            via.read({"_via_img_metadata": []}, FILE, NO_PENS)
+        with pytest.raises(InputError, match=r"^via\.csv: a: expected a file name, got 7$"):
+            via.read({"a": {"filename": 7, "regions": []}}, FILE, NO_PENS)
+
     def test_region_that_only_says_something__is_none(self):
         document = {
             "a": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -20,10 +21,9 @@ def flat_names(paths: Sequence[str]) -> list[str]:
     own = [PurePosixPath(path).name for path in paths]
     names = own if _differ(own) else [path.strip("/").replace("/", "_") for path in paths]
     if not _differ(names):
-        first: dict[str, str] = {}
-        for name, path in zip(names, paths, strict=True):
-            if (other := first.setdefault(_key(name), path)) != path:
-                raise InputError(f"{other} and {path} would get the same name in one folder; rename one")
+        ((key, _),) = Counter(map(_key, names)).most_common(1)
+        one, other, *_ = (path for name, path in zip(names, paths, strict=True) if _key(name) == key)
+        raise InputError(f"{one} and {other} would get the same name in one folder; rename one")
     return names
 
 

@@ -123,8 +123,6 @@ class Polygon(Shape):
             np.ceil(ends[:, 1] - 0.5).clip(box.top, box.bottom).astype(int) for ends in (upper, lower)
         )
         edges = np.repeat(np.arange(len(corners)), last - first)
-        if not len(edges):
-            return np.zeros((box.bottom - box.top, box.right - box.left), dtype=np.bool_)
         starts = np.cumsum(last - first) - (last - first)
         rows = first[edges] + np.arange(len(edges)) - starts[edges]
         (x, y), (far_x, far_y) = upper[edges].T, lower[edges].T

@@ -46,12 +46,9 @@ def recognises(document: Any) -> bool:
     """Whether a JSON document is a VIA project or a map of annotated pictures."""
     if not isinstance(document, dict):
         return False
-    pictures = document.get("_via_img_metadata", document)
-    if not isinstance(pictures, dict):
-        return False
-    entries = pictures.values()
+    pictures = document.values()
     return "_via_img_metadata" in document or (
-        bool(entries) and all(isinstance(entry, dict) and "regions" in entry for entry in entries)
+        bool(pictures) and all(isinstance(entry, dict) and "regions" in entry for entry in pictures)
     )
 
 
