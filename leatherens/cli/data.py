@@ -1,4 +1,4 @@
-"""`leatherens data`: make artificial leather, and look at artificial anomalies."""
+"""`leatherens data`: look at folders of images and at artificial anomalies, and make artificial leather."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from leatherens.cli.anomalies import anomalies
 from leatherens.cli.crop_good import crop_good
 from leatherens.cli.data_export import data_export
 from leatherens.cli.data_import import data_import
+from leatherens.cli.inspect import inspect
 from leatherens.cli.options import PATH
 
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def data() -> None:
-    """Look at a folder of images, or make artificial ones."""
+    """Look at images, bring in labels, or make data sets."""
 
 
 data.add_command(anomalies)
 data.add_command(crop_good)
 data.add_command(data_export)
 data.add_command(data_import)
+data.add_command(inspect)
 
 
 @data.command()

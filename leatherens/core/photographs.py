@@ -11,6 +11,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -28,8 +29,8 @@ Photograph: TypeAlias = "NDArray[np.uint8]"
 Mask: TypeAlias = "NDArray[np.bool_]"
 """(H, W), True where there is a defect."""
 
-S = TypeVar("S")
 T = TypeVar("T", bound=np.generic)
+U = TypeVar("U")
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Files with these suffixes, in either case, are taken for images."""
@@ -49,6 +50,18 @@ _TURNS: dict[int, Callable[[Any], Any]] = {  # EXIF 2.3, tag Orientation: what u
     8: lambda pixels: np.rot90(pixels, 1),
 }
 _ON_THEIR_SIDE = range(5, 9)  # orientations whose pixels are stored column by column
+_MODES = {  # Pillow's names in words
+    "1": "black and white",
+    "L": "grey",
+    "LA": "grey",
+    "I": "grey",
+    "I;16": "grey",
+    "I;16B": "grey",
+    "P": "palette",
+    "PA": "palette",
+    "RGBA": "RGB",
+    "RGBX": "RGB",
+}
 _REFUSED = {
     "F": "holds floating-point values, of which no file says what is black and what is white",
     "I": "holds 32-bit or signed integers, of which no file says what is black and what is white",
@@ -106,6 +119,49 @@ def photograph_size(path: Path) -> tuple[int, int]:
     return _opened(path, _upright_size)
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """How a file stores its picture, of which `read_photograph` makes 8-bit RGB whatever it is.
+
+    mode: in words ("grey", "RGB", "palette", "CMYK" ...). sixteen_bits: per channel, of which the upper byte
+    is kept. transparent: has parts that are shown on white. turned: its EXIF orientation turns or mirrors it.
+    """
+
+    mode: str
+    sixteen_bits: bool = False
+    transparent: bool = False
+    turned: bool = False
+
+    @property
+    def words(self) -> str:
+        """All but the turn.
+
+        >>> Header("grey", sixteen_bits=True).words, Header("palette", transparent=True).words
+        ('16-bit grey', 'palette with transparency')
+        """
+        bits = "16-bit " if self.sixteen_bits else ""
+        return f"{bits}{self.mode}{' with transparency' if self.transparent else ''}"
+
+
+def described_photograph(path: Path) -> tuple[Photograph, Header]:
+    """What `read_photograph` reads, and how the file stores it, from one decoding."""
+
+    def both(picture: Image.Image) -> tuple[Photograph, Header]:
+        stored = getattr(picture, "tile", ())
+        raw = " ".join(str(tile[3]) for tile in stored)  # "RGB;16B": Pillow opens it as plain RGB
+        picture.load()
+        orientation = _orientation(picture)
+        header = Header(
+            _MODES.get(picture.mode, picture.mode),
+            sixteen_bits=picture.mode.startswith("I") or ";16" in raw,
+            transparent=bool(picture.has_transparency_data),
+            turned=orientation in _TURNS,
+        )
+        return _upright(_colours(picture), orientation), header
+
+    return _opened(path, both)
+
+
 def resize_photograph(pixels: Photograph, size: tuple[int, int]) -> Photograph:
     """(h, w, 3) to (H, W, 3): area averages where a side shrinks, linear where it grows.
 
@@ -161,8 +217,8 @@ def _decoded(path: Path, convert: Callable[[Image.Image], NDArray[T]]) -> NDArra
     return _opened(path, upright)
 
 
-def _opened(path: Path, use: Callable[[Image.Image], S]) -> S:
-    """What `use` makes of the picture in a file, whatever may be wrong with that said in a sentence."""
+def _opened(path: Path, use: Callable[[Image.Image], U]) -> U:
+    """What `use` makes of a file's picture, of which the header is read so far."""
     _require_content(path)
     try:
         with _PILLOW_SILENT, Image.open(path, formats=_FORMATS) as picture:
