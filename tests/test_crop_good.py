@@ -18,7 +18,7 @@ def test_data_set__is_one_to_run_on(leather, tmp_path):
     first, *_, last, _ = result.stdout.splitlines()
     assert first == f"{leather}: read as MVTec AD: 16 good to learn from, 5 good and 4 defective to test"
     assert last.startswith(f"{tmp_path / 'tiles'}: 16 tiles to learn from, of ")
-    make(tmp_path / "run", tmp_path / "tiles/tiles.csv", "stfpm")
+    make(tmp_path / "run", tmp_path / "tiles", "stfpm")
     assert "DONE" in files(tmp_path / "run")
 
 

@@ -129,7 +129,7 @@ def test_written(root, tmp_path):
     write_crops(found, Photographs(samples(root)), out)
 
     readers = {"mvtec-ad": MVTecReader(), "manifest": ManifestReader()}
-    read, plain = read_folder(readers, out / "tiles.csv"), read_folder(readers, out)
+    read, plain = read_folder(readers, out), read_folder(readers, out, layout="mvtec-ad")
     defective = sum(sample.defective is True for sample in read.test)
     assert (
         read.sentence

@@ -90,4 +90,4 @@ def crop_good(
     for remark in plan.remarks:
         click.echo(f"note: {remark}")
     click.echo(f"{out}: {summary(plan)}")
-    click.echo(f"{out / MANIFEST} says which tiles are of one photograph; run on that file")
+    click.echo(f"{out / MANIFEST} says which tiles are of one photograph, so that they stay together")

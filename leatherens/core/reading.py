@@ -127,7 +127,8 @@ class Reader(ABC):
     takes_defects: folders of defective images and of masks may be named beside the root.
     takes_file: a file may be given instead of a folder.
     fallback: asked only about folders that no other reader recognises.
-    refines: ids of more general layouts, which such a folder has as well; it is read as this one.
+    refines: ids of more general layouts, which such a folder has as well; it is read as this one. "*" means
+        all others: somebody wrote down what is there.
     """
 
     id: ClassVar[str]

@@ -28,8 +28,8 @@ from leatherens.core.progress import Progress, Silent
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reading import GOOD, Sample, is_known
 
-MANIFEST = "tiles.csv"
-"""By another name than `manifest.csv`, beside which the folder would fit two layouts."""
+MANIFEST = "manifest.csv"
+"""The folder is read by it, and tiles of one photograph stay together."""
 
 SMALLEST = 32
 """Pixels of a tile's side below which no other size is suggested: hardly a cell of the grain fits."""

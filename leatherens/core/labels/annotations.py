@@ -10,7 +10,7 @@ from typing import Any
 
 from leatherens.core.errors import InputError
 from leatherens.core.labels.shapes import Line, Point, Shape
-from leatherens.core.labels.texts import number
+from leatherens.core.labels.values import number
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.labels.annotations import Annotated, Annotations, Pens, Region, corners
 from leatherens.core.labels.outlines import area
 from leatherens.core.labels.shapes import Pixels, Polygon, Rectangle, Several, Shape
-from leatherens.core.labels.texts import listing, mapping, named_value, number, shown
+from leatherens.core.labels.values import listing, mapping, named_value, number, shown
 
 if TYPE_CHECKING:
     from leatherens.core.labels.exporting import Outlined

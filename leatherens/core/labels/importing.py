@@ -18,12 +18,13 @@ from leatherens.core.errors import InputError, did_you_mean
 from leatherens.core.labels import coco, labelme, via
 from leatherens.core.labels.annotations import Annotated, Annotations, Pens, Region
 from leatherens.core.labels.finding import Pictures
-from leatherens.core.labels.texts import parse_json, read_text
+from leatherens.core.labels.values import parse_json
 from leatherens.core.listing import counted, named
 from leatherens.core.naming import flat_names
 from leatherens.core.photographs import photograph_size
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import GOOD
+from leatherens.core.texts import read_text
 
 if TYPE_CHECKING:
     from leatherens.core.photographs import Mask
@@ -68,7 +69,7 @@ def read_annotations(path: Path, pens: Pens, format: str | None = None) -> Annot
         if format not in (None, "labelme"):
             raise InputError(f"{path}: a folder; only LabelMe's files come in folders, give the file")
         return labelme.read_folder(path, pens)
-    text = read_text(path)
+    text, _ = read_text(path)
     if via.recognises_csv(text) and format in (None, "via"):
         return via.read_csv(text, path, pens)
     if not text.lstrip().startswith(("{", "[")):

@@ -16,7 +16,8 @@ import numpy as np
 from leatherens.core.errors import InputError
 from leatherens.core.labels.annotations import Annotated, Annotations, Pens, Region, corners, drawn
 from leatherens.core.labels.shapes import Circle, Pixels, Polygon, Rectangle, Several, Shape
-from leatherens.core.labels.texts import listing, mapping, named_value, number, parse_json, read_text, shown
+from leatherens.core.labels.values import listing, mapping, named_value, number, parse_json, shown
+from leatherens.core.texts import read_text
 
 if TYPE_CHECKING:
     from leatherens.core.labels.exporting import Outlined
@@ -39,7 +40,7 @@ def read_folder(folder: Path, pens: Pens) -> Annotations:
         raise InputError(f"{folder}: no .json files in it; give the folder of LabelMe's files")
     pictures = []
     for file in files:
-        document = parse_json(read_text(file), file)
+        document = parse_json(read_text(file)[0], file)
         if not recognises(document):
             raise InputError(
                 f"{file}: not a file of LabelMe (no 'shapes' and 'imagePath'); move it elsewhere"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from leatherens.core.errors import InputError
 from leatherens.core.labels.annotations import Annotated, Annotations, Pens, Region, corners, drawn
 from leatherens.core.labels.shapes import Circle, Ellipse, Polygon, Rectangle, Shape
-from leatherens.core.labels.texts import listing, mapping, named_value, number, parse_json, shown
+from leatherens.core.labels.values import listing, mapping, named_value, number, parse_json, shown
 
 if TYPE_CHECKING:
     from leatherens.core.labels.exporting import Outlined

@@ -1,8 +1,7 @@
-"""Text and JSON that other programs wrote, in whatever encoding, with every fault as one sentence."""
+"""JSON that other programs wrote, with every fault as one sentence."""
 
 from __future__ import annotations
 
-import codecs
 import json
 import math
 from pathlib import Path
@@ -10,47 +9,7 @@ from typing import Any
 
 from leatherens.core.errors import InputError
 
-_MARKS = (  # UTF-32's first mark begins like UTF-16's, and is asked first
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_PLAIN = frozenset("\t\n\r\f")
 _FARTHEST = 1e9  # no picture is as large, and squares of it stay finite
-
-
-def read_text(path: Path) -> str:
-    """The text of a file: UTF-8, UTF-16, UTF-32, or else Latin-1.
-
-    UTF-16 is known by its mark or, without one, by the zero bytes of its first letter.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the name") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if not data.strip():
-        raise InputError(f"{path}: an empty file; export the annotations again")
-    text = _decoded(data)
-    if text is None or any(letter < " " and letter not in _PLAIN for letter in text):
-        raise InputError(f"{path}: not a text file; give the file that the annotator exported")
-    return text
-
-
-def _decoded(data: bytes) -> str | None:
-    """The text, or nothing where the encoding that the bytes announce does not fit them."""
-    encodings = [encoding for mark, encoding in _MARKS if data.startswith(mark)][:1]
-    if not encodings and 0 in data[:2]:
-        encodings = ["utf-16-be" if data[0] == 0 else "utf-16-le"]
-    for encoding in encodings or ["utf-8", "latin-1"]:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return None
 
 
 def parse_json(text: str, path: Path, where: str = "") -> Any:
