@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import torch
+from torch import Tensor
 from typing_extensions import Self
 
 from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids, PyramidSpec
@@ -155,6 +156,7 @@ class Detector(Component):
         return Observation(
             replace(seen.features, ids=batch.ids),
             ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image),
+            None if seen.reconstruction is None else seen.reconstruction.clamp(0, 1),
         )
 
     @abstractmethod
@@ -204,16 +206,31 @@ class Detector(Component):
         expected = (len(batch), *batch.size), (len(batch),)
         if shapes != expected:
             raise InputError(f"{self.id}: delivered scores of shapes {shapes}, expected {expected}")
+        self._check_reconstruction(seen.reconstruction, batch)
         for name, value in [
             ("score map", seen.scores.pixels),
             ("image score", seen.scores.image),
             *zip(seen.features.names, seen.features.maps, strict=True),
+            *([] if seen.reconstruction is None else [("reconstruction", seen.reconstruction)]),
         ]:
             if value.dtype != torch.float32:
                 raise InputError(f"{self.id}: {name} is {value.dtype}, expected float32")
             if not all_finite(value):
                 bad = batch.ids[next(i for i, one in enumerate(value) if not all_finite(one))]
                 raise InputError(f"{self.id}: {name} of {bad} holds NaN or infinite values")
+
+    def _check_reconstruction(self, reconstruction: Tensor | None, batch: ImageBatch) -> None:
+        declared = self.capabilities.reconstructs
+        if (reconstruction is not None) != declared:
+            delivered = "no" if reconstruction is None else "a"
+            raise InputError(
+                f"{self.id}: delivered {delivered} reconstruction, but reconstructs={declared} is declared"
+            )
+        if reconstruction is not None and reconstruction.shape != batch.pixels.shape:
+            shapes = tuple(reconstruction.shape), tuple(batch.pixels.shape)
+            raise InputError(
+                f"{self.id}: delivered a reconstruction of shape {shapes[0]}, expected {shapes[1]}"
+            )
 
 
 def _nearest(side: int, flags: Capabilities) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ class ScoredImage:
     flagged: the ensemble's verdict: score above its threshold.
     photograph, score_map, truth: read the pixels: (H, W, 3) uint8, (H, W) float32 ensemble scores at
         original size, (H, W) bool or `None` where there is no mask.
+    reconstructions: by member that makes one, the image as it would look if it were good: (h, w, 3) uint8
+        at the size the member saw, which may have other proportions.
     """
 
     id: str
@@ -35,6 +37,7 @@ class ScoredImage:
     photograph: Callable[[], NDArray[np.uint8]]
     score_map: Callable[[], NDArray[np.float32]]
     truth: Callable[[], NDArray[np.bool_] | None]
+    reconstructions: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

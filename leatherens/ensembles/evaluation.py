@@ -54,7 +54,8 @@ class Evaluation:
     def of(self, source: FileSource, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
         with self.progress.step("scoring the test images", len(source.ids)) as advance:
-            scores = score_images(self.ensemble, source, self.recipe.batch_size, advance)
+            size = self.recipe.batch_size
+            scores = score_images(self.ensemble, source, size, advance, reconstructions=into is not None)
         view = self._measured(source, scores)
         if into is not None:
             self._write(into, source, scores, view)

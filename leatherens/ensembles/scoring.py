@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leatherens.core.geometry import resize_scores
+from leatherens.core.photographs import Photograph
 from leatherens.core.progress import Advance
 from leatherens.core.types import ScoreMap, batches
 from leatherens.ensembles.ensemble import Ensemble, Stopwatch
@@ -41,11 +42,15 @@ class ScorerScores:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of n images by scorer (the ensemble first), and milliseconds per image by scorer."""
+    """The scores of n images by scorer (the ensemble first), and milliseconds per image by scorer.
+
+    reconstructions: by member that makes some, where asked for, n pictures (h, w, 3) at input size.
+    """
 
     ids: tuple[str, ...]
     by_scorer: Mapping[str, ScorerScores]
     milliseconds: Mapping[str, float]
+    reconstructions: Mapping[str, Sequence[Photograph]] = field(default_factory=dict)
 
 
 def at_original_size(pixels: Tensor, size: tuple[int, int]) -> FloatMap:
@@ -54,19 +59,38 @@ def at_original_size(pixels: Tensor, size: tuple[int, int]) -> FloatMap:
     return resized
 
 
-def score_images(ensemble: Ensemble, source: FileSource, batch_size: int, advance: Advance) -> Scores:
+def score_images(
+    ensemble: Ensemble,
+    source: FileSource,
+    batch_size: int,
+    advance: Advance,
+    *,
+    reconstructions: bool = False,
+) -> Scores:
     """Score a source, in its own order. The first batch warms up and is not timed if there are more."""
     watch, timed = Stopwatch(ensemble.device), 0
     gathered: dict[str, list[ScoreMap]] = {}
-    for number, batch in enumerate(batches(source, batch_size)):
+    shown: dict[str, list[Photograph]] = {}
+    for number, loaded in enumerate(batches(source, batch_size)):
         if number == 1:
             watch, timed = Stopwatch(ensemble.device), 0
-        for scorer, scores in ensemble.score(batch.to(ensemble.device), watch).items():
+        batch = loaded.to(ensemble.device)
+        seen = ensemble.observe(batch, watch)
+        for scorer, scores in ensemble.scored(seen, batch, watch).items():
             gathered.setdefault(scorer, []).append(scores.to("cpu"))
+        for id, observation in seen.items():
+            if reconstructions and observation.reconstruction is not None:
+                shown.setdefault(id, []).extend(_pictures(observation.reconstruction))
         timed += len(batch)
         advance(len(batch))
     by_scorer = {scorer: _joined(parts, source.original_sizes) for scorer, parts in gathered.items()}
-    return Scores(source.ids, by_scorer, ensemble.milliseconds(watch, timed))
+    return Scores(source.ids, by_scorer, ensemble.milliseconds(watch, timed), shown)
+
+
+def _pictures(pixels: Tensor) -> Sequence[Photograph]:
+    """(B, 3, H, W) in 0..1 to B pictures (H, W, 3) of 8 bits, a quarter of the memory."""
+    bytes: NDArray[np.uint8] = (255 * pixels).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return list(bytes)
 
 
 def _joined(parts: Sequence[ScoreMap], sizes: Sequence[tuple[int, int]]) -> ScorerScores:

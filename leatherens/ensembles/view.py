@@ -54,4 +54,7 @@ def _image(index: int, source: FileSource, scores: Scores, decider: Decider) -> 
         photograph=partial(read_photograph, sample.path),
         score_map=partial(ensemble.map, index),
         truth=partial(source.mask, index),
+        reconstructions={
+            id: partial(pictures.__getitem__, index) for id, pictures in scores.reconstructions.items()
+        },
     )

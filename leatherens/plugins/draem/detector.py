@@ -75,7 +75,7 @@ class DRAEM(Detector):
     """Learns to undo, and to find, textures laid over good images; needs no pretrained weights."""
 
     id = "draem"
-    capabilities = Capabilities(multiple_of=32, min_size=32, trains=True)
+    capabilities = Capabilities(multiple_of=32, min_size=32, trains=True, reconstructs=True)
     default_cut: ClassVar[tuple[str, ...]] = ("residual", "decoder3")
 
     class Params(BaseParams):
@@ -210,4 +210,4 @@ class DRAEM(Detector):
         names = tuple(spec.name for spec in self.features())
         features = FeatureMaps(tuple(maps[name.split("/", 1)[1]] for name in names), names)
         pixels = logits.softmax(dim=1)[:, 1]
-        return Observation(features, ScoreMap(pixels, image_scores(pixels, batch.valid)))
+        return Observation(features, ScoreMap(pixels, image_scores(pixels, batch.valid)), reconstruction)
