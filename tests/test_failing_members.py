@@ -70,8 +70,8 @@ def begun(plugin: Path, how: str, leather: Path, out: Path, *, members: str = "f
         ("key", "KeyError: 'grain' (the traceback is in {out}/members/fragile/error.txt)"),
         (
             "memory",
-            "out of memory (CUDA out of memory. Tried to allocate 20.00 GiB); smaller images, batches or "
-            "options need less",
+            "memory ran out while learning from images of 64 x 64; images of 45 x 45 should fit, or "
+            "smaller options",
         ),
         ("diverged", "NaN at step 3. Try a smaller rate"),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatch
@@ -24,6 +25,7 @@ from leatherens.core.capabilities import Capabilities
 from leatherens.core.component import Component
 from leatherens.core.errors import ConfigError, InputError, did_you_mean
 from leatherens.core.geometry import silence
+from leatherens.core.memory import saying_what_fits
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.types import (
     FeatureMaps,
@@ -53,11 +55,31 @@ class FeatureSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """Checkpoints that stay: a file in this folder every so many steps, named after its step."""
+
+    folder: Path
+    every: int
+
+    def file(self, step: int) -> Path:
+        """The checkpoint after so many steps."""
+        return self.folder / f"{step}.safetensors"
+
+    def files(self) -> dict[int, Path]:
+        """Those there are, by step."""
+        found = {int(path.stem): path for path in self.folder.glob("*.safetensors") if path.stem.isdigit()}
+        return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True)
 class FitContext:
     """What a fit may use besides images.
 
     seed: the run's; derive a generator per purpose with `randomness`.
     checkpoint: file for the last checkpoint while training; `None` keeps none.
+    keeping: other checkpoints, to compare later; they change nothing of what is learned.
+    until: step at which a training is over, whatever its schedule; from such a checkpoint nothing is left to
+        learn, and the fit gives the detector as it was then.
     """
 
     pool: BackbonePool
@@ -65,6 +87,8 @@ class FitContext:
     device: str = "cpu"
     progress: Progress = field(default_factory=Silent)
     checkpoint: Path | None = None
+    keeping: Keeping | None = None
+    until: int | None = None
 
     def pyramids(self, batch: ImageBatch, requests: Sequence[BackboneRequest]) -> Pyramids:
         """The frozen pyramids of training images, remembered from epoch to epoch and across members."""
@@ -116,7 +140,8 @@ class Detector(Component):
         self.check_pyramids([context.pool.spec(request) for request in self.backbones()], images.size)
         self.forget()
         try:
-            self._fit(images, validation, context)
+            with self._saying_what_fits("learning from", self._taught_at_once, images.size):
+                self._fit(images, validation, context)
         except BaseException:  # Ctrl-C too: half learned is not learned
             self.forget()
             raise
@@ -135,7 +160,8 @@ class Detector(Component):
         if not len(images.ids) or not len(validation.ids):
             found = f"{len(images.ids)} to learn from and {len(validation.ids)} to validate on"
             raise InputError(f"{self.id}: update needs a good image and one to validate, got {found}")
-        with self.as_it_was_on_failure():
+        doing = "taking in"
+        with self.as_it_was_on_failure(), self._saying_what_fits(doing, self._taught_at_once, images.size):
             self._update(images, validation, context)
         return self.to(context.device)
 
@@ -150,7 +176,7 @@ class Detector(Component):
         """The feature maps and scores of a batch. Changes nothing; each image is scored on its own."""
         self.require_fitted("observe")
         self.check_size(batch.size)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._saying_what_fits("scoring", len(batch), batch.size):
             seen = self._observe(batch, pyramids)
         self._check_observation(seen, batch)
         return Observation(
@@ -200,6 +226,18 @@ class Detector(Component):
                 f"{self.id}: learned every position of images of {self.size_[0]} x {self.size_[1]}, got "
                 f"{size[0]} x {size[1]}; bring the images to that size or fit anew"
             )
+
+    @property
+    def _taught_at_once(self) -> int | None:
+        """Images of one step, where that is an option."""
+        batch: int | None = getattr(self.params, "batch_size", None)
+        return batch
+
+    def _saying_what_fits(
+        self, doing: str, batch: int | None, size: tuple[int, int]
+    ) -> AbstractContextManager[None]:
+        step, smallest = self.capabilities.multiple_of, self.capabilities.min_size
+        return saying_what_fits(self.id, doing, batch=batch, size=size, multiple=step, smallest=smallest)
 
     def _check_observation(self, seen: Observation, batch: ImageBatch) -> None:
         shapes = tuple(seen.scores.pixels.shape), tuple(seen.scores.image.shape)

@@ -11,6 +11,7 @@ LeatherensError
 ├── WeightsError            pretrained weights cannot be had: where it looked, the ways out
 ├── TrainingError           learning failed: the member, the step, the last good checkpoint
 ├── MembersFailed           some members of several could not be learned: which, why, and what is kept
+├── MemoryRanOut            memory ran out: at which batch and size, and which need less
 └── ArtifactError           a run folder cannot be used: which file, which version
 ```
 """
@@ -85,6 +86,15 @@ class MembersFailed(LeatherensError):
         super().__init__(message)
         self.failures = dict(failures)
         self.kept = tuple(kept)
+
+
+class MemoryRanOut(LeatherensError):
+    """Memory ran out; `batch` and `size` should fit, `None` where no smaller one can be named."""
+
+    def __init__(self, message: str, *, batch: int | None, size: tuple[int, int] | None) -> None:
+        super().__init__(message)
+        self.batch = batch
+        self.size = size
 
 
 class ArtifactError(LeatherensError):

@@ -79,6 +79,18 @@ class OpenedRun:
         self, collection: Collection, host: PluginHost, progress: Progress, into: RunFolder | None
     ) -> RunView:
         """Measure on a collection, less the images the run learned from."""
+        source, remarks = self.test_images(collection, progress)
+        shown = {
+            "data_sentence": collection.sentence,
+            "remarks": (*self._since, *remarks, *collection.remarks, *reductions(self.recipe, host)),
+        }
+        facts = self.folder.facts().model_copy(update=shown)
+        return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress).of(
+            source, into=into
+        )
+
+    def test_images(self, collection: Collection, progress: Progress) -> tuple[FileSource, tuple[str, ...]]:
+        """The images of a collection that the run may be measured on, and remarks on those left out."""
         samples, remarks = self._not_taken_in(self._testable(collection))
         for remark in remarks:
             progress.say(remark)
@@ -88,14 +100,7 @@ class OpenedRun:
             )
         source = FileSource(samples, size=self.recipe.size)
         require_no_problems(source.problems(progress), len(samples))
-        shown = {
-            "data_sentence": collection.sentence,
-            "remarks": (*self._since, *remarks, *collection.remarks, *reductions(self.recipe, host)),
-        }
-        facts = self.folder.facts().model_copy(update=shown)
-        return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress).of(
-            source, into=into
-        )
+        return source, remarks
 
     def _testable(self, collection: Collection) -> tuple[Sample, ...]:
         """The test images; the good ones too where the test brings none, as when the run was split."""

@@ -120,7 +120,15 @@ class Run:
 
     def _fit(self, pool: BackbonePool, source: FileSource, splits: Splits) -> Ensemble:
         recipe = self.recipe
-        fitting = Fitting(self.folder, pool, self.progress, recipe.seed, recipe.device, recipe.batch_size)
+        fitting = Fitting(
+            self.folder,
+            pool,
+            self.progress,
+            recipe.seed,
+            recipe.device,
+            recipe.batch_size,
+            recipe.keep_every,
+        )
         return fitting.ensemble(
             build(recipe, self.host), source.only(splits.fit), source.only(splits.validate)
         )

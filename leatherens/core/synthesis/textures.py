@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from leatherens.core.errors import InputError
+from leatherens.core.listing import images_under
+from leatherens.core.photographs import IMAGE_SUFFIXES
 from leatherens.core.synthesis.augment import Picture
 from leatherens.core.synthesis.perlin import Shape
-
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 CACHE_BYTES = 128 * 2**20
 """Resized textures kept in memory: about 650 of 256 x 256."""
@@ -38,9 +38,9 @@ class FolderTextures:
         if not folder.is_dir():
             raise InputError(f"{folder}: expected a folder of texture pictures, found none; check the path")
         self.folder = folder
-        self.files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        self.files = sorted(images_under(folder).images)
         if not self.files:
-            known = ", ".join(sorted(SUFFIXES))
+            known = ", ".join(sorted(IMAGE_SUFFIXES))
             raise InputError(
                 f"{folder}: expected texture pictures in it or in its sub-folders ({known}), found none"
             )

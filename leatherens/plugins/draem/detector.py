@@ -118,7 +118,7 @@ class DRAEM(Detector):
         perlin_threshold: float = 0.5
         """The mask is where the noise, within -1..1, exceeds this."""
         masking: Literal["post", "pre"] = "post"
-        """What may not be inspected is silenced in the score map; before that (pre) the second network is kept from it.
+        """What may not be inspected is silenced in the score map, or (pre) kept from the second network too.
 
         Pre gives the reconstruction the image's own filling there, so that the second network finds no
         difference to carry over into what is valid.
