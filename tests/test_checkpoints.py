@@ -82,7 +82,18 @@ def test_evaluate__prints_a_table_and_that_it_chooses_nothing(kept: Path, leathe
     result = call("evaluate", kept, "--data", leather, "--device", "cpu", "--checkpoint", "2")
     lines = result.stdout.splitlines()
 
-    assert lines[0].split() == ["step", "image", "AUROC", "image", "AP", "pixel", "AUROC", "pixel", "AP", "AU-PRO"]
+    assert lines[0].split() == [
+        "step",
+        "image",
+        "AUROC",
+        "image",
+        "AP",
+        "pixel",
+        "AUROC",
+        "pixel",
+        "AP",
+        "AU-PRO",
+    ]
     assert [line.split()[:2] for line in lines[1:5]] == [
         ["draem", "2"],
         ["draem", "in"],
