@@ -235,7 +235,7 @@ def test_page__shows_every_image_by_falling_score_with_four_panels(page: str) ->
 
 
 def test_page__shows_reconstructions_beside_the_photograph(tmp_path: Path) -> None:
-    grey = {"draem": lambda: np.full((64, 64, 3), 77, np.uint8)}
+    grey = {"draem": lambda: np.full((2 * HEIGHT, 2 * WIDTH, 3), 77, np.uint8)}
     images = [scored(1, True, reconstructions=grey), scored(2, False)]
 
     text = HtmlReport().write(run_of(images), tmp_path).read_text(encoding="utf-8")
@@ -247,7 +247,7 @@ def test_page__shows_reconstructions_beside_the_photograph(tmp_path: Path) -> No
     uri = re.search(r'src="data:image/jpeg;base64,([^"]+)"[^>]*alt="\S+ as draem reconstructs it"', with_one)
     assert uri
     shown = cv2.imdecode(np.frombuffer(base64.b64decode(uri[1]), np.uint8), cv2.IMREAD_COLOR)
-    assert shown.shape == (HEIGHT, WIDTH, 3)  # the photograph's proportions, not the member's
+    assert shown.shape == (213, 320, 3)  # as small as a photograph of its size is shown
     assert np.abs(shown.astype(int) - 77).max() <= 2
 
 
@@ -278,6 +278,19 @@ def test_page__is_the_same_for_the_same_run(page: str, tmp_path: Path) -> None:
     again = HtmlReport().write(run_of(set_of(12, 8)), tmp_path)
 
     assert again.read_text(encoding="utf-8") == page
+
+
+def test_page__veils_what_is_not_inspected_and_outlines_nothing_there(tmp_path: Path) -> None:
+    valid = np.ones((HEIGHT, WIDTH), dtype=np.bool_)
+    valid[:, : WIDTH // 4] = False
+    hot = np.full((HEIGHT, WIDTH), THRESHOLD + 1, dtype=np.float32)
+    image = scored(3, False, score_map=lambda: hot, valid=lambda: valid)
+    page = HtmlReport().write(run_of([image]), tmp_path).read_text(encoding="utf-8")
+
+    assert "predicted, 1 region, 75.0 %; 25.0 % not inspected, veiled" in words(page)
+    assert page.count('class="ignored"') == 1
+    plain = HtmlReport().write(run_of([scored(3, False)]), tmp_path / "plain")
+    assert 'class="ignored"' not in plain.read_text(encoding="utf-8")
 
 
 def test_page__escapes_what_others_named(tmp_path: Path) -> None:

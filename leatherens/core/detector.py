@@ -181,7 +181,7 @@ class Detector(Component):
         self._check_observation(seen, batch)
         return Observation(
             replace(seen.features, ids=batch.ids),
-            ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image),
+            ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image, batch.valid),
             None if seen.reconstruction is None else seen.reconstruction.clamp(0, 1),
         )
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def _everywhere() -> None:
+    """What `ScoredImage.valid` says where nothing is left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredImage:
     """One evaluated image.
@@ -25,8 +29,9 @@ class ScoredImage:
     flagged: the ensemble's verdict: score above its threshold.
     photograph, score_map, truth: read the pixels: (H, W, 3) uint8, (H, W) float32 ensemble scores at
         original size, (H, W) bool or `None` where there is no mask.
-    reconstructions: by member that makes one, the image as it would look if it were good: (h, w, 3) uint8
-        at the size the member saw, which may have other proportions.
+    valid: reads where scores count, (H, W) bool; `None` everywhere.
+    reconstructions: by member that makes one, reads the image as it would look if it were good, (H, W, 3)
+        uint8.
     """
 
     id: str
@@ -37,6 +42,7 @@ class ScoredImage:
     photograph: Callable[[], NDArray[np.uint8]]
     score_map: Callable[[], NDArray[np.float32]]
     truth: Callable[[], NDArray[np.bool_] | None]
+    valid: Callable[[], NDArray[np.bool_] | None] = _everywhere
     reconstructions: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
 
 

@@ -3,60 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import Self
 
-from leatherens.core.geometry import resize_scores
-from leatherens.core.photographs import Photograph
+from leatherens.core.photographs import Mask, Photograph
+from leatherens.core.preparation import FloatMap, Frame
 from leatherens.core.progress import Advance
 from leatherens.core.types import ScoreMap, batches
 from leatherens.ensembles.ensemble import Ensemble, Stopwatch
 from leatherens.ensembles.sources import FileSource
-
-FloatMap = NDArray[np.float32]
 
 
 @dataclass(slots=True)
 class ScorerScores:
     """One scorer's scores of n images.
 
-    images: (n,) image scores. maps: n maps at input size, brought to original size when asked for.
+    images: (n,) image scores. maps: n maps at working size, taken back to their photographs when asked for.
+    valids: where each map counts, bool at working size; `None` everywhere. frames: the way back.
+    pictures: n reconstructions (h, w, 3) at working size, of members that make them and where asked for.
     """
 
     images: NDArray[np.float32]
     maps: Sequence[Tensor]
-    sizes: Sequence[tuple[int, int]]
+    valids: Sequence[Tensor | None]
+    frames: Sequence[Frame]
+    pictures: Sequence[Photograph] = ()
+
+    @classmethod
+    def of(
+        cls, parts: Sequence[ScoreMap], frames: Sequence[Frame], pictures: Sequence[Photograph] = ()
+    ) -> Self:
+        """Batch by batch, in order."""
+        images: NDArray[np.float32] = torch.cat([part.image for part in parts]).numpy()
+        maps = [pixels for part in parts for pixels in part.pixels]
+        nothing = [None]
+        valids = [v for p in parts for v in (nothing * len(p.image) if p.valid is None else p.valid)]
+        return cls(images, maps, valids, frames, pictures)
 
     def map(self, index: int) -> FloatMap:
-        """(H, W) float32 at original size, bilinear."""
-        return at_original_size(self.maps[index], self.sizes[index])
+        """(H, W) float32 as the photograph lies, bilinear."""
+        return self.frames[index].back(self.maps[index])
 
     def all_maps(self) -> list[FloatMap]:
-        """Every map at original size."""
+        """Every map as its photograph lies."""
         return [self.map(index) for index in range(len(self.maps))]
+
+    def picture(self, index: int) -> Photograph:
+        """(H, W, 3) uint8, the reconstruction as the photograph lies."""
+        return self.frames[index].back_picture(self.pictures[index])
+
+    def valid(self, index: int) -> Mask | None:
+        """(H, W) bool, where the map counts; `None` everywhere."""
+        valid = self.valids[index]
+        return None if valid is None else self.frames[index].back_valid(valid)
+
+    def all_valid(self) -> list[Mask | None]:
+        """`valid` of every map."""
+        return [self.valid(index) for index in range(len(self.maps))]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of n images by scorer (the ensemble first), and milliseconds per image by scorer.
-
-    reconstructions: by member that makes some, where asked for, n pictures (h, w, 3) at input size.
-    """
+    """The scores of n images by scorer (the ensemble first), and milliseconds per image by scorer."""
 
     ids: tuple[str, ...]
     by_scorer: Mapping[str, ScorerScores]
     milliseconds: Mapping[str, float]
-    reconstructions: Mapping[str, Sequence[Photograph]] = field(default_factory=dict)
-
-
-def at_original_size(pixels: Tensor, size: tuple[int, int]) -> FloatMap:
-    """One (h, w) map to a photograph's own size."""
-    resized: FloatMap = resize_scores(pixels[None].float().cpu(), size)[0].numpy()
-    return resized
 
 
 def score_images(
@@ -65,7 +82,7 @@ def score_images(
     batch_size: int,
     advance: Advance,
     *,
-    reconstructions: bool = False,
+    pictures: bool = False,
 ) -> Scores:
     """Score a source, in its own order. The first batch warms up and is not timed if there are more."""
     watch, timed = Stopwatch(ensemble.device), 0
@@ -79,20 +96,18 @@ def score_images(
         for scorer, scores in ensemble.scored(seen, batch, watch).items():
             gathered.setdefault(scorer, []).append(scores.to("cpu"))
         for id, observation in seen.items():
-            if reconstructions and observation.reconstruction is not None:
+            if pictures and observation.reconstruction is not None:
                 shown.setdefault(id, []).extend(_pictures(observation.reconstruction))
         timed += len(batch)
         advance(len(batch))
-    by_scorer = {scorer: _joined(parts, source.original_sizes) for scorer, parts in gathered.items()}
-    return Scores(source.ids, by_scorer, ensemble.milliseconds(watch, timed), shown)
+    by_scorer = {
+        scorer: ScorerScores.of(parts, source.frames, shown.get(scorer, ()))
+        for scorer, parts in gathered.items()
+    }
+    return Scores(source.ids, by_scorer, ensemble.milliseconds(watch, timed))
 
 
 def _pictures(pixels: Tensor) -> Sequence[Photograph]:
     """(B, 3, H, W) in 0..1 to B pictures (H, W, 3) of 8 bits, a quarter of the memory."""
     bytes: NDArray[np.uint8] = (255 * pixels).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return list(bytes)
-
-
-def _joined(parts: Sequence[ScoreMap], sizes: Sequence[tuple[int, int]]) -> ScorerScores:
-    images: NDArray[np.float32] = torch.cat([part.image for part in parts]).numpy()
-    return ScorerScores(images, [pixels for part in parts for pixels in part.pixels], sizes)

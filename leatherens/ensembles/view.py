@@ -54,7 +54,10 @@ def _image(index: int, source: FileSource, scores: Scores, decider: Decider) -> 
         photograph=partial(read_photograph, sample.path),
         score_map=partial(ensemble.map, index),
         truth=partial(source.mask, index),
+        valid=partial(ensemble.valid, index),
         reconstructions={
-            id: partial(pictures.__getitem__, index) for id, pictures in scores.reconstructions.items()
+            scorer: partial(found.picture, index)
+            for scorer, found in scores.by_scorer.items()
+            if found.pictures
         },
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 from leatherens.core.randomness import numpy_generators
 from leatherens.core.synthesis.perlin import Floats, Mask
 from leatherens.core.synthesis.rotation import rotated
-from leatherens.core.types import ImageBatch, ImagesInMemory
+from leatherens.core.types import ImageBatch
 
 
 def some_turned(batch: ImageBatch, share: float, degrees: float, generator: torch.Generator) -> ImageBatch:
@@ -17,22 +17,21 @@ def some_turned(batch: ImageBatch, share: float, degrees: float, generator: torc
     chosen = (torch.rand(len(batch), generator=generator) < share).nonzero()[:, 0].tolist()
     if not chosen or degrees == 0:
         return batch
-    turned = random_turns(ImagesInMemory(batch).batch(chosen), degrees, generator)
+    turned = random_turns(batch.rows(chosen), degrees, generator)
     assert turned.valid is not None
+    assert turned.hidden is not None
     pixels = batch.pixels.clone()
     valid = torch.ones_like(pixels[:, 0], dtype=torch.bool) if batch.valid is None else batch.valid.clone()
-    pixels[chosen], valid[chosen] = turned.pixels, turned.valid
-    return ImageBatch(pixels, batch.ids, valid)
+    hidden = ~valid if batch.hidden is None else batch.hidden.clone()
+    pixels[chosen], valid[chosen], hidden[chosen] = turned.pixels, turned.valid, turned.hidden
+    return ImageBatch(pixels, batch.ids, valid, hidden)
 
 
 def some_mirrored(batch: ImageBatch, share: float, generator: torch.Generator) -> ImageBatch:
     """Each image mirrored left to right with this chance, and top to bottom with the same."""
     across, down = (torch.rand((2, len(batch)), generator=generator) < share).to(batch.pixels.device)
-    return ImageBatch(
-        _mirrored(batch.pixels, across, down),
-        batch.ids,
-        None if batch.valid is None else _mirrored(batch.valid, across, down),
-    )
+    valid, hidden = (None if m is None else _mirrored(m, across, down) for m in (batch.valid, batch.hidden))
+    return ImageBatch(_mirrored(batch.pixels, across, down), batch.ids, valid, hidden)
 
 
 def _mirrored(maps: Tensor, across: Tensor, down: Tensor) -> Tensor:
@@ -51,18 +50,18 @@ def random_turns(batch: ImageBatch, degrees: float, generator: torch.Generator) 
         return batch
     pixels = batch.pixels.permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
     valid = np.ones(pixels.shape[:3], np.bool_) if batch.valid is None else batch.valid.cpu().numpy()
-    drawn = [
-        _turned(image, inside, rng.uniform(-degrees, degrees))
-        for image, inside, rng in zip(pixels, valid, numpy_generators(generator, len(batch)), strict=True)
-    ]
-    images, masks = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
-    device = batch.pixels.device
-    return ImageBatch(images.permute(0, 3, 1, 2).to(device), batch.ids, masks.to(device))
+    seen = valid if batch.hidden is None else ~batch.hidden.cpu().numpy()
+    angles = [rng.uniform(-degrees, degrees) for rng in numpy_generators(generator, len(batch))]
+    drawn = [_turned(*parts) for parts in zip(pixels, valid, seen, angles, strict=True)]
+    images, inside, shown = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+    turned = ImageBatch(images.permute(0, 3, 1, 2), batch.ids, inside, ~shown)
+    return turned.to(batch.pixels.device)
 
 
-def _turned(image: Floats, valid: Mask, degrees: float) -> tuple[Floats, Mask]:
+def _turned(image: Floats, valid: Mask, seen: Mask, degrees: float) -> tuple[Floats, Mask, Mask]:
     """As they are where the turn would leave nothing to inspect."""
-    inside = rotated(valid.astype(np.float32), degrees) > 0.999  # bilinear weights fall below 1 at its edge
+    # bilinear weights fall below 1 at an edge
+    inside, shown = (rotated(mask.astype(np.float32), degrees) > 0.999 for mask in (valid, seen))
     if not inside.any():
-        return image, valid
-    return np.clip(rotated(image, degrees), 0, 1), inside
+        return image, valid, seen
+    return np.clip(rotated(image, degrees), 0, 1), inside, shown

@@ -46,7 +46,7 @@ def require_same_origin(members: Mapping[str, Adopted], recipe: Recipe, collecti
     """Refuse members that learned from other images, other parts of them, or at another size or seed."""
     if not members:
         return
-    mark = fingerprint((*collection.train, *collection.test))
+    mark = fingerprint(collection.samples)
     splits = make_splits(collection, seed=recipe.seed)
     for id, member in members.items():
         path, theirs = member.folder.path, member.recipe
@@ -55,6 +55,11 @@ def require_same_origin(members: Mapping[str, Adopted], recipe: Recipe, collecti
                 raise ArtifactError(
                     f"{path}: '{id}' learned with {name} {other}, here it is {own}; fit it anew"
                 )
+        if recipe.preparation != theirs.preparation:
+            raise ArtifactError(
+                f"{path}: '{id}' learned from photographs prepared in another way "
+                f"({_steps(theirs)}, here {_steps(recipe)}); fit it anew"
+            )
         if member.folder.facts().data_fingerprint != mark:
             raise ArtifactError(
                 f"{path}: '{id}' learned from other images than those in {collection.root}; fit it anew"
@@ -63,6 +68,10 @@ def require_same_origin(members: Mapping[str, Adopted], recipe: Recipe, collecti
             raise ArtifactError(
                 f"{path}: '{id}' learned from another part of the images than is dealt out now; fit it anew"
             )
+
+
+def _steps(recipe: Recipe) -> str:
+    return ", ".join(step.id for step in recipe.preparation) or "not at all"
 
 
 def adopt(

@@ -9,7 +9,6 @@ from leatherens.core.reporting import ScoredImage
 from leatherens.plugins.html_report.colours import ColourScale
 from leatherens.plugins.html_report.pictures import (
     Regions,
-    fitted_to,
     jpeg_uri,
     regions,
     shrink,
@@ -25,6 +24,7 @@ class Card:
     """One image as shown: width and height in small pixels, truth `None` where there is no mask.
 
     reconstructions: by member that makes one.
+    ignored: what is not inspected, `None` where everything is.
     """
 
     rank: int
@@ -38,6 +38,7 @@ class Card:
     peak: float
     truth: Regions | None
     predicted: Regions
+    ignored: Regions | None
 
 
 def ranked(images: Sequence[ScoredImage]) -> list[Ranked]:
@@ -74,7 +75,9 @@ def cards(images: Sequence[Ranked], studio: Studio) -> Iterator[Card]:
 def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
     longest, quality = studio.longest, studio.quality
     photograph, scores, truth = shrink(image.photograph(), longest), image.score_map(), image.truth()
-    beside = {id: fitted_to(photograph, read()) for id, read in image.reconstructions.items()}
+    beside = {id: shrink(read(), longest) for id, read in image.reconstructions.items()}
+    valid = image.valid()
+    above = scores > studio.threshold
     return Card(
         rank,
         image,
@@ -86,5 +89,6 @@ def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
         score_map=jpeg_uri(studio.scale.paint(shrink_keeping_peaks(scores, longest)), quality),
         peak=float(scores.max()),
         truth=None if truth is None else regions(truth, longest),
-        predicted=regions(scores > studio.threshold, longest),
+        predicted=regions(above if valid is None else above & valid, longest),
+        ignored=None if valid is None or valid.all() else regions(~valid, longest),
     )

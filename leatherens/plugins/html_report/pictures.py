@@ -34,14 +34,6 @@ def shrink(photograph: Bytes, longest: int) -> Bytes:
     return np.asarray(cv2.resize(photograph, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def fitted_to(photograph: Bytes, picture: Bytes) -> Bytes:
-    """A picture of the same thing brought to a photograph's size, the proportions too."""
-    height, width = photograph.shape[:2]
-    smaller = height * width < picture.shape[0] * picture.shape[1]
-    interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=interpolation), dtype=np.uint8)
-
-
 def shrink_keeping_peaks(pixels: NDArray[T], longest: int) -> NDArray[T]:
     """(H, W) to (h, w), each the maximum of its own block; the blocks share out all pixels."""
     height, width = small_size(pixels.shape, longest)
