@@ -339,9 +339,9 @@ def test_keep_best__holds_the_state_with_the_smallest_validation_value():
         ),
         (
             {},
-            (250, 256),
-            "ssim-autoencoder: expected images of height and width divisible by 16 and at least 32, got "
-            "250 x 256; the nearest size is 256 x 256",
+            (250, 100),
+            "ssim-autoencoder: patches of 128 x 128 need images of height and width divisible by 16 and at "
+            "least 128, got 250 x 100; the nearest size is 256 x 128, or set a smaller patch",
         ),
     ],
 )

@@ -127,13 +127,13 @@ class AutoencoderDetector(Detector):
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Refuse images that hold no whole patch, or that the grid of the code does not divide."""
-        super().check_size(size)
-        patch, coarsest = self.params.patch, strides(self.params.patch)[-1]
-        if min(size) < patch or size[0] % coarsest or size[1] % coarsest:
-            near = " x ".join(str(max(patch, round(side / coarsest) * coarsest)) for side in size)
+        patch = self.params.patch
+        grid = max(self.capabilities.multiple_of, strides(patch)[-1])  # both are powers of two
+        if min(size) < patch or size[0] % grid or size[1] % grid:
+            near = " x ".join(str(max(patch, round(side / grid) * grid)) for side in size)
             raise InputError(
                 f"{self.id}: patches of {patch} x {patch} need images of height and width divisible by "
-                f"{coarsest} and at least {patch}, got {size[0]} x {size[1]}; the nearest size is {near}, or "
+                f"{grid} and at least {patch}, got {size[0]} x {size[1]}; the nearest size is {near}, or "
                 "set a smaller patch"
             )
 

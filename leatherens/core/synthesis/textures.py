@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from leatherens.core.errors import InputError
-from leatherens.core.listing import images_under
+from leatherens.core.listing import counted, images_under
 from leatherens.core.photographs import IMAGE_SUFFIXES
 from leatherens.core.synthesis.augment import Picture
 from leatherens.core.synthesis.perlin import Shape
@@ -55,7 +55,8 @@ class FolderTextures:
             if picture is not None:
                 return picture
         raise InputError(
-            f"{self.folder}: none of its {len(self.files)} texture files can be read as a picture"
+            f"{self.folder}: of its {counted(len(self.files), 'texture file')} none can be read as a picture;"
+            " give another folder, or none"
         )
 
     def _resized(self, path: Path, shape: Shape) -> Picture | None:
