@@ -104,7 +104,7 @@ class AutoencoderDetector(Detector):
         """At quick effort half as wide, with fewer and faster steps, and windows that overlap by half."""
         if effort is Effort.full:
             return cls.Params()
-        return cls.Params(width=16, batch_size=16, steps=1000, learning_rate=2e-3, step=64)
+        return cls.Params(width=16, batch_size=16, steps=500, learning_rate=2e-3, step=64)
 
     @abstractmethod
     def compared(self, image: Tensor, reconstruction: Tensor) -> Tensor:
