@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor
 from typing_extensions import Self
 
-from leatherens.core.autoencoder import PatchAutoencoder, strides, whole
+from leatherens.core.autoencoder import Passed, PatchAutoencoder, strides, whole
 from leatherens.core.backbones import Pyramids
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
@@ -110,6 +110,10 @@ class AutoencoderDetector(Detector):
     def compared(self, image: Tensor, reconstruction: Tensor) -> Tensor:
         """Error of every pixel and channel, (B, 3, H, W), not negative; its mean is the loss."""
 
+    def structure(self, image: Tensor, reconstruction: Tensor, errors: Tensor) -> Tensor:
+        """1 - SSIM, (B, 3, H, W), of what was `compared` with these errors: a map to fuse."""
+        return dissimilarity(image, reconstruction)
+
     def features(self) -> tuple[FeatureSpec, ...]:
         """How image and reconstruction differ, in colour and in structure; maps around the code."""
         w, (fine, middle, coarse) = self.params.width, strides(self.params.patch)
@@ -176,20 +180,20 @@ class AutoencoderDetector(Detector):
         """From good images that did not teach: on the others the edge looks better than it is."""
         with torch.inference_mode():
             errors = (
-                (self._errors(batch.to(context.device).pixels)[0], batch.valid)
+                (self._errors(batch.to(context.device).pixels)[0].mean(dim=1), batch.valid)
                 for batch in batches(validation, 8)
             )
             return learn_frame(errors, self.params.frame)
 
-    def _errors(self, pixels: Tensor) -> tuple[Tensor, Any]:
+    def _errors(self, pixels: Tensor) -> tuple[Tensor, Passed]:
         made = whole(self.network_, pixels, self.params.step)
-        return self.compared(pixels, made.reconstruction).mean(dim=1), made
+        return self.compared(pixels, made.reconstruction), made
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         errors, made = self._errors(batch.pixels)
-        pixels = levelled(errors, self.frame_)
+        pixels = levelled(errors.mean(dim=1), self.frame_)
         shown = made.reconstruction
-        differences = [(batch.pixels - shown).abs(), dissimilarity(batch.pixels, shown)]
+        differences = [(batch.pixels - shown).abs(), self.structure(batch.pixels, shown, errors)]
         maps = (*(block_mean(d, POOLED) for d in differences), *made.encoded, *made.decoded)
         features = FeatureMaps(maps, tuple(spec.name for spec in self.features()))
         return Observation(features, ScoreMap(pixels, image_maximum(pixels, batch.valid)), shown)

@@ -25,3 +25,7 @@ class SSIMAutoencoder(AutoencoderDetector):
     def compared(self, image: Tensor, reconstruction: Tensor) -> Tensor:
         """1 - SSIM, by one implementation in loss and score."""
         return dissimilarity(image, reconstruction, self.params.constants)
+
+    def structure(self, image: Tensor, reconstruction: Tensor, errors: Tensor) -> Tensor:
+        """The errors themselves."""
+        return errors
