@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
+
+from leatherens.ensembles.summary import COLUMNS, shown
 
 if TYPE_CHECKING:
     from leatherens.core.reporting import RunView
     from leatherens.ensembles.checkpoints import CheckpointRow
-
-COLUMNS = (
-    ("image_auroc", "image AUROC"),
-    ("pixel_auroc", "pixel AUROC"),
-    ("pixel_ap", "pixel AP"),
-    ("au_pro", "AU-PRO"),
-    ("image_f1", "F1"),
-    ("false_alarm_rate", "false alarms"),
-    ("ms_per_image", "ms/image"),
-)
+    from leatherens.ensembles.summary import Summary
 
 
 def print_results(view: RunView) -> None:
     """The metrics of each member and of the ensemble, and what is promised."""
     rows = {**view.metrics["members"], "ensemble": view.metrics["ensemble"]}
     header = ["", *(title for _, title in COLUMNS)]
-    _print_aligned([header, *([name, *_cells(row)] for name, row in rows.items())])
+    _print_table(
+        [header, *([name, *(shown(key, row[key]) for key, _ in COLUMNS)] for name, row in rows.items())]
+    )
     decision = view.decisions["ensemble"]
     click.echo(
         f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out "
@@ -44,28 +38,24 @@ CHECKPOINT_COLUMNS = (("image_auroc", "image AUROC"), ("image_ap", "image AP"), 
 
 def print_checkpoints(rows: Sequence[CheckpointRow]) -> None:
     """What each checkpoint of each member scores alone."""
-    header = ["", "step", *(title for _, title in CHECKPOINT_COLUMNS)]
-    lines = [header]
+    lines = [["", "step", *(title for _, title in CHECKPOINT_COLUMNS)]]
     for row in rows:
-        cells = (_cell(key, row.metrics[key]) for key, _ in CHECKPOINT_COLUMNS)
+        cells = (shown(key, row.metrics[key]) for key, _ in CHECKPOINT_COLUMNS)
         lines.append([row.member, str(row.step or "in use"), *cells])
-    _print_aligned(lines)
+    _print_table(lines)
     click.echo("note: nothing is chosen; a checkpoint chosen by these images must be judged on others")
 
 
-def _print_aligned(lines: Sequence[Sequence[str]]) -> None:
-    """Names to the left, everything else to the right."""
+def print_summary(summary: Summary) -> None:
+    """A line for each category, the means, and what the table does not show."""
+    _print_table(summary.table())
+    for note in summary.notes():
+        click.echo(f"note: {note}")
+
+
+def _print_table(lines: Sequence[Sequence[str]]) -> None:
+    """Names to the left, numbers to the right, as wide as they need to be."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for name, *cells in lines:
         padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
         click.echo("  ".join([name.ljust(widths[0]), *padded]))
-
-
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [_cell(key, row[key]) for key, _ in COLUMNS]
-
-
-def _cell(key: str, value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:.0f}" if key == "ms_per_image" else f"{value:.3f}"

@@ -32,6 +32,7 @@ class ScoredImage:
     valid: reads where scores count, (H, W) bool; `None` everywhere.
     reconstructions: by member that makes one, reads the image as it would look if it were good, (H, W, 3)
         uint8.
+    colour: of the colours the run learned from the one it has, "unlike any" or, where none are known, "".
     """
 
     id: str
@@ -44,6 +45,7 @@ class ScoredImage:
     truth: Callable[[], NDArray[np.bool_] | None]
     valid: Callable[[], NDArray[np.bool_] | None] = _everywhere
     reconstructions: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class RunView:
     decisions: by scorer, "ensemble" first.
     remarks: sentences a reader must know (what was reduced, what cannot be promised).
     explained: what the components of the fusion block explain, one entry per PCA; none without such a block.
+    colours: of the images it learned from, a sentence ("one colour: brown"); "" where they are not known.
     """
 
     name: str
@@ -81,6 +84,7 @@ class RunView:
     command: str
     versions: Mapping[str, str]
     explained: tuple[Explained, ...] = ()
+    colours: str = ""
 
 
 class Reporter(Component):
