@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ class TrainsWithoutProgress(PatchGaussian):
 
 
 class TrainsInSecret(TinyAutoencoder):
-    capabilities = Capabilities(multiple_of=4, min_size=16, min_images=2, trains=False)
+    capabilities = Capabilities(multiple_of=4, min_size=16, min_images=2, trains=False, reconstructs=True)
 
     def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
         super()._fit(images, validation, context)
@@ -327,6 +328,25 @@ class ScoresByPlaceNotByPicture(Altered):
 
     def _spoil(self, seen: Observation, batch: ImageBatch) -> Observation:
         return rescored(seen, blobs(len(batch), batch.size).float())
+
+
+class CopiesTheImage(TinyAutoencoder):
+    def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
+        return replace(super()._observe(batch, pyramids), reconstruction=batch.pixels)
+
+
+class PromisesReconstructions(PatchGaussian):
+    capabilities = Capabilities(reconstructs=True)
+
+
+class ReconstructsInSecret(TinyAutoencoder):
+    """Its own `observe` lets through what the base class refuses."""
+
+    capabilities = Capabilities(multiple_of=4, min_size=16, min_images=2, trains=True)
+
+    def observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
+        with torch.inference_mode():
+            return self._observe(batch, pyramids)
 
 
 class LeavesHiddenPixelsLoud(PatchGaussian):

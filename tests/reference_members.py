@@ -145,7 +145,7 @@ class TinyAutoencoder(Detector):
     """Error of a bottleneck that learned to reconstruct good images, by gradient steps."""
 
     id = "tiny-autoencoder"
-    capabilities = Capabilities(multiple_of=4, min_size=16, min_images=2, trains=True)
+    capabilities = Capabilities(multiple_of=4, min_size=16, min_images=2, trains=True, reconstructs=True)
 
     class Params(Params):
         steps: int = 40
@@ -171,15 +171,13 @@ class TinyAutoencoder(Detector):
         return (self.network_(batch.pixels + noise) - batch.pixels).square().mean()
 
     def _judge(self, batch: ImageBatch, generator: torch.Generator) -> Tensor:
-        return self._error(batch.pixels)[1].flatten(1).mean(dim=1)
-
-    def _error(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        layers: Any = self.network_
-        code = layers[:4](pixels)
-        return code, (layers[4:](code) - pixels).square()
+        return (self.network_(batch.pixels) - batch.pixels).square().mean(dim=(1, 2, 3))
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
-        code, error = self._error(batch.pixels)
+        layers: Any = self.network_
+        code = layers[:4](batch.pixels)
+        reconstruction = layers[4:](code)
+        error = (reconstruction - batch.pixels).square()
         pixels = smooth(error.mean(dim=1), 1.0)
         features = FeatureMaps((error, code), (f"{self.id}/error", f"{self.id}/code"))
-        return Observation(features, ScoreMap(pixels, image_maximum(pixels, batch.valid)))
+        return Observation(features, ScoreMap(pixels, image_maximum(pixels, batch.valid)), reconstruction)

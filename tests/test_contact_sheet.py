@@ -267,7 +267,7 @@ def test_textures__that_hold_no_picture_are_refused(content: bytes | None, tmp_p
     given = ["--kind", "textural", "--size", 32, "--textures", tmp_path / "textures"]
     told = refused("--out", tmp_path / "sheet.png", *given)
     assert told == f"{tmp_path / 'textures'}: " + (
-        "none of its 1 texture files can be read as a picture"
+        "of its 1 texture file none can be read as a picture; give another folder, or none"
         if content
         else "expected texture pictures in it or in its sub-folders "
         "(.bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp), found none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -188,6 +189,10 @@ SPOILT: dict[str, tuple[Deliver, str]] = {
         ),
         "brightness/grey of hide0 holds NaN or infinite values",
     ),
+    "secret": (
+        lambda seen: replace(seen, reconstruction=torch.zeros(3, 3, 16, 24)),
+        "delivered a reconstruction, but reconstructs=False is declared",
+    ),
 }
 
 
@@ -200,6 +205,50 @@ def test_observe__refuses_what_a_detector_must_not_deliver(
     with pytest.raises(InputError) as caught:
         detector.observe(batch(), NOTHING)
     assert str(caught.value) == f"brightness: {sentence}"
+
+
+class Repainted(Brightness):
+    """Shows every image in the mean brightness, a little too bright."""
+
+    id: ClassVar[str] = "repainted"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        multiple_of=8, min_size=16, min_images=2, reconstructs=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "sentence"),
+    [
+        (None, "delivered no reconstruction, but reconstructs=True is declared"),
+        (
+            torch.zeros(3, 3, 8, 24),
+            "delivered a reconstruction of shape (3, 3, 8, 24), expected (3, 3, 16, 24)",
+        ),
+        (torch.zeros(3, 3, 16, 24).double(), "reconstruction is torch.float64, expected float32"),
+        (torch.full((3, 3, 16, 24), math.nan), "reconstruction of hide0 holds NaN or infinite values"),
+    ],
+    ids=["none", "shape", "dtype", "nan"],
+)
+def test_observe__refuses_a_reconstruction_that_is_none(
+    shown: torch.Tensor | None, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = fitted_repainted(monkeypatch, shown)
+    with pytest.raises(InputError) as caught:
+        detector.observe(batch(), NOTHING)
+    assert str(caught.value) == f"repainted: {sentence}"
+
+
+def test_observe__brings_a_reconstruction_into_what_can_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = torch.linspace(-1, 2, 3 * 3 * 16 * 24).view(3, 3, 16, 24)
+    seen = fitted_repainted(monkeypatch, shown).observe(batch(), NOTHING)
+    assert torch.equal(seen.reconstruction, shown.clamp(0, 1))
+
+
+def fitted_repainted(monkeypatch: pytest.MonkeyPatch, shown: torch.Tensor | None) -> Detector:
+    monkeypatch.setattr(
+        Repainted, "deliver", staticmethod(lambda seen: replace(seen, reconstruction=shown)), raising=False
+    )
+    return fitted(Repainted)
 
 
 def test_observe__silences_invalid_pixels_and_keeps_no_graph() -> None:

@@ -18,6 +18,7 @@ from leatherens.core.errors import ConfigError, InputError, TrainingError
 from leatherens.core.losses import focal, ssim
 from leatherens.core.progress import Silent
 from leatherens.core.randomness import torch_generator
+from leatherens.core.synthesis.cutout import CutOut
 from leatherens.core.synthesis.overlay import TextureOverlay
 from leatherens.core.synthesis.patterns import ProceduralTextures
 from leatherens.core.types import ImageBatch, ImagesInMemory
@@ -25,7 +26,7 @@ from leatherens.core.weights import WeightFinder
 from leatherens.plugins.draem import DRAEM
 from leatherens.plugins.draem.detector import draem_loss, image_scores
 from leatherens.plugins.draem.networks import DiscriminativeNetwork, DraemNetworks, ReconstructiveNetwork
-from leatherens.plugins.draem.samples import Sampler, Samples
+from leatherens.plugins.draem.samples import Paths, Sampler, Samples
 
 POOL = BackbonePool(WeightFinder())  # never asked for a backbone
 TINY = {"width": 4, "discriminative_width": 4, "steps": 6, "batch_size": 2}
@@ -214,9 +215,11 @@ def missed(networks, samples):
 
 
 def sampler(**changes):
-    return replace(
-        Sampler(TextureOverlay(ProceduralTextures(), clean_share=0.0), rotated_share=0.0), **changes
-    )
+    return replace(Sampler(paths(), rotated_share=0.0), **changes)
+
+
+def paths(**changes):
+    return replace(Paths(TextureOverlay(ProceduralTextures()), CutOut(), clean_share=0.0), **changes)
 
 
 def test_sampler__restores_the_good_image_outside_and_inside_the_mask():
@@ -273,6 +276,37 @@ def test_sampler__cuts_squares_from_anywhere():
         places.add(same[0])
     assert len(places) > 20
     assert sampler(crop=128).draw(batch, torch_generator(1)).images.shape == (30, 3, 64, 96)
+
+
+def test_paths__without_cut_outs_are_the_published_overlay_to_the_bit():
+    image = grain(1).pixels[0].permute(1, 2, 0).contiguous().numpy()
+    plain = TextureOverlay(ProceduralTextures(), clean_share=0.4)
+    for seed in range(20):
+        found, mask = paths(clean_share=0.4).draw(image, None, rng(seed))
+        expected, marked = plain.draw(image, None, rng(seed))
+        assert np.array_equal(found, expected)
+        assert np.array_equal(mask, marked)
+
+
+def test_paths__are_three_and_taken_as_often_as_asked_for():
+    image = np.full((32, 32, 3), 0.5, np.float32)
+    three = paths(clean_share=0.5, cut_out_share=0.4)
+    drawn = [three.draw(image, None, rng(seed)) for seed in range(400)]
+    untouched = sum(np.array_equal(seen, image) and not mask.any() for seen, mask in drawn)
+    white = sum(bool(mask.any()) and bool((seen[mask] == 1).all()) for seen, mask in drawn)
+    assert 0.5 * 400 - 50 < untouched < 0.5 * 400 + 80  # a few Perlin masks are empty
+    assert 0.2 * 400 - 30 < white < 0.2 * 400 + 30
+    assert all(np.array_equal(seen[~mask], image[~mask]) for seen, mask in drawn)
+
+
+def test_paths__cut_out_in_the_colour_asked_for_and_reconstruct_what_was_there():
+    red = CutOut((1.0, 0.0, 0.0))
+    batch = grain(8)
+    samples = sampler(paths=paths(cut_out=red, cut_out_share=1.0)).draw(batch, torch_generator(1))
+    assert torch.equal(samples.targets, batch.pixels)
+    assert bool(samples.masks.flatten(1).any(dim=1).all())
+    inside = samples.images.permute(0, 2, 3, 1)[samples.masks]  # (n, 3)
+    assert torch.equal(inside, torch.tensor([1.0, 0.0, 0.0]).expand_as(inside))
 
 
 # Scores
@@ -342,6 +376,46 @@ def test_detector__shows_reconstruction_then_image_when_scoring_and_when_learnin
     with torch.no_grad():
         straight, swapped = (networks.discriminative(p)[0] for p in (calls[0], calls[0].roll(3, dims=1)))
     assert float((straight - swapped).abs().max()) > 0.1
+
+
+def half_hidden():
+    valid = torch.zeros(2, 64, 96, dtype=torch.bool)
+    valid[:, :, 40:] = True
+    return replace(damaged(grain(2), slice(8, 24), slice(60, 84)), valid=valid)
+
+
+def test_masking__before_the_second_network_hides_the_reconstruction_there(taught):
+    batch = half_hidden()
+    state = taught.state()
+    post, pre = (
+        DRAEM.from_state(taught.params.model_copy(update={"masking": when}), state)
+        for when in ("post", "pre")
+    )
+    with overheard(pre.networks_.discriminative) as calls:
+        hidden = pre.observe(batch, {})
+    (seen,) = calls
+    outside = ~batch.valid[:, None].expand(-1, 3, -1, -1)
+    assert torch.equal(
+        seen[:, :3][outside], batch.pixels[outside]
+    )  # the image's own filling, as in the image
+    after = post.observe(batch, {})
+    assert not torch.equal(hidden.scores.pixels[:, :, 40:], after.scores.pixels[:, :, 40:])
+    for scores in (hidden.scores.pixels, after.scores.pixels):  # and both are silent there
+        assert bool((scores[:, :, :40].amax(dim=(1, 2)) <= scores[:, :, 40:].amin(dim=(1, 2))).all())
+
+
+def test_masking__of_nothing_is_the_same_before_and_after(taught):
+    batch = damaged(grain(2), slice(8, 24), slice(60, 84))
+    pre = DRAEM.from_state(taught.params.model_copy(update={"masking": "pre"}), taught.state())
+    assert torch.equal(pre.observe(batch, {}).scores.pixels, taught.observe(batch, {}).scores.pixels)
+
+
+def test_detector__scores_images_of_512(taught):
+    large = damaged(grain(1, 512, 512), slice(200, 216), slice(300, 324))
+    seen = taught.observe(large, {})
+    assert seen.scores.pixels.shape == (1, 512, 512)
+    assert seen.reconstruction.shape == (1, 3, 512, 512)
+    assert float(seen.scores.pixels[0, 200:216, 300:324].mean()) > float(seen.scores.pixels.mean())
 
 
 def test_detector__delivers_the_features_it_declares(taught):

@@ -70,8 +70,8 @@ def begun(plugin: Path, how: str, leather: Path, out: Path, *, members: str = "f
         ("key", "KeyError: 'grain' (the traceback is in {out}/members/fragile/error.txt)"),
         (
             "memory",
-            "out of memory (CUDA out of memory. Tried to allocate 20.00 GiB); smaller images, batches or "
-            "options need less",
+            "memory ran out while learning from images of 64 x 64; images of 45 x 45 should fit, or "
+            "smaller options",
         ),
         ("diverged", "NaN at step 3. Try a smaller rate"),
     ],
@@ -131,6 +131,20 @@ def test_only__member_that_fails_by_a_fault_in_its_code_is_told_in_words(
         f"{out}/members/fragile/error.txt). When the cause is mended, go on with: leatherens run "
         f"--resume --out {out}\n"
     )
+
+
+def test_only__member_that_runs_out_of_memory_leaves_no_run_behind(
+    plugin: Path, leather: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"  # so that the same command with a smaller size can be given
+    result = begun(plugin, "memory", leather, out, members="fragile")
+
+    assert result.exit_code == 2
+    assert result.stderr.endswith(
+        "Error: fragile: memory ran out while learning from images of 64 x 64; images of 45 x 45 should fit, "
+        "or smaller options\n"
+    )
+    assert not out.exists()
 
 
 def test_ctrl_c__stops_at_once(plugin: Path, leather: Path, tmp_path: Path) -> None:

@@ -234,6 +234,23 @@ def test_page__shows_every_image_by_falling_score_with_four_panels(page: str) ->
     assert all(a["tabindex"] == "0" for a in articles)
 
 
+def test_page__shows_reconstructions_beside_the_photograph(tmp_path: Path) -> None:
+    grey = {"draem": lambda: np.full((2 * HEIGHT, 2 * WIDTH, 3), 77, np.uint8)}
+    images = [scored(1, True, reconstructions=grey), scored(2, False)]
+
+    text = HtmlReport().write(run_of(images), tmp_path).read_text(encoding="utf-8")
+    with_one, without = sorted(text.split("<article")[1:], key=lambda part: "reconstructs" not in part)
+
+    assert (with_one.count("<figure>"), without.count("<figure>")) == (5, 4)
+    assert with_one.index("photograph</figcaption>") < with_one.index("as draem reconstructs it</figcaption>")
+    assert with_one.index("as draem reconstructs it</figcaption>") < with_one.index("score map")
+    uri = re.search(r'src="data:image/jpeg;base64,([^"]+)"[^>]*alt="\S+ as draem reconstructs it"', with_one)
+    assert uri
+    shown = cv2.imdecode(np.frombuffer(base64.b64decode(uri[1]), np.uint8), cv2.IMREAD_COLOR)
+    assert shown.shape == (213, 320, 3)  # as small as a photograph of its size is shown
+    assert np.abs(shown.astype(int) - 77).max() <= 2
+
+
 def test_page__tells_right_from_wrong_in_words_not_only_in_colour(page: str) -> None:
     text, counts = words(page.partition('id="images"')[2]), tally(set_of(12, 8))
 

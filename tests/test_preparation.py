@@ -141,6 +141,15 @@ class TestFrame:
         found = Frame((24, 32), (24, 32)).back_valid(valid)
         assert np.array_equal(~found, region(slice(0, 4), slice(0, 4)))
 
+    def test_a_picture_comes_back_too(self):
+        whole = grain(24, 32)
+        assert np.array_equal(Frame((24, 32), (24, 32)).back_picture(whole), whole)
+        assert Frame((48, 96), (48, 96)).back_picture(whole).shape == (48, 96, 3)
+        warp = np.array([[1.0, 0, 4], [0, 1, 0], [0, 0, 1]])  # 4 to the right
+        back = Frame((24, 32), (24, 32), warp).back_picture(whole)
+        assert np.array_equal(back[:, :28], whole[:, 4:])
+        assert not back[:, 28:].any()  # not shown by the prepared picture
+
     def test_a_shift_comes_back(self):
         warp = np.array([[1.0, 0, 4], [0, 1, -2], [0, 0, 1]])  # 4 to the right, 2 up
         scores = torch.zeros(24, 32)

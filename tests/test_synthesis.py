@@ -284,7 +284,9 @@ def test_folder_textures__names_a_folder_without_pictures(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"")
     with pytest.raises(InputError) as unreadable:
         FolderTextures(tmp_path).draw(rng(), (8, 8))
-    assert str(unreadable.value) == f"{tmp_path}: none of its 1 texture files can be read as a picture"
+    assert str(unreadable.value) == (
+        f"{tmp_path}: of its 1 texture file none can be read as a picture; give another folder, or none"
+    )
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda p: p.__name__)

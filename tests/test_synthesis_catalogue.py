@@ -124,7 +124,7 @@ def test_folder_textures__pass_over_what_opencv_refuses(folder, monkeypatch):
     source = FolderTextures(folder)
     source.draw(rng(0), (8, 8))
     monkeypatch.setattr(cv2, "imdecode", refuse)
-    with pytest.raises(ValueError, match="none of its 5 texture files can be read as a picture"):
+    with pytest.raises(ValueError, match="of its 5 texture files none can be read as a picture"):
         FolderTextures(folder).draw(rng(0), (8, 8))
 
 

@@ -22,7 +22,7 @@ from torch.optim import SGD, Adam, lr_scheduler
 from leatherens.core import training
 from leatherens.core.artifact import read_tensors
 from leatherens.core.backbones import BackbonePool
-from leatherens.core.detector import FitContext
+from leatherens.core.detector import FitContext, Keeping
 from leatherens.core.errors import ArtifactError, TrainingError
 from leatherens.core.progress import Advance, Silent
 from leatherens.core.randomness import numpy_generator, seeded_construction, torch_generator
@@ -645,6 +645,81 @@ def test_course__resumed_equals_uninterrupted_and_repeats_nothing(
     expect_same(turns.run(), whole)
     assert turns.steps == made
     assert said(last) == sentences
+
+
+@pytest.mark.parametrize("every", [1, 4, 5])
+def test_keeping__leaves_checkpoints_and_changes_nothing(every: int, tmp_path: Path) -> None:
+    expected_log, expected = finished(noisy_task(adam), context())
+    keeping = Keeping(tmp_path / "kept", every)
+
+    log, found = finished(noisy_task(adam), replace(context(), keeping=keeping))
+
+    assert log == expected_log
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert list(keeping.files()) == list(range(every, 12, every))  # the last is what the training gives
+
+
+def test_until__a_kept_checkpoint_is_what_the_training_was_then(tmp_path: Path) -> None:
+    seen: dict[int, dict[str, Tensor]] = {}
+    task = noisy_task(adam)
+
+    def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
+        seen[len(seen)] = {name: t.detach().clone() for name, t in task.module.state_dict().items()}
+        return task.loss(batch, generator)
+
+    keeping = Keeping(tmp_path, 4)
+    finished(replace(task, loss=loss, judge=None), replace(context(), keeping=keeping))
+
+    for step, file in keeping.files().items():
+        then = replace(noisy_task(adam), judge=None)
+        log, found = finished(then, replace(context(file), until=step))
+        assert len(log.losses) == log.best_step == step
+        assert all(torch.equal(found[name], seen[step][name]) for name in found)
+
+
+def test_until__takes_the_best_state_validated_so_far(tmp_path: Path) -> None:
+    values = {2: 3.0, 4: 1.0, 6: 2.0, 8: 0.5, 10: 9.0, 12: 9.0}
+    keeping = Keeping(tmp_path, 3)
+    schedule = Schedule(steps=12, batch_size=2, validate_every=2)
+    train(counting_task(values), photographs(), HELD_OUT, schedule, replace(context(), keeping=keeping))
+
+    best = {}
+    for step, file in keeping.files().items():
+        task = counting_task(values)
+        train(task, photographs(), HELD_OUT, schedule, replace(context(file), until=step))
+        best[step] = steps_of(task)
+
+    assert best == {3: 2, 6: 4, 9: 8}
+
+
+def test_until__without_a_checkpoint_stops_there() -> None:
+    log, _ = finished(noisy_task(adam), replace(context(), until=5))
+    whole, _ = finished(noisy_task(adam), context())
+
+    assert log.losses == whole.losses[:5]
+
+
+def test_keeping__what_cannot_be_written_is_told_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise ArtifactError("no space left")
+
+    monkeypatch.setattr(training, "write_tensors", full)
+    watched = replace(context(), keeping=Keeping(tmp_path, 8))
+    log, _ = finished(noisy_task(adam), watched)
+
+    assert len(log.losses) == 12
+    assert said(watched) == ["member: the checkpoint of step 8 could not be kept; no space left"]
+
+
+def test_course__keeps_no_checkpoints_and_says_so(whole: Whole, tmp_path: Path) -> None:
+    keeping = Keeping(tmp_path / "kept", 1)
+    watched = replace(context(), keeping=keeping)
+    expect_same(Turns(watched).run(), whole)
+
+    assert not keeping.files()
+    assert said(watched) == ["no checkpoints are kept of what learns in several trainings"]
 
 
 def test_course__resumed_again_and_again_equals_uninterrupted(whole: Whole, tmp_path: Path) -> None:

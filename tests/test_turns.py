@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from leatherens.core.randomness import torch_generator
-from leatherens.core.synthesis.turns import random_turns
+from leatherens.core.synthesis.turns import random_turns, some_mirrored, some_turned
 from leatherens.core.types import ImageBatch
 
 
@@ -81,3 +81,37 @@ def test_a_picture_of_which_nothing_would_be_left_is_not_turned() -> None:
     assert turned.pixels.equal(batch.pixels)
     assert turned.valid is not None
     assert turned.valid.equal(valid)
+
+
+def test_some_turned__turns_the_share_asked_for_and_leaves_the_others_alone() -> None:
+    batch = striped(60)
+    found = some_turned(batch, 0.3, 30, torch_generator(3))
+    moved = (found.pixels != batch.pixels).flatten(1).any(dim=1)
+    assert 8 <= int(moved.sum()) <= 28
+    assert found.valid is not None
+    assert bool(found.valid[~moved].all())
+    assert not bool(found.valid[moved].flatten(1).all(dim=1).any())
+
+
+def test_some_turned__without_share_or_angle_is_the_batch_itself() -> None:
+    batch = striped()
+    assert some_turned(batch, 0.0, 30, torch_generator(3)) is batch
+    assert some_turned(batch, 1.0, 0, torch_generator(3)) is batch
+
+
+def test_some_mirrored__mirrors_pictures_and_what_is_valid_together() -> None:
+    count, size = 40, (4, 6)
+    pixels = torch.linspace(0, 1, 24).view(1, 1, *size).expand(count, 3, *size).contiguous()
+    valid = (pixels[:, 0] < 0.3).contiguous()
+    batch = ImageBatch(pixels, tuple(map(str, range(count))), valid)
+    found = some_mirrored(batch, 0.5, torch_generator(0))
+    assert found.valid is not None
+    ways = []
+    for image, inside in zip(found.pixels, found.valid, strict=True):
+        (way,) = [
+            dims
+            for dims in ((), (-1,), (-2,), (-2, -1))
+            if torch.equal(image, batch.pixels[0].flip(dims)) and torch.equal(inside, valid[0].flip(dims))
+        ]
+        ways.append(way)
+    assert len(set(ways)) == 4

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leatherens.cli import options
-from leatherens.core.errors import ArtifactError
+from leatherens.core.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
     from leatherens.cli import Session
+    from leatherens.core.progress import Progress
+    from leatherens.core.reading import Collection
     from leatherens.ensembles.folder import RunFolder
+    from leatherens.ensembles.opening import OpenedRun
 
 
 @click.command()
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
 @click.option("--masks", type=options.PATH, help="Masks of the defective photographs.")
 @options.layout
 @click.option("--out", type=options.PATH, help="Write metrics, scores, maps and report there.")
+@click.option(
+    "--checkpoint",
+    metavar="STEP|all",
+    help="Compare the checkpoints that the run kept (run --keep-every); chooses none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 @options.device
 @options.weights_of_run
@@ -35,6 +43,7 @@ def evaluate(
     run: Path,
     root: Path,
     out: Path | None,
+    checkpoint: str | None,
     as_json: bool,
     device: str,
     weights: tuple[Path, ...],
@@ -51,11 +60,15 @@ def evaluate(
     from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.opening import open_run
 
+    step = _step(checkpoint, out)
     progress = terminal_progress()
     into = _result_folder(out) if out else None
     opened = open_run(run, session.host, device=device, weights=weight_places(weights))
     collection = DataChoice.at(root, **beside).read(session.host, learning=False)
     progress.say(collection.sentence)
+    if checkpoint is not None:
+        _compare(opened, run, collection, progress, step, as_json=as_json)
+        return
     view = opened.evaluate(collection, session.host, progress, into)
     if as_json:
         click.echo(json.dumps(without_nan(view.metrics), indent=2))
@@ -63,6 +76,41 @@ def evaluate(
     print_results(view)
     if into is not None:
         click.echo(f"report: {into.path / 'report.html'}")
+
+
+def _step(checkpoint: str | None, out: Path | None) -> int | None:
+    """The step that --checkpoint names, `None` for all."""
+    if checkpoint is None:
+        return None
+    if out is not None:
+        raise ConfigError("--checkpoint: makes a table and no report; leave out --out")
+    if checkpoint != "all" and not (checkpoint.isdecimal() and int(checkpoint)):
+        raise ConfigError(f"--checkpoint: expected a step, such as 100, or all, got '{checkpoint}'")
+    return None if checkpoint == "all" else int(checkpoint)
+
+
+def _compare(
+    opened: OpenedRun,
+    run: Path,
+    collection: Collection,
+    progress: Progress,
+    step: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print what each kept checkpoint would score."""
+    from leatherens.cli.table import print_checkpoints
+    from leatherens.core.artifact import without_nan
+    from leatherens.ensembles.checkpoints import compare_checkpoints
+    from leatherens.ensembles.folder import RunFolder
+
+    source, _ = opened.test_images(opened.of_its_view(collection), progress)
+    rows = compare_checkpoints(opened, RunFolder(run), source, progress, step=step)
+    if as_json:
+        content = [{"member": row.member, "step": row.step, **row.metrics} for row in rows]
+        click.echo(json.dumps(without_nan(content), indent=2))
+    else:
+        print_checkpoints(rows)
 
 
 def _result_folder(out: Path) -> RunFolder:

@@ -15,7 +15,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.listing import images_under
 from leatherens.core.params import parse_params
 
-_PLAIN = ("effort", "mode", "device", "seed")
+_PLAIN = ("effort", "mode", "keep_every", "device", "seed")
 """Options that are recipe keys as they stand."""
 
 _PARTS = ("block", "head", "score_fusion", "calibrator", "threshold")
@@ -43,7 +43,7 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
             id = options.get(part) or Recipe.model_fields[part].default.id
             content[part] = {"id": id, "options": settings.get(part, {})}
     _add_false_alarms(options["false_alarms"], content, host)
-    content |= {key: options[key] for key in _PLAIN if options[key] is not None}
+    content |= {key: options[key] for key in _PLAIN if options.get(key) is not None}
     if options["size"] is not None:
         content["size"] = sides(options["size"])
     content["weights"] = weight_places(options["weights"])

@@ -86,6 +86,12 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     "--weights", type=PATH, multiple=True, help="File or folder of pretrained weights (repeatable)."
 )
 @click.option("--allow-download", is_flag=True, help="Let missing weights be fetched from the hub.")
+@click.option(
+    "--keep-every",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="Keep a checkpoint of each trained member so often, for: evaluate --checkpoint.",
+)
 @click.option("--device", show_default="auto", help="auto, cpu or cuda.")
 @click.option("--seed", type=int, show_default="0")
 @click.pass_obj

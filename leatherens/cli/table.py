@@ -11,6 +11,7 @@ from leatherens.ensembles.summary import COLUMNS, shown
 
 if TYPE_CHECKING:
     from leatherens.core.reporting import RunView
+    from leatherens.ensembles.checkpoints import CheckpointRow
     from leatherens.ensembles.summary import Summary
 
 
@@ -33,6 +34,19 @@ def print_rows(title: str, columns: Sequence[tuple[str, str]], rows: Mapping[str
     header = [title, *(heading for _, heading in columns)]
     cells = ([name, *(shown(key, row[key]) for key, _ in columns)] for name, row in rows.items())
     _print_table([header, *cells])
+
+
+CHECKPOINT_COLUMNS = (("image_auroc", "image AUROC"), ("image_ap", "image AP"), *COLUMNS[1:4])
+
+
+def print_checkpoints(rows: Sequence[CheckpointRow]) -> None:
+    """What each checkpoint of each member scores alone."""
+    lines = [["", "step", *(title for _, title in CHECKPOINT_COLUMNS)]]
+    for row in rows:
+        cells = (shown(key, row.metrics[key]) for key, _ in CHECKPOINT_COLUMNS)
+        lines.append([row.member, str(row.step or "in use"), *cells])
+    _print_table(lines)
+    click.echo("note: nothing is chosen; a checkpoint chosen by these images must be judged on others")
 
 
 def print_summary(summary: Summary) -> None:

@@ -63,6 +63,8 @@ class Recipe(Params):
     threshold: Choice = Choice(id="conformal")
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)
     batch_size: Annotated[int, Field(ge=1)] = 8
+    keep_every: Annotated[int, Field(ge=1)] | None = None
+    """Steps between two checkpoints of each trained member that stay, to be compared."""
     seed: int = 0
     device: str = "auto"
     weights: tuple[str, ...] = ()

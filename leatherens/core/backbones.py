@@ -7,7 +7,7 @@ with the weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.geometry import thinned
+from leatherens.core.memory import ran_out, saying_what_fits
 from leatherens.core.pyramid_models import image_by_image, normalise, untrained_pyramid
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import FeatureMaps, ImageBatch
@@ -161,6 +162,11 @@ class BackbonePool:
         """
         requests = tuple(dict.fromkeys(requests))
         self.prepare(requests)
+        models = ", ".join(sorted({request.model for request in requests}))
+        with saying_what_fits(models, "passing", batch=len(batch), size=batch.size):
+            return self._pyramids(batch, requests, keep)
+
+    def _pyramids(self, batch: ImageBatch, requests: Sequence[BackboneRequest], keep: bool) -> Pyramids:
         levels: dict[tuple[_Source, int], dict[int, Tensor]] = {}
         for request in requests:
             key = (request.source, request.shrink)
@@ -194,9 +200,9 @@ class BackbonePool:
         try:
             with torch.no_grad():  # not inference_mode: its tensors could not stand in a loss
                 maps = loaded.module(loaded.spec.normalise(pixels))
-        except torch.OutOfMemoryError:
-            raise
         except (AssertionError, RuntimeError) as error:  # how timm's models refuse a size
+            if ran_out(error):
+                raise
             raise InputError(_size_refused(loaded.module, pixels, error)) from None
         return tuple(m.float() for m in maps)
 

@@ -19,3 +19,5 @@ class Capabilities:
     """Learns by gradient steps: has a training log, a checkpoint and can be resumed."""
     updates: bool = False
     """Takes in further good images without learning anew: has `_update`."""
+    reconstructs: bool = False
+    """Says how each image would look if it were good: observations carry a reconstruction."""

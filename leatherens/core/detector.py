@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatch
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import torch
+from torch import Tensor
 from typing_extensions import Self
 
 from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids, PyramidSpec
@@ -23,6 +25,7 @@ from leatherens.core.capabilities import Capabilities
 from leatherens.core.component import Component
 from leatherens.core.errors import ConfigError, InputError, did_you_mean
 from leatherens.core.geometry import silence
+from leatherens.core.memory import saying_what_fits
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.types import (
     FeatureMaps,
@@ -52,11 +55,31 @@ class FeatureSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """Checkpoints that stay: a file in this folder every so many steps, named after its step."""
+
+    folder: Path
+    every: int
+
+    def file(self, step: int) -> Path:
+        """The checkpoint after so many steps."""
+        return self.folder / f"{step}.safetensors"
+
+    def files(self) -> dict[int, Path]:
+        """Those there are, by step."""
+        found = {int(path.stem): path for path in self.folder.glob("*.safetensors") if path.stem.isdigit()}
+        return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True)
 class FitContext:
     """What a fit may use besides images.
 
     seed: the run's; derive a generator per purpose with `randomness`.
     checkpoint: file for the last checkpoint while training; `None` keeps none.
+    keeping: other checkpoints, to compare later; they change nothing of what is learned.
+    until: step at which a training is over, whatever its schedule; from such a checkpoint nothing is left to
+        learn, and the fit gives the detector as it was then.
     """
 
     pool: BackbonePool
@@ -64,6 +87,8 @@ class FitContext:
     device: str = "cpu"
     progress: Progress = field(default_factory=Silent)
     checkpoint: Path | None = None
+    keeping: Keeping | None = None
+    until: int | None = None
 
     def pyramids(self, batch: ImageBatch, requests: Sequence[BackboneRequest]) -> Pyramids:
         """The frozen pyramids of training images, remembered from epoch to epoch and across members."""
@@ -115,7 +140,8 @@ class Detector(Component):
         self.check_pyramids([context.pool.spec(request) for request in self.backbones()], images.size)
         self.forget()
         try:
-            self._fit(images, validation, context)
+            with self._saying_what_fits("learning from", self._taught_at_once, images.size):
+                self._fit(images, validation, context)
         except BaseException:  # Ctrl-C too: half learned is not learned
             self.forget()
             raise
@@ -134,7 +160,8 @@ class Detector(Component):
         if not len(images.ids) or not len(validation.ids):
             found = f"{len(images.ids)} to learn from and {len(validation.ids)} to validate on"
             raise InputError(f"{self.id}: update needs a good image and one to validate, got {found}")
-        with self.as_it_was_on_failure():
+        doing = "taking in"
+        with self.as_it_was_on_failure(), self._saying_what_fits(doing, self._taught_at_once, images.size):
             self._update(images, validation, context)
         return self.to(context.device)
 
@@ -149,12 +176,13 @@ class Detector(Component):
         """The feature maps and scores of a batch. Changes nothing; each image is scored on its own."""
         self.require_fitted("observe")
         self.check_size(batch.size)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._saying_what_fits("scoring", len(batch), batch.size):
             seen = self._observe(batch, pyramids)
         self._check_observation(seen, batch)
         return Observation(
             replace(seen.features, ids=batch.ids),
             ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image, batch.valid),
+            None if seen.reconstruction is None else seen.reconstruction.clamp(0, 1),
         )
 
     @abstractmethod
@@ -199,21 +227,48 @@ class Detector(Component):
                 f"{size[0]} x {size[1]}; bring the images to that size or fit anew"
             )
 
+    @property
+    def _taught_at_once(self) -> int | None:
+        """Images of one step, where that is an option."""
+        batch: int | None = getattr(self.params, "batch_size", None)
+        return batch
+
+    def _saying_what_fits(
+        self, doing: str, batch: int | None, size: tuple[int, int]
+    ) -> AbstractContextManager[None]:
+        step, smallest = self.capabilities.multiple_of, self.capabilities.min_size
+        return saying_what_fits(self.id, doing, batch=batch, size=size, multiple=step, smallest=smallest)
+
     def _check_observation(self, seen: Observation, batch: ImageBatch) -> None:
         shapes = tuple(seen.scores.pixels.shape), tuple(seen.scores.image.shape)
         expected = (len(batch), *batch.size), (len(batch),)
         if shapes != expected:
             raise InputError(f"{self.id}: delivered scores of shapes {shapes}, expected {expected}")
+        self._check_reconstruction(seen.reconstruction, batch)
         for name, value in [
             ("score map", seen.scores.pixels),
             ("image score", seen.scores.image),
             *zip(seen.features.names, seen.features.maps, strict=True),
+            *([] if seen.reconstruction is None else [("reconstruction", seen.reconstruction)]),
         ]:
             if value.dtype != torch.float32:
                 raise InputError(f"{self.id}: {name} is {value.dtype}, expected float32")
             if not all_finite(value):
                 bad = batch.ids[next(i for i, one in enumerate(value) if not all_finite(one))]
                 raise InputError(f"{self.id}: {name} of {bad} holds NaN or infinite values")
+
+    def _check_reconstruction(self, reconstruction: Tensor | None, batch: ImageBatch) -> None:
+        declared = self.capabilities.reconstructs
+        if (reconstruction is not None) != declared:
+            delivered = "no" if reconstruction is None else "a"
+            raise InputError(
+                f"{self.id}: delivered {delivered} reconstruction, but reconstructs={declared} is declared"
+            )
+        if reconstruction is not None and reconstruction.shape != batch.pixels.shape:
+            shapes = tuple(reconstruction.shape), tuple(batch.pixels.shape)
+            raise InputError(
+                f"{self.id}: delivered a reconstruction of shape {shapes[0]}, expected {shapes[1]}"
+            )
 
 
 def _nearest(side: int, flags: Capabilities) -> int:

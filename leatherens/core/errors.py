@@ -12,6 +12,7 @@ LeatherensError
 ├── TrainingError           learning failed: the member, the step, the last good checkpoint
 ├── CategoriesFailed        some categories of several have no run: which, and why
 ├── MembersFailed           some members of several could not be learned: which, why, and what is kept
+├── MemoryRanOut            memory ran out: at which batch and size, and which need less
 └── ArtifactError           a run folder cannot be used: which file, which version
 ```
 """
@@ -94,6 +95,15 @@ class CategoriesFailed(LeatherensError):
     def __init__(self, message: str, *, failures: Mapping[str, str]) -> None:
         super().__init__(message)
         self.failures = dict(failures)
+
+
+class MemoryRanOut(LeatherensError):
+    """Memory ran out; `batch` and `size` should fit, `None` where no smaller one can be named."""
+
+    def __init__(self, message: str, *, batch: int | None, size: tuple[int, int] | None) -> None:
+        super().__init__(message)
+        self.batch = batch
+        self.size = size
 
 
 class ArtifactError(LeatherensError):

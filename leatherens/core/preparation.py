@@ -220,6 +220,16 @@ class Frame:
         counted: Mask = np.asarray(full) > 0
         return counted
 
+    def back_picture(self, pixels: Photograph) -> Photograph:
+        """A picture (h, w, 3) of the prepared one as (H, W, 3) of the photograph, black outside."""
+        import cv2
+
+        full = resize_photograph(pixels, self.prepared)
+        if self.warp is None:
+            return full
+        picture: Photograph = self._warped(full, cv2.INTER_LINEAR, 0).astype(np.uint8)
+        return picture
+
     def _warped(self, full: NDArray[np.generic], method: int, outside: float) -> FloatMap:
         import cv2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ class ScoredImage:
     photograph, score_map, truth: read the pixels: (H, W, 3) uint8, (H, W) float32 ensemble scores at
         original size, (H, W) bool or `None` where there is no mask.
     valid: reads where scores count, (H, W) bool; `None` everywhere.
+    reconstructions: by member that makes one, reads the image as it would look if it were good, (H, W, 3)
+        uint8.
     colour: of the colours the run learned from the one it has, "unlike any" or, where none are known, "".
     """
 
@@ -43,6 +45,7 @@ class ScoredImage:
     score_map: Callable[[], NDArray[np.float32]]
     truth: Callable[[], NDArray[np.bool_] | None]
     valid: Callable[[], NDArray[np.bool_] | None] = _everywhere
+    reconstructions: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
     colour: str = ""
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,9 @@ class Course:
         self._images = images
         self._validation = validation
         self._context = context
+        if context.keeping is not None:
+            self._context = replace(context, keeping=None)
+            context.progress.say("no checkpoints are kept of what learns in several trainings")
         self._finished: list[_Finished] = []
 
     def train(self, task: Task, schedule: Schedule) -> TrainingLog:
@@ -143,14 +146,19 @@ class _Trainer:
     def _done(self) -> int:
         return len(self.log.losses)
 
+    @property
+    def _steps(self) -> int:
+        return min(self.schedule.steps, self.context.until or self.schedule.steps)
+
     def _loop(self, advance: Callable[[int], None]) -> None:
         with interrupts_between_steps() as check:
-            while self._done < self.schedule.steps and not self._out_of_patience():
+            while self._done < self._steps and not self._out_of_patience():
                 self._step(self._done)
                 if self._done % self.schedule.validate_every == 0 or self._done == self.schedule.steps:
                     self._validate()
                 if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
                     self._save()
+                self._keep()
                 advance(1)
                 check()
 
@@ -260,6 +268,18 @@ class _Trainer:
         else:
             self.unsaved = False
         self.saved_at = time.monotonic()  # after it: what takes long to write is not written at every step
+
+    def _keep(self) -> None:
+        """Keep this state too if it is its turn; the last one is what the training gives."""
+        keeping = self.context.keeping
+        if keeping is None or self._done % keeping.every or self._done == self.schedule.steps:
+            return
+        try:
+            self._write(keeping.file(self._done))
+        except ArtifactError as error:
+            self.context.progress.say(
+                f"{self.task.name}: the checkpoint of step {self._done} could not be kept; {error}"
+            )
 
     def _write(self, path: Path) -> None:
         tensors = {f"module.{k}": v for k, v in self.task.module.state_dict().items()}

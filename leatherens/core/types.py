@@ -180,10 +180,15 @@ class ScoreMap:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one member sees in a batch."""
+    """What one member sees in a batch.
+
+    reconstruction: (B, 3, H, W) float32 RGB at the batch's size, each image as it would look if it were good,
+        for people to compare; only from detectors with `capabilities.reconstructs`.
+    """
 
     features: FeatureMaps
     scores: ScoreMap
+    reconstruction: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,12 @@ class Ensemble:
     def score(self, batch: ImageBatch, stopwatch: Stopwatch | None = None) -> dict[str, ScoreMap]:
         """Scores by scorer: the ensemble's, then each member's own."""
         watch = stopwatch or Stopwatch()
-        seen = self.observe(batch, watch)
+        return self.scored(self.observe(batch, watch), batch, watch)
+
+    def scored(
+        self, seen: Mapping[str, Observation], batch: ImageBatch, watch: Stopwatch
+    ) -> dict[str, ScoreMap]:
+        """Scores by scorer from what the members see in a batch."""
         with watch.measure("fusion"):
             decided = self.decided(self.voters(seen, batch))
         return {ENSEMBLE: decided, **{id: seen[id].scores for id in seen}}

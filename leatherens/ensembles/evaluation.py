@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import write_json, write_text, written_whole
@@ -60,7 +61,8 @@ class Evaluation:
     def of(self, source: FileSource, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
         with self.progress.step("scoring the test images", len(source.ids)) as advance:
-            scores = score_images(self.ensemble, source, self.recipe.batch_size, advance)
+            size = self.recipe.batch_size
+            scores = score_images(self.ensemble, source, size, advance, pictures=into is not None)
         view = self._measured(source, scores)
         if into is not None:
             self._write(into, source, scores, view)
@@ -128,17 +130,32 @@ def row(
     samples: Sequence[Sample], scores: ScorerScores, masks: Masks, decider: Decider, milliseconds: float
 ) -> dict[str, float]:
     """One scorer's metrics; NaN where undefined. Images without a label count nowhere."""
-    labelled = [i for i, sample in enumerate(samples) if sample.defective is not None]
-    labels = np.array([samples[i].defective for i in labelled], dtype=bool)
-    images, threshold = scores.images[labelled], decider.threshold.image_
+    images, labels = _labelled(samples, scores)
+    threshold = decider.threshold.image_
     return {
-        "image_auroc": image_auroc(images, labels) if labelled else float("nan"),
-        "image_ap": image_ap(images, labels) if labelled else float("nan"),
-        "image_f1": image_f1(images, labels, threshold) if labelled else float("nan"),
-        **_pixel_row(scores, masks),
-        "false_alarm_rate": false_alarm_rate(images, labels, threshold) if labelled else float("nan"),
+        **threshold_free(samples, scores, masks),
+        "image_f1": image_f1(images, labels, threshold) if len(labels) else float("nan"),
+        "false_alarm_rate": false_alarm_rate(images, labels, threshold) if len(labels) else float("nan"),
         "ms_per_image": milliseconds,
     }
+
+
+def threshold_free(samples: Sequence[Sample], scores: ScorerScores, masks: Masks) -> dict[str, float]:
+    """The metrics of `row` that depend on scores alone."""
+    images, labels = _labelled(samples, scores)
+    return {
+        "image_auroc": image_auroc(images, labels) if len(labels) else float("nan"),
+        "image_ap": image_ap(images, labels) if len(labels) else float("nan"),
+        **_pixel_row(scores, masks),
+    }
+
+
+def _labelled(
+    samples: Sequence[Sample], scores: ScorerScores
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Image scores and labels, (n,) each, of the images that have a label."""
+    rows = [i for i, sample in enumerate(samples) if sample.defective is not None]
+    return scores.images[rows], np.array([samples[i].defective for i in rows], dtype=bool)
 
 
 def _pixel_row(scores: ScorerScores, masks: Masks) -> dict[str, float]:

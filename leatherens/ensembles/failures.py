@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from leatherens.core.artifact import write_text
 from leatherens.core.errors import ArtifactError, LeatherensError, MembersFailed
 from leatherens.ensembles.folder import RunFolder
@@ -38,8 +36,6 @@ def failure_of(id: str, error: Exception, folder: Path) -> Failure:
     if isinstance(error, LeatherensError):
         return Failure(id, str(error).removeprefix(f"{id}: ").rstrip("."))
     told = " ".join(str(error).split()) or "no message"
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return Failure(id, f"out of memory ({told}); smaller images, batches or options need less")
     reason = f"{type(error).__name__}: {told}"
     with suppress(ArtifactError):  # the reason is worth more than where it stands
         write_text(folder / TRACEBACK, "".join(traceback.format_exception(error)))

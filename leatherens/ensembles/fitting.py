@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
-from leatherens.core.detector import Detector, FitContext, matching
+from leatherens.core.detector import Detector, FitContext, Keeping, matching
 from leatherens.core.fusion import FusionBlock, GoodFeatures
 from leatherens.core.heads import GoodMaps, SpoiltMaps
 from leatherens.core.progress import Progress
@@ -37,6 +37,7 @@ class Fitting:
     seed: int
     device: str
     batch_size: int
+    keep_every: int | None = None
 
     def ensemble(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> Ensemble:
         """The fitted ensemble."""
@@ -76,15 +77,31 @@ class Fitting:
             return self.folder.load(folder, type(member)).to(self.device)
         started = time.monotonic()
         checkpoint = folder / "checkpoint.safetensors"
-        context = FitContext(self.pool, self.seed, self.device, self.progress, checkpoint)
+        keeping = None if self.keep_every is None else Keeping(self.folder.checkpoints(id), self.keep_every)
+        context = FitContext(self.pool, self.seed, self.device, self.progress, checkpoint, keeping)
         member.fit(fit, validation=validate, context=context)
         write_json(
             folder / "fit.json", {"seconds": round(time.monotonic() - started, 2), "images": len(fit.ids)}
         )
+        if keeping is not None:
+            self._keep_checkpoints(member, keeping, fit, validate)
         self.folder.save(folder, member)
         for leftover in (checkpoint, folder / TRACEBACK):
             leftover.unlink(missing_ok=True)
         return member
+
+    def _keep_checkpoints(
+        self, member: Detector, keeping: Keeping, fit: ImageSource, validate: ImageSource
+    ) -> None:
+        """Make a member of each checkpoint, as it would be had its training ended there."""
+        files = keeping.files()
+        with self.progress.step(f"{member.id}: keeping checkpoints", len(files)) as advance:
+            for step, file in files.items():
+                context = FitContext(self.pool, self.seed, self.device, checkpoint=file, until=step)
+                then = type(member)(member.params).fit(fit, validation=validate, context=context)
+                self.folder.save(keeping.folder / str(step), then)
+                file.unlink()
+                advance(1)
 
     def _with_head(
         self, ensemble: Ensemble, parts: Parts, fit: ImageSource, validate: ImageSource

@@ -5,7 +5,7 @@ RUN/
   recipe.yaml   the resolved recipe     run.json    versions, data, command, weights
   splits.json   which image taught what  images.json  a digest of each image
   preparation/N-ID/   what a step learned, such as a reference to register against
-  members/ID/   state, training log, checkpoint while training
+  members/ID/   state, training log, checkpoint while training; checkpoints/STEP, where they were kept
   ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours
   metrics.json  scores.csv  maps/  report.html
   DONE          written last            history/     what was changed since (`history`)
@@ -102,6 +102,15 @@ class RunFolder:
     def member(self, id: str) -> Path:
         """The folder of one member."""
         return self._in_force("members", _file_name(id))
+
+    def checkpoints(self, id: str) -> Path:
+        """The folder of what one member was at some steps of its training."""
+        return self.path / "members" / _file_name(id) / "checkpoints"
+
+    def checkpoint_steps(self, id: str) -> list[int]:
+        """The steps of which a member's checkpoints were kept whole."""
+        found = self.checkpoints(id).glob("*/component.json")
+        return sorted(int(path.parent.name) for path in found)
 
     def part(self, *names: str) -> Path:
         """One part: `block`, `head`, `score-fusion`, `calibrators` or `thresholds` and a scorer's id."""

@@ -89,15 +89,7 @@ class OpenedRun:
     ) -> RunView:
         """Measure on a collection, less the images the run learned from."""
         collection = self.of_its_view(collection)
-        samples, remarks = self._not_taken_in(self._testable(collection))
-        for remark in remarks:
-            progress.say(remark)
-        if not samples:
-            raise InputError(
-                f"{collection.root}: no test images; expected {collection.title} with images to test on"
-            )
-        source = self.source(samples)
-        require_no_problems(source.problems(progress), len(samples))
+        source, remarks = self.test_images(collection, progress)
         shown = {
             "data_sentence": collection.sentence,
             "remarks": (*self._since, *remarks, *collection.remarks, *reductions(self.recipe, host)),
@@ -112,6 +104,19 @@ class OpenedRun:
         """A collection less the images of other views, if the run is of one of several."""
         view = self.folder.facts().data.view
         return collection if view is None else view.less_others(collection)
+
+    def test_images(self, collection: Collection, progress: Progress) -> tuple[FileSource, tuple[str, ...]]:
+        """The images of a collection that the run may be measured on, and remarks on those left out."""
+        samples, remarks = self._not_taken_in(self._testable(collection))
+        for remark in remarks:
+            progress.say(remark)
+        if not samples:
+            raise InputError(
+                f"{collection.root}: no test images; expected {collection.title} with images to test on"
+            )
+        source = self.source(samples)
+        require_no_problems(source.problems(progress), len(samples))
+        return source, remarks
 
     def _testable(self, collection: Collection) -> tuple[Sample, ...]:
         """The test images; the good ones too where the test brings none, as when the run was split."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from leatherens.configs.recipe import Recipe, write_recipe
 from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
-from leatherens.core.errors import ArtifactError, ConfigError, InputError
+from leatherens.core.errors import ArtifactError, ConfigError, InputError, MemoryRanOut
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.feature_store import user_store
 from leatherens.core.host import PluginHost
@@ -69,7 +69,7 @@ class Run:
         begun = self.folder.begun
         try:
             yield
-        except (ConfigError, InputError):
+        except (ConfigError, InputError, MemoryRanOut):
             if not begun and not self.folder.learned:
                 self.folder.withdraw()
             raise
@@ -146,7 +146,15 @@ class Run:
 
     def _fit(self, pool: BackbonePool, source: FileSource, splits: Splits) -> Ensemble:
         recipe = self.recipe
-        fitting = Fitting(self.folder, pool, self.progress, recipe.seed, recipe.device, recipe.batch_size)
+        fitting = Fitting(
+            self.folder,
+            pool,
+            self.progress,
+            recipe.seed,
+            recipe.device,
+            recipe.batch_size,
+            recipe.keep_every,
+        )
         return fitting.ensemble(
             build(recipe, self.host), source.only(splits.fit), source.only(splits.validate)
         )

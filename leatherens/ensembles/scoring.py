@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import Self
 
-from leatherens.core.photographs import Mask
+from leatherens.core.photographs import Mask, Photograph
 from leatherens.core.preparation import FloatMap, Frame
 from leatherens.core.progress import Advance
 from leatherens.core.types import ScoreMap, batches
@@ -25,21 +25,25 @@ class ScorerScores:
 
     images: (n,) image scores. maps: n maps at working size, taken back to their photographs when asked for.
     valids: where each map counts, bool at working size; `None` everywhere. frames: the way back.
+    pictures: n reconstructions (h, w, 3) at working size, of members that make them and where asked for.
     """
 
     images: NDArray[np.float32]
     maps: Sequence[Tensor]
     valids: Sequence[Tensor | None]
     frames: Sequence[Frame]
+    pictures: Sequence[Photograph] = ()
 
     @classmethod
-    def of(cls, parts: Sequence[ScoreMap], frames: Sequence[Frame]) -> Self:
+    def of(
+        cls, parts: Sequence[ScoreMap], frames: Sequence[Frame], pictures: Sequence[Photograph] = ()
+    ) -> Self:
         """Batch by batch, in order."""
         images: NDArray[np.float32] = torch.cat([part.image for part in parts]).numpy()
         maps = [pixels for part in parts for pixels in part.pixels]
         nothing = [None]
         valids = [v for p in parts for v in (nothing * len(p.image) if p.valid is None else p.valid)]
-        return cls(images, maps, valids, frames)
+        return cls(images, maps, valids, frames, pictures)
 
     def map(self, index: int) -> FloatMap:
         """(H, W) float32 as the photograph lies, bilinear."""
@@ -48,6 +52,10 @@ class ScorerScores:
     def all_maps(self) -> list[FloatMap]:
         """Every map as its photograph lies."""
         return [self.map(index) for index in range(len(self.maps))]
+
+    def picture(self, index: int) -> Photograph:
+        """(H, W, 3) uint8, the reconstruction as the photograph lies."""
+        return self.frames[index].back_picture(self.pictures[index])
 
     def valid(self, index: int) -> Mask | None:
         """(H, W) bool, where the map counts; `None` everywhere."""
@@ -68,16 +76,38 @@ class Scores:
     milliseconds: Mapping[str, float]
 
 
-def score_images(ensemble: Ensemble, source: FileSource, batch_size: int, advance: Advance) -> Scores:
+def score_images(
+    ensemble: Ensemble,
+    source: FileSource,
+    batch_size: int,
+    advance: Advance,
+    *,
+    pictures: bool = False,
+) -> Scores:
     """Score a source, in its own order. The first batch warms up and is not timed if there are more."""
     watch, timed = Stopwatch(ensemble.device), 0
     gathered: dict[str, list[ScoreMap]] = {}
-    for number, batch in enumerate(batches(source, batch_size)):
+    shown: dict[str, list[Photograph]] = {}
+    for number, loaded in enumerate(batches(source, batch_size)):
         if number == 1:
             watch, timed = Stopwatch(ensemble.device), 0
-        for scorer, scores in ensemble.score(batch.to(ensemble.device), watch).items():
+        batch = loaded.to(ensemble.device)
+        seen = ensemble.observe(batch, watch)
+        for scorer, scores in ensemble.scored(seen, batch, watch).items():
             gathered.setdefault(scorer, []).append(scores.to("cpu"))
+        for id, observation in seen.items():
+            if pictures and observation.reconstruction is not None:
+                shown.setdefault(id, []).extend(_pictures(observation.reconstruction))
         timed += len(batch)
         advance(len(batch))
-    by_scorer = {scorer: ScorerScores.of(parts, source.frames) for scorer, parts in gathered.items()}
+    by_scorer = {
+        scorer: ScorerScores.of(parts, source.frames, shown.get(scorer, ()))
+        for scorer, parts in gathered.items()
+    }
     return Scores(source.ids, by_scorer, ensemble.milliseconds(watch, timed))
+
+
+def _pictures(pixels: Tensor) -> Sequence[Photograph]:
+    """(B, 3, H, W) in 0..1 to B pictures (H, W, 3) of 8 bits, a quarter of the memory."""
+    bytes: NDArray[np.uint8] = (255 * pixels).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return list(bytes)

@@ -61,5 +61,10 @@ def _image(index: int, source: FileSource, scores: Scores, decider: Decider, col
         score_map=partial(ensemble.map, index),
         truth=partial(source.mask, index),
         valid=partial(ensemble.valid, index),
+        reconstructions={
+            scorer: partial(found.picture, index)
+            for scorer, found in scores.by_scorer.items()
+            if found.pictures
+        },
         colour=colour,
     )

@@ -26,6 +26,12 @@ DETECTORS = (
     ("fastflow", "fastflow:FastFlow", "convolutional flows that turn good features into noise"),
     ("cs-flow", "csflow:CSFlow", "a flow over features of three image scales that inform each other"),
     ("ast", "ast:AST", "a plain student that imitates a flow on good features"),
+    (
+        "mse-autoencoder",
+        "mse_autoencoder:MSEAutoencoder",
+        "patches that do not come back through a narrow code, by squared error",
+    ),
+    ("ssim-autoencoder", "ssim_autoencoder:SSIMAutoencoder", "the same by structural similarity; light"),
     ("draem", "draem:DRAEM", "reconstruction and segmentation learned from synthetic anomalies"),
 )
 """Id, module and class, summary: on frozen features, teacher and student, flows, reconstruction."""

@@ -33,6 +33,8 @@ def pairs(first: Observation, second: Observation) -> Iterator[tuple[str, Tensor
     yield "image score", first.scores.image.cpu(), second.scores.image.cpu()
     for name, one, other in zip(first.features.names, first.features.maps, second.features.maps, strict=True):
         yield name, one.cpu(), other.cpu()
+    if first.reconstruction is not None and second.reconstruction is not None:
+        yield "reconstruction", first.reconstruction.cpu(), second.reconstruction.cpu()
 
 
 def same(first: Observation, second: Observation) -> bool:
@@ -46,7 +48,8 @@ def same(first: Observation, second: Observation) -> bool:
 def pick(seen: Observation, rows: list[int]) -> Observation:
     """The observation of some images of a batch."""
     features = FeatureMaps(tuple(m[rows] for m in seen.features.maps), seen.features.names)
-    return Observation(features, ScoreMap(seen.scores.pixels[rows], seen.scores.image[rows]))
+    scores = ScoreMap(seen.scores.pixels[rows], seen.scores.image[rows])
+    return Observation(features, scores, None if seen.reconstruction is None else seen.reconstruction[rows])
 
 
 def joined(seen: list[Observation]) -> Observation:
@@ -54,7 +57,8 @@ def joined(seen: list[Observation]) -> Observation:
     maps = zip(*(s.features.maps for s in seen), strict=True)
     features = FeatureMaps(tuple(torch.cat(level) for level in maps), seen[0].features.names)
     scores = ScoreMap(torch.cat([s.scores.pixels for s in seen]), torch.cat([s.scores.image for s in seen]))
-    return Observation(features, scores)
+    shown = [s.reconstruction for s in seen if s.reconstruction is not None]
+    return Observation(features, scores, torch.cat(shown) if shown else None)
 
 
 def separation(high: Tensor, low: Tensor) -> float:

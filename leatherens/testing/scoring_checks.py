@@ -158,6 +158,27 @@ def _pointing(maps: Tensor, defects: Tensor) -> float:
     return math.fsum(per_image) / len(per_image)
 
 
+def check_reconstruction_as_declared(trial: Trial) -> None:
+    """A declared reconstruction is the image less its defect, where it differs most; else there is none."""
+    batch = trial.scene.defective
+    shown = trial.observe(trial.fitted.member, batch).reconstruction
+    if shown is None or not trial.flags.reconstructs:
+        as_declared = (shown is not None) == trial.flags.reconstructs
+        delivered = "no" if shown is None else "a"
+        trial.expect(
+            as_declared,
+            f"delivers {delivered} reconstruction, but declares reconstructs={trial.flags.reconstructs}",
+        )
+        return
+    _expect_tensor(trial, "the reconstruction", shown, tuple(batch.pixels.shape))
+    found = _pointing((shown - batch.pixels).abs().mean(dim=1), trial.scene.defects)
+    trial.expect(
+        found >= PIXEL_SEPARATION,
+        f"the reconstruction differs more from a pixel of the defect than from another with probability "
+        f"{found:.2f}, expected at least {PIXEL_SEPARATION}; is it the image itself, or not in RGB, 0..1?",
+    )
+
+
 def check_hidden_pixels_change_nothing(trial: Trial) -> None:
     """What lies under `valid=False` changes no score, and is itself the quietest part of the map."""
     scene, member = trial.scene, trial.fitted.member
@@ -255,6 +276,7 @@ CHECKS = (
     check_no_autograd_graph,
     check_higher_is_more_anomalous,
     check_map_points_at_the_defect,
+    check_reconstruction_as_declared,
     check_hidden_pixels_change_nothing,
     check_image_score_ignores_hidden_pixels,
     check_wrong_size_refused,

@@ -64,9 +64,13 @@ class TextureOverlay:
 
     def draw(self, image: Floats, valid: Mask | None, rng: np.random.Generator) -> tuple[Floats, Mask]:
         """The image (H, W, 3), with an anomaly or without, and the anomaly's mask, within `valid`."""
-        shape = image.shape[0], image.shape[1]
         if rng.random() < self.clean_share:
-            return image, np.zeros(shape, np.bool_)
+            return image, np.zeros(image.shape[:2], np.bool_)
+        return self.laid(image, valid, rng)
+
+    def laid(self, image: Floats, valid: Mask | None, rng: np.random.Generator) -> tuple[Floats, Mask]:
+        """The image with an anomaly, unless its mask happens to be empty."""
+        shape = image.shape[0], image.shape[1]
         mask = perlin_mask(rng, shape, exponents=self.exponents, threshold=self.threshold)
         if valid is not None:
             mask &= valid

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from leatherens.core.errors import InputError
+from leatherens.core.listing import counted, images_under
+from leatherens.core.photographs import IMAGE_SUFFIXES
 from leatherens.core.synthesis.augment import Picture
 from leatherens.core.synthesis.perlin import Shape
-
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 CACHE_BYTES = 128 * 2**20
 """Resized textures kept in memory: about 650 of 256 x 256."""
@@ -38,9 +38,9 @@ class FolderTextures:
         if not folder.is_dir():
             raise InputError(f"{folder}: expected a folder of texture pictures, found none; check the path")
         self.folder = folder
-        self.files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        self.files = sorted(images_under(folder).images)
         if not self.files:
-            known = ", ".join(sorted(SUFFIXES))
+            known = ", ".join(sorted(IMAGE_SUFFIXES))
             raise InputError(
                 f"{folder}: expected texture pictures in it or in its sub-folders ({known}), found none"
             )
@@ -55,7 +55,8 @@ class FolderTextures:
             if picture is not None:
                 return picture
         raise InputError(
-            f"{self.folder}: none of its {len(self.files)} texture files can be read as a picture"
+            f"{self.folder}: of its {counted(len(self.files), 'texture file')} none can be read as a picture;"
+            " give another folder, or none"
         )
 
     def _resized(self, path: Path, shape: Shape) -> Picture | None:

@@ -19,6 +19,7 @@ from leatherens.core.losses import focal, ssim
 from leatherens.core.params import Params as BaseParams
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.schedules import Schedule
+from leatherens.core.synthesis.cutout import CutOut
 from leatherens.core.synthesis.overlay import TextureOverlay
 from leatherens.core.synthesis.patterns import ProceduralTextures
 from leatherens.core.synthesis.textures import FolderTextures
@@ -26,7 +27,7 @@ from leatherens.core.tasks import Task
 from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation, ScoreMap
 from leatherens.plugins.draem.networks import DraemNetworks
-from leatherens.plugins.draem.samples import Sampler, Samples
+from leatherens.plugins.draem.samples import Paths, Sampler, Samples
 
 IMAGE_SCORE_WINDOW = 21
 """Side of the mean filter under the image score, in pixels, as in the authors' evaluation."""
@@ -75,7 +76,7 @@ class DRAEM(Detector):
     """Learns to undo, and to find, textures laid over good images; needs no pretrained weights."""
 
     id = "draem"
-    capabilities = Capabilities(multiple_of=32, min_size=32, trains=True)
+    capabilities = Capabilities(multiple_of=32, min_size=32, trains=True, reconstructs=True)
     default_cut: ClassVar[tuple[str, ...]] = ("residual", "decoder3")
 
     class Params(BaseParams):
@@ -101,6 +102,13 @@ class DRAEM(Detector):
         """Transparency of an anomaly, as in the authors' code; the paper draws its opacity in 0.1..1."""
         clean_share: Share = 0.5
         """Chance of an image without an anomaly."""
+        cut_out_share: Share = 0.0
+        """Of the others, how many get a rectangle of one colour in place of a texture; published are none.
+
+        A thesis on line clearance added it, because white leaflets and blisters were hard to find.
+        """
+        cut_out_colour: tuple[Share, Share, Share] = (1.0, 1.0, 1.0)
+        """Of the rectangle, RGB in 0..1."""
         rotated_share: Share = 0.3
         """Chance of a turned image."""
         rotation: float = Field(default=90.0, ge=0, le=180)
@@ -109,6 +117,12 @@ class DRAEM(Detector):
         """The mask's noise has 2^a by 2^b cells, a and b drawn among these."""
         perlin_threshold: float = 0.5
         """The mask is where the noise, within -1..1, exceeds this."""
+        masking: Literal["post", "pre"] = "post"
+        """What may not be inspected is silenced in the score map, or (pre) kept from the second network too.
+
+        Pre gives the reconstruction the image's own filling there, so that the second network finds no
+        difference to carry over into what is valid.
+        """
         keep: Literal["last", "best"] = "last"
         """The last state, as published, or the best at finding artificial anomalies in validation images."""
         patience: int | None = Field(default=None, ge=1)
@@ -174,12 +188,13 @@ class DRAEM(Detector):
 
     def _sampler(self, textures: ProceduralTextures | FolderTextures) -> Sampler:
         p = self.params
-        overlay = TextureOverlay(textures, p.beta, p.clean_share, p.perlin_exponents, p.perlin_threshold)
-        return Sampler(overlay, p.rotated_share, p.rotation, p.crop)
+        overlay = TextureOverlay(textures, p.beta, exponents=p.perlin_exponents, threshold=p.perlin_threshold)
+        paths = Paths(overlay, CutOut(p.cut_out_colour), p.clean_share, p.cut_out_share)
+        return Sampler(paths, p.rotated_share, p.rotation, p.crop)
 
     def _task(self, schedule: Schedule, sampler: Sampler) -> Task:
         """Adam over both networks; the whole loss teaches, the focal part on whole images judges."""
-        judged = Sampler(replace(sampler.overlay, clean_share=0.0), rotated_share=0.0)
+        judged = Sampler(replace(sampler.paths, clean_share=0.0), rotated_share=0.0)
 
         def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
             return draem_loss(self.networks_, sampler.draw(batch, generator))
@@ -199,6 +214,8 @@ class DRAEM(Detector):
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         image = batch.pixels.contiguous(memory_format=torch.channels_last)
         reconstruction, bottleneck = self.networks_.reconstructive(image)
+        if self.params.masking == "pre" and batch.valid is not None:
+            reconstruction = torch.where(batch.valid[:, None], reconstruction, image)
         logits, encoded, decoded = self.networks_.discriminative(torch.cat([reconstruction, image], dim=1))
         maps = {
             "residual": block_mean((image - reconstruction).abs(), POOLED),
@@ -210,4 +227,4 @@ class DRAEM(Detector):
         names = tuple(spec.name for spec in self.features())
         features = FeatureMaps(tuple(maps[name.split("/", 1)[1]] for name in names), names)
         pixels = logits.softmax(dim=1)[:, 1]
-        return Observation(features, ScoreMap(pixels, image_scores(pixels, batch.valid)))
+        return Observation(features, ScoreMap(pixels, image_scores(pixels, batch.valid)), reconstruction)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from leatherens.core.randomness import numpy_generators
+from leatherens.core.synthesis.cutout import CutOut
 from leatherens.core.synthesis.overlay import TextureOverlay
 from leatherens.core.synthesis.perlin import Floats, Mask
 from leatherens.core.synthesis.rotation import rotated
@@ -25,14 +26,38 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampler:
-    """Draws samples from good images.
+class Paths:
+    """The three ways an image goes: it stays as it is, gets a texture, or a rectangle of one colour.
 
-    rotated_share: chance to turn the image by up to `rotation` degrees either way, on a black canvas that
-    then counts as good. crop: side of a random square cut from it, `None` for the whole image.
+    The third is that of a thesis on line clearance, whose chances are not told.
+
+    clean_share: chance of the first. cut_out_share: of the third among the others.
     """
 
     overlay: TextureOverlay
+    cut_out: CutOut
+    clean_share: float = 0.5
+    cut_out_share: float = 0.0
+
+    def draw(self, image: Floats, valid: Mask | None, rng: np.random.Generator) -> tuple[Floats, Mask]:
+        """The image (H, W, 3), with an anomaly or without, and the anomaly's mask, within `valid`."""
+        if rng.random() < self.clean_share:
+            return image, np.zeros(image.shape[:2], np.bool_)
+        if self.cut_out_share and rng.random() < self.cut_out_share:
+            return self.cut_out.draw(image, valid, rng)
+        return self.overlay.laid(image, valid, rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """Draws samples from good images.
+
+    paths: what becomes of an image. rotated_share: chance to turn it before by up to `rotation` degrees
+    either way, on a black canvas that then counts as good. crop: side of a random square cut from it, `None`
+    for the whole image.
+    """
+
+    paths: Paths
     rotated_share: float = 0.3
     rotation: float = 90.0
     crop: int | None = None
@@ -61,7 +86,7 @@ class Sampler:
             valid = None if valid is None else rotated(valid.astype(np.float32), degrees) > 0.999
         window = self._window(image.shape[0], image.shape[1], rng)
         image, valid = image[window], None if valid is None else valid[window]
-        seen, mask = self.overlay.draw(image, valid, rng)
+        seen, mask = self.paths.draw(image, valid, rng)
         return seen, image, mask
 
     def _window(self, height: int, width: int, rng: np.random.Generator) -> tuple[slice, slice]:

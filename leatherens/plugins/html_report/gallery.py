@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from leatherens.core.reporting import ScoredImage
@@ -23,6 +23,7 @@ Ranked = tuple[int, ScoredImage]
 class Card:
     """One image as shown: width and height in small pixels, truth `None` where there is no mask.
 
+    reconstructions: by member that makes one.
     ignored: what is not inspected, `None` where everything is.
     """
 
@@ -32,6 +33,7 @@ class Card:
     width: int
     height: int
     photograph: str
+    reconstructions: Mapping[str, str]
     score_map: str
     peak: float
     truth: Regions | None
@@ -73,6 +75,7 @@ def cards(images: Sequence[Ranked], studio: Studio) -> Iterator[Card]:
 def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
     longest, quality = studio.longest, studio.quality
     photograph, scores, truth = shrink(image.photograph(), longest), image.score_map(), image.truth()
+    beside = {id: shrink(read(), longest) for id, read in image.reconstructions.items()}
     valid = image.valid()
     above = scores > studio.threshold
     return Card(
@@ -82,6 +85,7 @@ def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
         width=photograph.shape[1],
         height=photograph.shape[0],
         photograph=jpeg_uri(photograph, quality),
+        reconstructions={id: jpeg_uri(picture, quality) for id, picture in beside.items()},
         score_map=jpeg_uri(studio.scale.paint(shrink_keeping_peaks(scores, longest)), quality),
         peak=float(scores.max()),
         truth=None if truth is None else regions(truth, longest),
