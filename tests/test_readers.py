@@ -45,9 +45,7 @@ class TestMVTec:
         assert found.remarks == ()
         assert (found.root, found.layout) == (root, "mvtec-ad")
         assert [s.id for s in found.train] == [f"train/good/00{n}.png" for n in range(3)]
-        assert found.train[0] == Sample(
-            root / "train/good/000.png", "train/good/000.png", False, None, "good"
-        )
+        assert found.train[0] == Sample(root / "train/good/000.png", "train/good/000.png", False, (), "good")
         assert [s.id for s in found.test] == [
             "test/cut/000.png",
             "test/cut/001.png",
@@ -56,9 +54,13 @@ class TestMVTec:
             "test/hole/000.png",
         ]
         assert by_id(found.test)["test/cut/001.png"] == Sample(
-            root / "test/cut/001.png", "test/cut/001.png", True, root / "ground_truth/cut/001_mask.png", "cut"
+            root / "test/cut/001.png",
+            "test/cut/001.png",
+            True,
+            (root / "ground_truth/cut/001_mask.png",),
+            "cut",
         )
-        assert by_id(found.test)["test/good/001.png"].mask is None
+        assert by_id(found.test)["test/good/001.png"].masks == ()
 
     def test_mask_called_like_the_image__second_choice(self, tmp_path):
         root = mvtec(tmp_path, cut=2)
@@ -67,14 +69,14 @@ class TestMVTec:
 
         found = read_folder(READERS, root)
 
-        assert by_id(found.test)["test/cut/000.png"].mask == root / "ground_truth/cut/000_mask.png"
-        assert by_id(found.test)["test/cut/001.png"].mask == root / "ground_truth/cut/001.bmp"
+        assert by_id(found.test)["test/cut/000.png"].masks == (root / "ground_truth/cut/000_mask.png",)
+        assert by_id(found.test)["test/cut/001.png"].masks == (root / "ground_truth/cut/001.bmp",)
         assert found.remarks == ("1 mask without an image: 000.png",)
 
     def test_image_in_upper_case(self, tmp_path):
         root = pictures(tmp_path, "train/good/A.JPG", "test/cut/B.Png", "ground_truth/cut/B_mask.PNG")
         found = read_folder(READERS, root)
-        assert found.test[0].mask == root / "ground_truth/cut/B_mask.PNG"
+        assert found.test[0].masks == (root / "ground_truth/cut/B_mask.PNG",)
 
     def test_labels_only(self, tmp_path):
         found = read_folder(READERS, mvtec(tmp_path, masks=False))
@@ -98,7 +100,7 @@ class TestMVTec:
         save(root / "ground_truth/good/000_mask.png", spot())
         found = read_folder(READERS, root)
         assert found.remarks == ()
-        assert by_id(found.test)["test/good/000.png"].mask is None
+        assert by_id(found.test)["test/good/000.png"].masks == ()
 
     def test_other_files__are_passed_over_and_counted(self, tmp_path):
         root = mvtec(tmp_path)
@@ -159,7 +161,7 @@ class TestFolder:
         assert found.sentence == "read as a plain folder: 3 good to learn from and to test"
         assert [s.id for s in found.train] == ["a.jpg", "b.png", "notes.txt.png"]
         assert found.remarks == ()
-        assert {(s.defective, s.defect, s.mask) for s in found.train} == {(False, "good", None)}
+        assert {(s.defective, s.defect, s.masks) for s in found.train} == {(False, "good", ())}
 
     def test_sub_folders__are_good_and_told(self, tmp_path):
         root = pictures(tmp_path, "monday/1.png", "tuesday/late/1.png", "1.png")
@@ -175,10 +177,10 @@ class TestFolder:
             found.sentence == "read as a plain folder: 2 good to learn from and to test, 3 defective to test"
         )
         assert found.remarks == ("1 of 3 defective images have no mask: Bad/cut/2.png",)
-        assert [(s.id, s.defective, s.defect, s.mask) for s in found.test] == [
-            ("Bad/1.png", True, "Bad", root / "masks/1.png"),
-            ("Bad/cut/1.png", True, "cut", root / "masks/cut/1_mask.png"),
-            ("Bad/cut/2.png", True, "cut", None),
+        assert [(s.id, s.defective, s.defect, s.masks) for s in found.test] == [
+            ("Bad/1.png", True, "Bad", (root / "masks/1.png",)),
+            ("Bad/cut/1.png", True, "cut", (root / "masks/cut/1_mask.png",)),
+            ("Bad/cut/2.png", True, "cut", ()),
         ]
 
     @pytest.mark.parametrize("name", ["abnormal", "anomaly", "BAD", "defects", "ko", "ng"])
@@ -189,15 +191,15 @@ class TestFolder:
     def test_masks_beside_their_images(self, tmp_path):
         root = pictures(tmp_path, "good/1.png", "defective/1.png", "defective/1_mask.png", "defective/2.png")
         found = read_folder(READERS, root)
-        assert [(s.id, s.mask) for s in found.test] == [
-            ("defective/1.png", root / "defective/1_mask.png"),
-            ("defective/2.png", None),
+        assert [(s.id, s.masks) for s in found.test] == [
+            ("defective/1.png", (root / "defective/1_mask.png",)),
+            ("defective/2.png", ()),
         ]
 
     def test_masks_inside_the_defective(self, tmp_path):
         root = pictures(tmp_path, "good/1.png", "bad/cut/1.png", "bad/masks/cut/1.png")
-        assert [(s.id, s.mask) for s in read_folder(READERS, root).test] == [
-            ("bad/cut/1.png", root / "bad/masks/cut/1.png")
+        assert [(s.id, s.masks) for s in read_folder(READERS, root).test] == [
+            ("bad/cut/1.png", (root / "bad/masks/cut/1.png",))
         ]
 
     def test_mask_beside_a_good_image(self, tmp_path):
@@ -219,9 +221,9 @@ class TestFolder:
         masks = pictures(tmp_path / "cut-masks", "1_mask.png", "deep/2_mask.png", "3_mask.png")
         (bad / "notes.txt").touch()
         found = read_folder(READERS, root, defects=bad, masks=masks)
-        assert [(s.id, s.defect, s.mask) for s in found.test] == [
-            ("cuts/1.png", "cuts", masks / "1_mask.png"),
-            ("cuts/deep/2.png", "deep", masks / "deep/2_mask.png"),
+        assert [(s.id, s.defect, s.masks) for s in found.test] == [
+            ("cuts/1.png", "cuts", (masks / "1_mask.png",)),
+            ("cuts/deep/2.png", "deep", (masks / "deep/2_mask.png",)),
         ]
         assert found.remarks == (
             "passed over 1 file hidden or not an image: notes.txt",
@@ -361,7 +363,7 @@ class TestPairing:
         images = places("bad/cut/1.png", "bad/hole/1.png", "bad/2.png")
         masks = places("bad/cut/1.tif", "hole/1_mask.png", "2_mask.png")
         pairs, unpaired = pair_masks(images, masks)
-        assert {i.name + i.parent.name: m.relative_to("/root").as_posix() for i, m in pairs.items()} == {
+        assert {i.name + i.parent.name: m.relative_to("/root").as_posix() for i, (m,) in pairs.items()} == {
             "1.pngcut": "bad/cut/1.tif",
             "1.pnghole": "hole/1_mask.png",
             "2.pngbad": "2_mask.png",
@@ -469,5 +471,5 @@ def test_real_collections(name):
     found = read_folder(READERS, root)
     assert found.sentence == f"read as MVTec AD: {REAL[name]}"
     masked = (root / "ground_truth").is_dir()
-    assert all((sample.mask is not None) is (masked and bool(sample.defective)) for sample in found.test)
+    assert all(bool(sample.masks) is (masked and bool(sample.defective)) for sample in found.test)
     assert bool(found.remarks) is not masked

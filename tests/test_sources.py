@@ -152,6 +152,15 @@ def test_masks(tmp_path):
     assert unlabelled is None
 
 
+def test_masks__of_one_image_are_united(tmp_path):
+    image = save(tmp_path / "1.png", grain(24, 32))
+    halves = np.zeros((2, 24, 32), dtype=np.uint8)
+    halves[0, :4], halves[1, :, 30:] = 255, 7  # class numbers are marks, too
+    paths = tuple(save(tmp_path / f"{n}_mask.png", half) for n, half in enumerate(halves))
+    (mask,) = FileSource([Sample(image, "1.png", True, paths, "cut")], size=(10, 10)).masks()
+    assert np.array_equal(mask, halves.any(axis=0))
+
+
 class TestProblems:
     def test_none(self, tmp_path, decoded):
         found = MVTecReader().read(mvtec(tmp_path))

@@ -25,7 +25,7 @@ def good(count: int, *, groups: int | None = None) -> tuple[Sample, ...]:
             ROOT / f"{n:03d}.png",
             f"{n:03d}.png",
             False,
-            None,
+            (),
             "good",
             f"hide{n % groups}" if groups else None,
         )
@@ -34,8 +34,8 @@ def good(count: int, *, groups: int | None = None) -> tuple[Sample, ...]:
 
 
 def labelled(defective: int, fine: int = 0) -> tuple[Sample, ...]:
-    bad = [Sample(ROOT / f"b{n}.png", f"test/b{n}.png", True, None, "cut") for n in range(defective)]
-    return (*bad, *(Sample(ROOT / f"g{n}.png", f"test/g{n}.png", False, None, "good") for n in range(fine)))
+    bad = [Sample(ROOT / f"b{n}.png", f"test/b{n}.png", True, (), "cut") for n in range(defective)]
+    return (*bad, *(Sample(ROOT / f"g{n}.png", f"test/g{n}.png", False, (), "good") for n in range(fine)))
 
 
 def collection(train: tuple[Sample, ...], test: tuple[Sample, ...] = ()) -> Collection:
@@ -56,6 +56,18 @@ def test_with_good_test_images__all_are_tested_and_all_good_ones_teach():
         "test": 71,
     }
     assert set(splits.test) == {sample.id for sample in labelled(39, 32)}
+
+
+def test_images_kept_apart_to_validate_on__are_halved_and_all_others_teach():
+    apart = tuple(Sample(ROOT / f"v{n}.png", f"v{n}.png", False, (), "good") for n in range(9))
+    kept = Collection(ROOT, "loco", "MVTec LOCO", good(20), labelled(3, 2), validation=apart)
+    splits = make_splits(kept, seed=7)
+    assert set(splits.fit) == {sample.id for sample in good(20)}
+    assert {*splits.validate, *splits.calibrate} == {sample.id for sample in apart}
+    assert abs(len(splits.validate) - len(splits.calibrate)) == 1
+    assert kept.sentence == (
+        "read as MVTec LOCO: 20 good to learn from, 9 good to validate on, 2 good and 3 defective to test"
+    )
 
 
 @pytest.mark.parametrize("defective", [0, 5])

@@ -73,8 +73,8 @@ def _refuse_unlisted(error: OSError) -> NoReturn:
 
 def pair_masks(
     images: Mapping[Path, PurePath], masks: Mapping[Path, PurePath]
-) -> tuple[dict[Path, Path], tuple[Path, ...]]:
-    """The mask of each image that has one, and the masks that belong to no image.
+) -> tuple[dict[Path, tuple[Path]], tuple[Path, ...]]:
+    """The mask of each image that has one, alone in a tuple, and the masks that belong to no image.
 
     images, masks: files and their places, paths below folders that correspond.
     A mask is called like its image, `NAME_mask.*` or else `NAME.*`, and its folders end the image's
@@ -95,7 +95,7 @@ def pair_masks(
             )
         if owned is not None:
             owners[owned] = image
-    return {image: mask for mask, image in owners.items()}, tuple(sorted(masks.keys() - owners.keys()))
+    return {image: (mask,) for mask, image in owners.items()}, tuple(sorted(masks.keys() - owners.keys()))
 
 
 def counted(number: int, noun: str) -> str:

@@ -27,24 +27,30 @@ class Sample:
 
     id: posix path below the collection's root, the image's name in every file and message.
     defective: the label, `None` where nobody has labelled it.
-    mask: file of the marked defect; `None` for good images and where only labels exist.
+    masks: files of the marked defects, their union is the defect; none for good images and where only labels
+        exist.
     defect: kind of defect ("cut", "hole"), "good" without one, "" where unlabelled.
     group: samples of one group (one hide, one photograph) are never split; `None` stands alone.
+    view: of several camera positions the one it was taken from, "" where there is one.
+    part: the piece it shows, where several images show one piece, "" where each is a piece of its own.
     """
 
     path: Path
     id: str
     defective: bool | None = None
-    mask: Path | None = None
+    masks: tuple[Path, ...] = ()
     defect: str = ""
     group: str | None = None
+    view: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
     """What a reader found: good images to learn from, others to test on, and what a user should know.
 
-    layout, title: id and name of the reader. remarks: one sentence each.
+    layout, title: id and name of the reader. remarks: one sentence each. validation: good images that the
+    layout keeps apart to validate and to calibrate on; most keep none, and a share of `train` is used.
     """
 
     root: Path
@@ -53,6 +59,12 @@ class Collection:
     train: tuple[Sample, ...]
     test: tuple[Sample, ...] = ()
     remarks: tuple[str, ...] = ()
+    validation: tuple[Sample, ...] = ()
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All of them, those to learn from first."""
+        return (*self.train, *self.validation, *self.test)
 
     @property
     def sentence(self) -> str:
@@ -63,8 +75,9 @@ class Collection:
             return f"read as {self.title}: {learned}" + (
                 f", {defective} defective to test" if defective else ""
             )
+        kept = f"{len(self.validation)} good to validate on, " if self.validation else ""
         tested = f"{good} good and {defective} defective to test"
-        return f"read as {self.title}: {len(self.train)} good to learn from, {tested}"
+        return f"read as {self.title}: {len(self.train)} good to learn from, {kept}{tested}"
 
     @property
     def _tested(self) -> tuple[int, int]:
@@ -132,7 +145,7 @@ class Reader(ABC):
                 f"expected {self.shape}"
             )
         seen: dict[str, Path] = {}
-        for sample in (*collection.train, *collection.test):
+        for sample in collection.samples:
             if sample.id in seen:
                 both = f"{seen[sample.id]} and {sample.path}"
                 raise InputError(f"{collection.root}: two images are called {sample.id} ({both}); rename one")
@@ -238,7 +251,7 @@ def remarks_on(
 ) -> tuple[str, ...]:
     """What every layout has to tell: files passed over, defects without a mask, masks without an image."""
     defective = [sample for sample in tested if sample.defective]
-    bare = [sample.id for sample in defective if sample.mask is None]
+    bare = [sample.id for sample in defective if not sample.masks]
     remarks = []
     if ignored:
         names = named([path.name for path in ignored])

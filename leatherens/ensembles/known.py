@@ -101,7 +101,7 @@ def _own_samples(run: RunFolder, host: PluginHost) -> Mapping[str, Sample]:
         collection = data.read(host)
     except LeatherensError:  # moved, renamed or emptied since
         return {}
-    return {sample.id: sample for sample in (*collection.train, *collection.test)}
+    return {sample.id: sample for sample in collection.samples}
 
 
 def _own_digests(run: RunFolder, samples: Mapping[str, Sample]) -> Mapping[str, str] | None:

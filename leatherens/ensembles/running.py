@@ -64,7 +64,7 @@ class Run:
         self.progress.say(collection.sentence)
         for remark in collection.remarks:
             self.progress.say(remark)
-        source = FileSource((*collection.train, *collection.test), size=self.recipe.size)
+        source = FileSource(collection.samples, size=self.recipe.size)
         pool = self._pool()
         require_no_problems(source.problems(self.progress), len(source.ids))
         return source, pool, self._begin(collection, pool)
@@ -88,7 +88,7 @@ class Run:
 
     def _begin(self, collection: Collection, pool: BackbonePool) -> Splits:
         """Write down what will be done, or check that it is what was begun."""
-        samples = (*collection.train, *collection.test)
+        samples = collection.samples
         digests = content_digests([sample.path for sample in samples])
         mark = fingerprint(samples, digests)
         if self.folder.begun:

@@ -90,10 +90,12 @@ class FileSource:
     def mask(self, index: int) -> Mask | None:
         """The marked defect at original size: nothing of a good image, `None` where nobody has marked it."""
         sample = self.samples[index]
-        if sample.mask is None and sample.defective is not False:
+        if not sample.masks and sample.defective is not False:
             return None
-        size = self._decoded.original_size(sample.path)
-        return np.zeros(size, dtype=np.bool_) if sample.mask is None else read_mask(sample.mask, size)
+        marked = np.zeros(self._decoded.original_size(sample.path), dtype=np.bool_)
+        for path in sample.masks:
+            marked |= read_mask(path, marked.shape)
+        return marked
 
     def masks(self) -> list[Mask | None]:
         """`mask` of every sample."""
@@ -115,8 +117,8 @@ class FileSource:
     def _problem(self, sample: Sample) -> Problem | None:
         try:
             size = self._decoded.original_size(sample.path)
-            if sample.mask is not None:
-                read_mask(sample.mask, size)
+            for mask in sample.masks:
+                read_mask(mask, size)
         except InputError as error:
             return Problem(sample.id, str(error))
         return None

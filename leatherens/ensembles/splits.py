@@ -83,8 +83,9 @@ def make_splits(
     """Deal out a collection's images; the same images and seed give the same splits.
 
     All test images are tested on. Where none of them is good, a share of the good images is held
-    out first, or nobody could tell how often a good image is called defective. Samples of one group
-    stay together, so that parts may then be a little larger than their shares.
+    out first, or nobody could tell how often a good image is called defective. Where the layout keeps images
+    apart to validate on, they are halved into validate and calibrate, and all others teach. Samples of one
+    group stay together, so that parts may then be a little larger than their shares.
     """
     _check_shares(shares, held_out)
     good = collection.train
@@ -96,9 +97,13 @@ def make_splits(
     deck = _shuffled(good, seed)
     lacking = not any(sample.defective is False for sample in collection.test)
     held = _deal(deck, held_out * len(good)) if lacking else []
-    teaching = len(good) - len(held)
-    calibrate, validate = _deal(deck, shares[2] * teaching), _deal(deck, shares[1] * teaching)
-    fit = [id for unit in deck for id in unit]
+    if collection.validation:
+        apart = _shuffled(collection.validation, seed, "validation")
+        calibrate, validate = _deal(apart, len(collection.validation) / 2), _ids(apart)
+    else:
+        teaching = len(good) - len(held)
+        calibrate, validate = _deal(deck, shares[2] * teaching), _deal(deck, shares[1] * teaching)
+    fit = _ids(deck)
     if not (fit and validate and calibrate):
         raise InputError(
             f"{collection.root}: too few groups of good images to deal out; add photographs of others"
@@ -127,7 +132,7 @@ def deal_taken(
     deck = _shuffled(samples, seed, "update", number)
     held_out = (1 - teach) / 2 * len(samples)
     calibrate, validate = _deal(deck, held_out), _deal(deck, held_out)
-    taught = [id for unit in deck for id in unit]
+    taught = _ids(deck)
     if not (taught and validate and calibrate):
         raise InputError(
             f"at least 3 new good images (of 3 groups) are needed, one to teach, one to validate and one to "
@@ -145,6 +150,11 @@ def _shuffled(samples: Iterable[Sample], seed: int, *path: str | int) -> list[li
         groups.setdefault((alone, sample.id if sample.group is None else sample.group), []).append(sample.id)
     units = [groups[key] for key in sorted(groups)]
     return [units[i] for i in numpy_generator(seed, *(path or ("splits",))).permutation(len(units))]
+
+
+def _ids(deck: list[list[str]]) -> list[str]:
+    """All that is left on a deck."""
+    return [id for unit in deck for id in unit]
 
 
 def _deal(deck: list[list[str]], wanted: float) -> list[str]:
@@ -170,17 +180,20 @@ def fingerprint(samples: Iterable[Sample], digests: Mapping[Path, str] | None = 
     digests = content_digests([sample.path for sample in ordered]) if digests is None else digests
     whole = hashlib.blake2b(digest_size=16)
     with ThreadPoolExecutor() as pool:
-        masks = pool.map(_digest, [sample.mask for sample in ordered])
+        masks = pool.map(_mask_digest, [sample.masks for sample in ordered])
         for sample, mask in zip(ordered, masks, strict=True):
             name = hashlib.blake2b(sample.id.encode(), digest_size=32).digest()
             whole.update(name + bytes.fromhex(digests[sample.path]) + mask)
     return whole.hexdigest()
 
 
-def _digest(path: Path | None) -> bytes:
-    """32 bytes for the content of a file; zeros for no file."""
-    if path is None:
-        return bytes(32)
+def _mask_digest(paths: tuple[Path, ...]) -> bytes:
+    """32 bytes for no file (zeros) and for each file."""
+    return b"".join(map(_digest, paths)) or bytes(32)
+
+
+def _digest(path: Path) -> bytes:
+    """32 bytes for the content of a file."""
     try:
         return hashlib.blake2b(path.read_bytes(), digest_size=32).digest()
     except OSError as error:

@@ -57,7 +57,7 @@ class FolderReader(Reader):
         outside = [images_under(folder).ignored for folder in defects + masks if not _lies_in(folder, [root])]
         ignored = (*below.ignored, *(path for paths in outside for path in paths))
         remarks = (*remarks_on(ignored, tested, unpaired), *_doubts(root, good, set(apart) - set(good)))
-        taken = tuple(Sample(image, sample_id(image, root), False, None, GOOD) for image in good)
+        taken = tuple(Sample(image, sample_id(image, root), False, defect=GOOD) for image in good)
         return Collection(root, self.id, self.title, taken, tested, remarks)
 
 
@@ -76,7 +76,7 @@ def _defective(
     for image, place in places.items():
         id = sample_id(image, root) if _lies_in(image, [root]) else printable(place.as_posix())
         kind = printable(place.parts[1 if len(place.parts) > 2 else 0])
-        samples.append(Sample(image, id, True, pairs.get(image), kind))
+        samples.append(Sample(image, id, True, pairs.get(image, ()), kind))
     return tuple(sorted(samples, key=lambda sample: sample.id)), unpaired
 
 

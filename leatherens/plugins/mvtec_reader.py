@@ -43,12 +43,12 @@ class MVTecReader(Reader):
         masks = {mask: place for mask, place in masks.items() if place.parts[0] != GOOD}
         pairs, unpaired = pair_masks(defects, masks)
         tested = tuple(
-            Sample(image, sample_id(image, root), kind != GOOD, pairs.get(image), printable(kind))
+            Sample(image, sample_id(image, root), kind != GOOD, pairs.get(image, ()), printable(kind))
             for image, kind in kinds.items()
         )
         ignored = (*train.ignored, *test.ignored, *truth.ignored)
         remarks = (*remarks_on(ignored, tested, unpaired), *_left_out(root, test))
-        good = tuple(Sample(image, sample_id(image, root), False, None, GOOD) for image in train.images)
+        good = tuple(Sample(image, sample_id(image, root), False, defect=GOOD) for image in train.images)
         return Collection(root, self.id, self.title, good, tested, remarks)
 
 

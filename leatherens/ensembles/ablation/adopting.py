@@ -46,7 +46,7 @@ def require_same_origin(members: Mapping[str, Adopted], recipe: Recipe, collecti
     """Refuse members that learned from other images, other parts of them, or at another size or seed."""
     if not members:
         return
-    mark = fingerprint((*collection.train, *collection.test))
+    mark = fingerprint(collection.samples)
     splits = make_splits(collection, seed=recipe.seed)
     for id, member in members.items():
         path, theirs = member.folder.path, member.recipe
