@@ -27,6 +27,13 @@ DETECTORS = (
     ("cs-flow", "csflow:CSFlow", "a flow over features of three image scales that inform each other"),
     ("ast", "ast:AST", "a plain student that imitates a flow on good features"),
     ("draem", "draem:DRAEM", "reconstruction and segmentation learned from synthetic anomalies"),
+    (
+        "memseg",
+        "memseg:MemSeg",
+        "what differs from a memory, segmented; learned from synthetic anomalies",
+    ),
+    ("cutpaste", "cutpaste:CutPaste", "a representation learned by telling good images from pasted ones"),
+    ("ddad", "ddad:DDAD", "noised, denoised towards itself, and compared in pixels and features"),
 )
 """Id, module and class, summary: on frozen features, teacher and student, flows, reconstruction."""
 
