@@ -13,6 +13,7 @@ from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.one_gaussian import best_shrinkage, mahalanobis, whitening
 from leatherens.core.own_pyramid import OwnPyramid
+from leatherens.core.params import Share
 from leatherens.core.patches import patch_scores
 from leatherens.core.pca import Moments
 from leatherens.core.randomness import seeded_construction
@@ -30,8 +31,6 @@ from leatherens.plugins.cutpaste.networks import Classifier, Head, pooled, told_
 
 LEAST_SHRINKAGE = 1e-4
 """Of the images' covariance: what it takes to be inverted."""
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def three_ways(batch: ImageBatch, generator: torch.Generator) -> ImageBatch:

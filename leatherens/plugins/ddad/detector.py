@@ -19,6 +19,7 @@ from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.geometry import block_mean, image_maximum, mean_of, silence, smooth
 from leatherens.core.own_pyramid import OwnPyramid
+from leatherens.core.params import Share
 from leatherens.core.pyramid_models import image_by_image
 from leatherens.core.randomness import seeded_construction, torch_generator
 from leatherens.core.schedules import KeepingParams, Schedule
@@ -34,8 +35,6 @@ from leatherens.plugins.ddad.unet import UNet, published_plan
 
 POOLED = 4
 """Differences of pixels are delivered averaged over blocks of this side; fusion does not work finer."""
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,13 @@ class DDAD(Detector):
         start: PositiveInt = 250
         """Noise is put in up to this step (the paper's T')."""
         learned_times: Literal["all", "asked"] = "all"
-        """Learn to denoise after any number of steps, or only after fewer than `start`: the U-Net is asked
+        """Learn to denoise after any number of steps, or only after `start` at most: the U-Net is asked
         for no others."""
         skip: PositiveInt = 25
         """Steps from one call of the U-Net to the next: start / skip calls an image."""
+        exact: bool = False
+        """Tell the U-Net of the noise that there is. In the authors' code it is told of `skip` steps fewer at
+        the first call, which matters where steps are long."""
         eta: Share = 1.0
         """How much of the noise is drawn anew at each call; the same for every image. 0 draws none."""
         conditioning: NonNegativeFloat = 11.0
@@ -130,7 +132,7 @@ class DDAD(Detector):
 
         def reverse(self, weight: float) -> Reverse:
             """How images are denoised with this conditioning."""
-            return Reverse(self.timesteps, self.start, self.skip, self.eta, weight)
+            return Reverse(self.timesteps, self.start, self.skip, self.eta, weight, self.exact)
 
         def adaptation(self, images: int) -> Schedule | None:
             """How long the extractor is adapted; `None`: not at all."""
@@ -250,7 +252,7 @@ class DDAD(Detector):
         """The U-Net learns which noise it sees; the sum over an image's pixels is what it loses."""
         options = self.params
 
-        most = options.timesteps if options.learned_times == "all" else options.start
+        most = options.timesteps if options.learned_times == "all" else options.start + 1
 
         def lost(batch: ImageBatch, generator: torch.Generator) -> Tensor:
             images = 2 * batch.pixels - 1

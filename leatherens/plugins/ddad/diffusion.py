@@ -45,7 +45,8 @@ class Reverse:
 
     steps: of the whole diffusion. start: up to which of them noise is put in. skip: from one call of the
     network to the next. eta: how much of the noise is drawn anew at each call; 0 draws none. weight: how
-    strongly the target pulls; at 0 it does not.
+    strongly the target pulls; at 0 it does not. exact: the network is told of the noise that there is;
+    in the authors' code it is told of `skip` steps fewer at first, which few long steps make a lie.
     """
 
     steps: int = 1000
@@ -53,6 +54,7 @@ class Reverse:
     skip: int = 25
     eta: float = 1.0
     weight: float = 0.0
+    exact: bool = False
 
     @property
     def times(self) -> list[int]:
@@ -60,7 +62,11 @@ class Reverse:
 
         >>> Reverse().times
         [225, 200, 175, 150, 125, 100, 75, 50, 25, 0]
+        >>> Reverse(start=200, skip=80, exact=True).times
+        [200, 120, 40]
         """
+        if self.exact:
+            return list(range(self.start, 0, -self.skip))
         return list(range(0, self.start, self.skip))[::-1]
 
     def shares(self, time: int, before: int) -> tuple[float, float]:
@@ -77,8 +83,6 @@ def reconstructed(
     """Images (B, 3, H, W), noised and denoised towards the targets; neither clipped nor bounded.
 
     draw: the next noise, of their shape or of one that stretches to it.
-
-    As in the authors' code the noise is that of `start`, while the network is first told start - skip.
     """
     table = kept_shares(reverse.steps)
     kept = float(table[reverse.start + 1])

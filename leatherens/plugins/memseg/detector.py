@@ -19,6 +19,7 @@ from leatherens.core.detector import Detector, Effort, FeatureSpec, FitContext
 from leatherens.core.errors import ConfigError
 from leatherens.core.geometry import block_mean, mean_of, top_mean
 from leatherens.core.losses import focal
+from leatherens.core.params import Share, ShareRange
 from leatherens.core.randomness import numpy_generator, seeded_construction
 from leatherens.core.schedules import KeepingParams, Schedule
 from leatherens.core.synthesis.faded import Faded
@@ -41,8 +42,6 @@ COUNTED = 100
 
 POOLED = 4
 """Logits are delivered averaged over blocks of this side; fusion does not work finer."""
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def segmentation_loss(logits: Tensor, masks: Tensor, l1_weight: float, valid: Tensor | None = None) -> Tensor:
@@ -119,7 +118,7 @@ class MemSeg(Detector):
         warm_share: Share = 0.1
         l1_weight: Share = 0.6
         """Of the L1 loss; the focal loss has what is left of 1."""
-        opacity: tuple[Share, Share] = (0.15, 1.0)
+        opacity: ShareRange = (0.15, 1.0)
         """Ends of an anomaly's part in its mixture with the good image."""
         textures: Path | None = None
         """Folder of pictures of anything else (the paper: Describable Textures Dataset); else procedural."""
