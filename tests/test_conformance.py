@@ -124,6 +124,38 @@ TINY: dict[str, dict[str, Any]] = {
         "rotated_share": 0.0,
         "perlin_exponents": [0, 2],
     },
+    "cutpaste": {
+        "backbone": "test_resnet",
+        "layers": [1, 3],
+        "batch_size": 4,
+        "steps": 20,
+        "learning_rate": 0.003,
+    },
+    "memseg": {
+        "backbone": "test_resnet",
+        "memory": 4,
+        "itself": False,
+        "scaled": True,
+        "width": 8,
+        "batch_size": 4,
+        "steps": 60,
+    },
+    "ddad": {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "width": 16,
+        "multipliers": [1, 2],
+        "attention": [2],
+        "heads": 2,
+        "patch": 2,
+        "batch_size": 4,
+        "steps": 60,
+        "learning_rate": 5e-3,
+        "skip": 125,
+        "conditioning": 0,
+        "adaptation_steps": 2,
+        "adaptation_batch": 4,
+    },
 }
 """Options that learn the kit's scene within seconds; a detector without an entry is tried as it comes."""
 

@@ -15,7 +15,7 @@ from leatherens.core.randomness import numpy_generator
 from leatherens.core.rows import RowReservoir
 from leatherens.core.weights import WeightFinder
 from leatherens.plugins.discriminator_head import DiscriminatorHead
-from leatherens.plugins.gaussian_head import GaussianHead, whitening
+from leatherens.plugins.gaussian_head import GaussianHead
 from leatherens.plugins.memory_bank_head import MemoryBankHead
 
 HEADS = [MemoryBankHead, DiscriminatorHead, GaussianHead]
@@ -370,14 +370,6 @@ def test_gaussian__is_scipys_mahalanobis_distance_to_the_mean():
     expected = [distance.mahalanobis(row, rows.mean(axis=0), precision) for row in rows[:96]]
     found = fitted.score(maps[:1], (8, 12)).pixels.flatten()
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float32), rtol=1e-4, atol=1e-4)
-
-
-def test_gaussian__shrunk_to_the_end_measures_plain_distance_in_mean_deviations():
-    covariance = torch.diag(torch.tensor([4.0, 9.0, 11.0], dtype=torch.float64))
-
-    torch.testing.assert_close(whitening(covariance, 1.0), torch.eye(3, dtype=torch.float64) / 8**0.5)
-    half = torch.tensor([6.0, 8.5, 9.5], dtype=torch.float64).rsqrt().diag()
-    torch.testing.assert_close(whitening(covariance, 0.5), half)
 
 
 def test_gaussian__does_not_depend_on_how_the_stream_is_cut():

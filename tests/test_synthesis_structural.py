@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from leatherens.core.synthesis import structural
+from leatherens.core.synthesis.augment import augmented
 from leatherens.core.synthesis.rotation import rotated
-from leatherens.core.synthesis.structural import CHANGES, StructuralAnomaly, changed, shuffled
+from leatherens.core.synthesis.structural import CHANGES, StructuralAnomaly, changed, restyled, shuffled
 
 
 def rng(seed=0):
@@ -172,13 +173,28 @@ def test_changed__makes_three_distinct_changes(monkeypatch):
 # The anomaly
 
 
-def test_structural__shows_the_shuffled_image_inside_the_mask(monkeypatch):
-    monkeypatch.setattr(structural, "changed", lambda image, generator: image)
+def test_structural__shows_the_shuffled_image_inside_the_mask():
     image = places(64, 64) / 64
     known = {tuple(pixel) for row in image for pixel in row}
     for seed in range(5):
-        seen, mask = StructuralAnomaly().draw(image, None, rng(seed))
+        seen, mask = StructuralAnomaly(change=lambda image, generator: image).draw(image, None, rng(seed))
         inside = [tuple(pixel) for pixel in seen[mask]]
         assert set(inside) <= known
         moved = (seen[mask] != image[mask]).any(axis=-1).mean()
         assert moved > 0.5
+
+
+def test_structural__may_restyle_the_image_as_textures_are():
+    image = rng(3).random((64, 64, 3), dtype=np.float32)
+    changed_in = StructuralAnomaly(change=restyled)
+    spoilt, mask = changed_in.draw(image, None, rng(1))
+    assert mask.any()
+    np.testing.assert_array_equal(spoilt[~mask], image[~mask])
+    assert spoilt.dtype == np.float32
+    assert not np.array_equal(spoilt, StructuralAnomaly().draw(image, None, rng(1))[0])
+
+
+def test_restyled__is_three_augmenters_on_bytes():
+    image = rng(3).random((16, 16, 3), dtype=np.float32)
+    expected = augmented(np.rint(image * 255).astype(np.uint8), rng(5))
+    np.testing.assert_allclose(restyled(image, rng(5)) * 255, expected, atol=1e-3)

@@ -134,6 +134,19 @@ def image_maximum(pixels: Tensor, valid: Tensor | None = None) -> Tensor:
     return pixels.flatten(1).amax(dim=1)
 
 
+def top_mean(pixels: Tensor, count: int, valid: Tensor | None = None) -> Tensor:
+    """(B, H, W) to (B,): the mean of the `count` largest scores among valid pixels, of all if they are fewer.
+
+    >>> top_mean(torch.tensor([[[1.0, 2.0, 4.0]]]), 2).tolist()
+    [3.0]
+    """
+    flat = pixels.flatten(1)
+    if valid is None:
+        return flat.topk(min(count, flat.shape[1]), dim=1).values.mean(dim=1)
+    scores = zip(flat, valid.flatten(1), strict=True)
+    return torch.stack([row[seen].topk(min(count, int(seen.sum()))).values.mean() for row, seen in scores])
+
+
 def silence(pixels: Tensor, valid: Tensor | None) -> Tensor:
     """Give invalid pixels their image's lowest valid score: nothing to see there."""
     if valid is None:

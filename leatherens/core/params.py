@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from leatherens.core.errors import ConfigError, did_you_mean
 
@@ -24,6 +24,19 @@ def _odd(side: int) -> int:
 
 OddSide = Annotated[PositiveInt, AfterValidator(_odd)]
 """Side of a window centred on a position."""
+
+
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("expected two ends of a range, the smaller first")
+    return ends
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A part of a whole, or a chance."""
+
+ShareRange = Annotated[tuple[Share, Share], AfterValidator(_rising)]
+"""What a share is drawn between."""
 
 P = TypeVar("P", bound=BaseModel)
 

@@ -33,6 +33,13 @@ DETECTORS = (
     ),
     ("ssim-autoencoder", "ssim_autoencoder:SSIMAutoencoder", "the same by structural similarity; light"),
     ("draem", "draem:DRAEM", "reconstruction and segmentation learned from synthetic anomalies"),
+    (
+        "memseg",
+        "memseg:MemSeg",
+        "what differs from a memory, segmented; learned from synthetic anomalies",
+    ),
+    ("cutpaste", "cutpaste:CutPaste", "a representation learned by telling good images from pasted ones"),
+    ("ddad", "ddad:DDAD", "noised, denoised towards itself, and compared in pixels and features"),
 )
 """Id, module and class, summary: on frozen features, teacher and student, flows, reconstruction."""
 

@@ -17,6 +17,7 @@ from typing_extensions import Self
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.heads import GoodMaps, Head, HeadParams
+from leatherens.core.one_gaussian import mahalanobis, whitening
 from leatherens.core.pca import Moments
 from leatherens.core.rows import maps_of, rows_of
 
@@ -63,8 +64,15 @@ class GaussianHead(Head):
         self._build()
 
     def _build(self) -> None:
+        shrinkage = self.params.shrinkage
         self._mean = self.mean_.float()
-        self._whitening = whitening(self.scatter_ / (self.count_ - 1), self.params.shrinkage).float()
+        try:
+            self._whitening = whitening(self.scatter_ / (self.count_ - 1), shrinkage).float()
+        except RuntimeError:  # torch.linalg.LinAlgError is one
+            raise ConfigError(
+                f"{self.id}: shrinkage: with {shrinkage:g} the covariance cannot be inverted, as good "
+                "features do not vary in every direction; give a larger one, such as 0.01"
+            ) from None
 
     def to(self, device: torch.device | str) -> Self:
         """Move the moments; the whitening is made anew where they now lie."""
@@ -75,28 +83,3 @@ class GaussianHead(Head):
     def _score(self, maps: Tensor) -> Tensor:
         distances = mahalanobis(rows_of(maps), self._mean, self._whitening)
         return maps_of(distances[:, None], maps)[:, 0]
-
-
-def whitening(covariance: Tensor, shrinkage: float) -> Tensor:
-    """(C, C): inverse lower Cholesky factor of a covariance (C, C) that is pulled to its mean variance."""
-    identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
-    level = covariance.diagonal().mean()
-    if not level:
-        return identity  # nothing varies at all: plain distances
-    factor, problem = torch.linalg.cholesky_ex((1 - shrinkage) * covariance + shrinkage * level * identity)
-    if bool(problem):
-        raise ConfigError(
-            f"gaussian: shrinkage: with {shrinkage:g} the covariance cannot be inverted, as good features do "
-            "not vary in every direction; give a larger one, such as 0.01"
-        )
-    inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
-    return inverse
-
-
-def mahalanobis(rows: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
-    """Rows (M, C) to (M,): the length of what is whitened.
-
-    >>> mahalanobis(torch.tensor([[4.0, 2.0]]), torch.tensor([2.0, 2.0]), torch.eye(2) / 2).item()
-    1.0
-    """
-    return ((rows - mean) @ whitening.T).square().sum(dim=1).sqrt()

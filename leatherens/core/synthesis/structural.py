@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from leatherens.core.synthesis.augment import augmented
 from leatherens.core.synthesis.overlay import blend
 from leatherens.core.synthesis.perlin import Floats, Mask
 from leatherens.core.synthesis.rotation import rotated
@@ -76,17 +77,26 @@ def shuffled(image: Floats, rng: np.random.Generator, *, grid: int = 8) -> Float
     return mixed
 
 
+def restyled(image: Floats, rng: np.random.Generator) -> Floats:
+    """Changed as textures are before they are laid over images: MemSeg's way."""
+    return _unit(augmented(np.rint(image * 255).astype(np.uint8), rng) / np.float32(255))
+
+
 @dataclass(frozen=True, slots=True)
 class StructuralAnomaly:
-    """Inside the mask nothing but the shuffled image; an `AnomalyKind`."""
+    """Inside the mask nothing but the shuffled image; an `AnomalyKind`.
+
+    change: what is done to the image before.
+    """
 
     spots: Spots = SPOTS
     grid: int = 8
+    change: Change = changed
 
     def draw(self, image: Floats, valid: Mask | None, rng: np.random.Generator) -> tuple[Floats, Mask]:
         """The image (H, W, 3) with the anomaly, and its mask, within `valid`."""
         mask = self.spots.draw((image.shape[0], image.shape[1]), valid, rng)
-        return blend(image, shuffled(changed(image, rng), rng, grid=self.grid), mask, beta=0.0), mask
+        return blend(image, shuffled(self.change(image, rng), rng, grid=self.grid), mask, beta=0.0), mask
 
 
 def _rgb(hue: Floats, saturation: Floats, value: Floats) -> Floats:

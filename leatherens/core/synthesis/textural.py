@@ -19,14 +19,18 @@ from leatherens.core.synthesis.textures import TextureSource
 
 @dataclass(frozen=True, slots=True)
 class TexturalAnomaly:
-    """Inside the mask nothing but an augmented texture; an `AnomalyKind`."""
+    """Inside the mask nothing but a texture; an `AnomalyKind`.
+
+    augmenters: so many change its looks before.
+    """
 
     textures: TextureSource
     spots: Spots = SPOTS
+    augmenters: int = 3
 
     def draw(self, image: Floats, valid: Mask | None, rng: np.random.Generator) -> tuple[Floats, Mask]:
         """The image (H, W, 3) with the anomaly, and its mask, within `valid`."""
         shape = image.shape[0], image.shape[1]
         mask = self.spots.draw(shape, valid, rng)
-        texture = augmented(self.textures.draw(rng, shape), rng) / np.float32(255)
+        texture = augmented(self.textures.draw(rng, shape), rng, count=self.augmenters) / np.float32(255)
         return blend(image, texture, mask, beta=0.0), mask

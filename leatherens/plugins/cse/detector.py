@@ -21,10 +21,9 @@ from leatherens.core.randomness import derive, seeded_construction
 from leatherens.core.schedules import Schedule, TrainedParams
 from leatherens.core.synthesis.blurred import BlurAnomaly
 from leatherens.core.synthesis.kinds import OneOf
-from leatherens.core.synthesis.patterns import ProceduralTextures
 from leatherens.core.synthesis.structural import StructuralAnomaly
 from leatherens.core.synthesis.textural import TexturalAnomaly
-from leatherens.core.synthesis.textures import FolderTextures
+from leatherens.core.synthesis.texture_choice import Textures, say_what_was_skipped, textures_of
 from leatherens.core.tasks import Task
 from leatherens.core.training import train
 from leatherens.core.types import FeatureMaps, ImageBatch, ImageSource, Observation
@@ -33,8 +32,6 @@ from leatherens.plugins.cse.lessons import Classification, Contrast
 from leatherens.plugins.cse.networks import Decoder, Embedder
 from leatherens.plugins.cse.references import matched, references_of, squared_distances
 from leatherens.plugins.cse.samples import Sampler
-
-Textures = ProceduralTextures | FolderTextures
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -131,7 +128,7 @@ class CSE(Detector):
         (request,) = self.backbones()
         self._remember(context.pool.spec(request), images.size)
         self._refuse_impossible(images, validation)
-        textures = self._textures()
+        textures = textures_of(self.params.textures)
         with seeded_construction(context.seed, self.id):
             self._build()
             lesson = self._lesson(Sampler(images, self._kinds(textures), request, context))
@@ -139,7 +136,7 @@ class CSE(Detector):
         schedule = self.params.schedule(len(images.ids))
         self.log_ = train(self._task(lesson, schedule), images, validation, schedule, context).as_json()
         self.references_ = self._references(images, request, context)
-        self._say_what_was_skipped(textures, context)
+        say_what_was_skipped(textures, self.id, context.progress)
 
     def _remember(self, spec: PyramidSpec, size: tuple[int, int]) -> None:
         self.channels_, self.strides_ = list(spec.channels), list(spec.strides)
@@ -162,10 +159,6 @@ class CSE(Detector):
             asked = f"{self.params.clusters} clusters asked of {count} good images"
             raise InputError(f"{self.id}: {asked}; ask for at most {count}")
         self.require_learned_size(validation.size)
-
-    def _textures(self) -> Textures:
-        folder = self.params.textures
-        return ProceduralTextures() if folder is None else FolderTextures(folder)
 
     def _kinds(self, textures: Textures) -> OneOf:
         kinds = (StructuralAnomaly(), TexturalAnomaly(textures), BlurAnomaly())
@@ -217,13 +210,6 @@ class CSE(Detector):
             seed=derive(context.seed, self.id, "clusters"),
             owner=self.id,
         )
-
-    def _say_what_was_skipped(self, textures: Textures, context: FitContext) -> None:
-        if isinstance(textures, FolderTextures) and textures.unreadable:
-            context.progress.say(
-                f"{self.id}: {len(textures.unreadable)} of {len(textures.files)} texture files in "
-                f"{textures.folder} could not be read and were skipped"
-            )
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         self.require_learned_size(batch.size)
