@@ -31,7 +31,7 @@ DETECTORS = (
         "mse_autoencoder:MSEAutoencoder",
         "patches that do not come back through a narrow code, by squared error",
     ),
-    ("ssim-autoencoder", "ssim_autoencoder:SSIMAutoencoder", "the same by structural similarity; light"),
+    ("ssim-autoencoder", "ssim_autoencoder:SSIMAutoencoder", "such patches, by structural similarity"),
     ("draem", "draem:DRAEM", "reconstruction and segmentation learned from synthetic anomalies"),
     (
         "memseg",
