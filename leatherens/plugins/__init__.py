@@ -31,7 +31,11 @@ DETECTORS = (
         "mse_autoencoder:MSEAutoencoder",
         "patches that do not come back through a narrow code, by squared error",
     ),
-    ("ssim-autoencoder", "ssim_autoencoder:SSIMAutoencoder", "such patches, by structural similarity"),
+    (
+        "ssim-autoencoder",
+        "ssim_autoencoder:SSIMAutoencoder",
+        "patches that do not come back through a code, by structural similarity",
+    ),
     ("draem", "draem:DRAEM", "reconstruction and segmentation learned from synthetic anomalies"),
     (
         "memseg",
