@@ -138,7 +138,14 @@ def register_readers(register: Register) -> None:
     )
 
 
-PREPARATIONS = (("mask", "mask:MaskPreparation", "a region that is not to be inspected"),)
+PREPARATIONS = (
+    (
+        "registration",
+        "registration:RegistrationPreparation",
+        "photographs laid over a reference, as if the camera had never been nudged",
+    ),
+    ("mask", "mask:MaskPreparation", "a region that is not to be inspected"),
+)
 """Id, module and class, summary, in the order they are best used: moved, lit, masked."""
 
 

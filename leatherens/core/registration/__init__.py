@@ -1,9 +1,9 @@
-"""Laying a photograph over a reference, as if the camera had never been nudged: one idea a file, numpy in and out.
+"""Laying a photograph over a reference, as if nobody had nudged the camera: one idea a file.
 
 `key_points` finds what can be recognised, `matches` says which of two pictures' points are the same,
 `homographies` has the geometry and what no nudged camera does, `estimating` finds the homography that most
 matches agree on, `aligning` puts the three together and says why a photograph is better left as it is.
-`reference` chooses one of the good photographs, and `warping` moves pixels, masks and maps there and back.
+`reference` chooses one of the good photographs, and `warping` moves pixels and masks.
 
 A homography is (3, 3) float64 and takes (x, y) of a photograph to (x, y) of the reference, in pixels, whole
 numbers at the centres of pixels, as OpenCV counts.
@@ -13,7 +13,7 @@ from leatherens.core.registration.aligning import Alignment, Reference, Registra
 from leatherens.core.registration.homographies import Limits
 from leatherens.core.registration.key_points import KeyPoints
 from leatherens.core.registration.reference import Chosen, choose_reference
-from leatherens.core.registration.warping import warped, warped_back, warped_mask
+from leatherens.core.registration.warping import warped, warped_mask
 
 __all__ = [
     "Alignment",
@@ -25,6 +25,5 @@ __all__ = [
     "Why",
     "choose_reference",
     "warped",
-    "warped_back",
     "warped_mask",
 ]

@@ -118,27 +118,32 @@ class Registration:
             error = uncertainty_of(found, sources[agree], targets[agree], size, reference.size)
             if error > self.limits.uncertainty:
                 why = Why.uncertain
-                detail = f"a corner's error is {error:.1%} of the diagonal, {self.limits.uncertainty:.1%} may be"
+                detail = (
+                    f"a corner's error is {error:.1%} of the diagonal, {self.limits.uncertainty:.1%} may be"
+                )
         return Alignment(found, why, detail, *counts)
 
     def _points(self, grey: Grey, size: Size) -> KeyPoints:
         return key_points(grey, size, count=self.points, contrast=self.contrast)
 
     def _tolerance(self, reference: Reference) -> float:
-        return self.tolerance * max(reference.size) / max(reference.grey.shape)
+        return float(self.tolerance * max(reference.size) / max(reference.grey.shape))
 
     def _implausible(self, homography: Homography, size: Size, to: Size) -> tuple[Why | None, str]:
         if folded(homography, size):
             return Why.folded, "a part of it would be turned inside out"
         shift, stretch = shift_of(homography, size, to), stretch_of(homography, size, to)
         if shift > self.limits.shift:
-            return Why.shifted, f"a corner moves by {shift:.0%} of the diagonal, {self.limits.shift:.0%} may be"
+            return (
+                Why.shifted,
+                f"a corner moves by {shift:.0%} of the diagonal, {self.limits.shift:.0%} may be",
+            )
         if stretch > self.limits.stretch:
             return Why.stretched, f"a length changes {stretch:.2f} times, {self.limits.stretch:g} may be"
         return None, ""
 
     def _seen(self, alignment: Alignment, grey: Grey, size: Size, reference: Reference) -> Alignment:
-        """The alignment after a look at the grey levels: refined if asked for, and dropped if it does no good."""
+        """After a look at the grey levels: refined if asked for, and dropped if it does no good."""
         assert alignment.found is not None
         frame = _Frame(size, grey, reference)
         before, after = frame.likeness(resizing(size, reference.size)), frame.likeness(alignment.found)
@@ -175,4 +180,6 @@ class _Frame:
 
     def refined(self, homography: Homography) -> Homography | None:
         found = refined_homography(self.grey, self.reference, self.shrinking @ homography @ self.enlarging)
-        return None if found is None else np.linalg.inv(self.shrinking) @ found @ np.linalg.inv(self.enlarging)
+        return (
+            None if found is None else np.linalg.inv(self.shrinking) @ found @ np.linalg.inv(self.enlarging)
+        )

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from leatherens.core.registration.homographies import Homography, Points
 from leatherens.core.registration.key_points import Grey
+from leatherens.core.registration.warping import covered
 
 FEWEST = 4
 """Matches; a homography has eight unknowns, a match gives two equations."""
@@ -76,10 +77,9 @@ def likeness(picture: Grey, reference: Grey, homography: Homography) -> float:
     """
     import cv2
 
-    height, width = reference.shape
-    laid = cv2.warpPerspective(picture, homography, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    everywhere = np.full(picture.shape, 255, dtype=np.uint8)
-    both = cv2.warpPerspective(everywhere, homography, (width, height)) == 255
+    size = reference.shape[0], reference.shape[1]
+    laid = cv2.warpPerspective(picture, homography, size[::-1], borderMode=cv2.BORDER_REPLICATE)
+    both = covered((picture.shape[0], picture.shape[1]), homography, size)
     if not both.any():
         return 0.0
     seen, wanted = laid[both].astype(np.float32), reference[both].astype(np.float32)

@@ -60,8 +60,8 @@ class Limits:
     shift: the furthest that a corner may move, as a share of the reference's diagonal.
     stretch: how many times longer or shorter anything may get anywhere. One limit for scale, shear and
         perspective: all three show as lengths.
-    uncertainty: standard error of a corner's place, as a share of the diagonal, with which key points may hold
-        a homography; where they lie close together, a far corner is anywhere.
+    uncertainty: the largest standard error of a corner's place, as a share of the diagonal; where the key
+        points that hold a homography lie close together, a far corner may be anywhere.
     Shift and stretch count against the photograph merely resized to the reference.
     """
 
@@ -140,7 +140,5 @@ def _sensitivity(homography: Homography, points: Points) -> NDArray[np.float64]:
 def _derivative(homography: Homography, point: Points) -> NDArray[np.float64]:
     """(2, 2): how (x, y) near a point (2,) moves."""
     x, y, w = homography @ np.append(point, 1.0)
-    derivative: NDArray[np.float64] = (
-        homography[:2, :2] - np.outer([x / w, y / w], homography[2, :2])
-    ) / w
+    derivative: NDArray[np.float64] = (homography[:2, :2] - np.outer([x / w, y / w], homography[2, :2])) / w
     return derivative

@@ -1,4 +1,7 @@
-"""What can be recognised in a photograph: ORB key points (Rublee et al., ICCV 2011) of a reduced grey picture."""
+"""What can be recognised in a photograph: ORB key points of a reduced grey picture.
+
+Rublee et al., "ORB: an efficient alternative to SIFT or SURF", ICCV 2011.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def reduced_size(size: Size, side: int) -> Size:
 
 
 def key_points(grey: Grey, size: Size, *, count: int, contrast: int) -> KeyPoints:
-    """The `count` clearest key points of a reduced grey picture; places are those of the photograph of `size`.
+    """The `count` clearest key points of a grey picture, at their places in the photograph of `size`.
 
     contrast: least difference, in grey levels, between a corner and its surroundings.
     """
@@ -59,7 +62,7 @@ def key_points(grey: Grey, size: Size, *, count: int, contrast: int) -> KeyPoint
 
     if min(grey.shape) < LEAST_SIDE:
         return KeyPoints(np.zeros((0, 2)), np.zeros((0, BYTES), dtype=np.uint8))
-    found, descriptors = cv2.ORB_create(nfeatures=count, fastThreshold=contrast).detectAndCompute(grey, None)
+    found, descriptors = cv2.ORB.create(nfeatures=count, fastThreshold=contrast).detectAndCompute(grey, None)
     if not found:
         return KeyPoints(np.zeros((0, 2)), np.zeros((0, BYTES), dtype=np.uint8))
     places = np.array([point.pt for point in found], dtype=np.float64)

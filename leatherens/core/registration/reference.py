@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from leatherens.core.errors import InputError
 from leatherens.core.photographs import Photograph
@@ -56,13 +57,14 @@ def _fit(registration: Registration, found: Sequence[Reference], index: int) -> 
     return len(fitting), sum(alignment.agreeing for alignment in fitting), len(found[index].points)
 
 
-def _refuse(found: Sequence[Reference]) -> None:
+def _refuse(found: Sequence[Reference]) -> NoReturn:
     height, width = found[0].size
-    small = all(min(reference.grey.shape) < LEAST_SIDE for reference in found)
+    if all(min(reference.grey.shape) < LEAST_SIDE for reference in found):
+        raise InputError(
+            f"registration: the good photographs are {height} x {width} pixels, at least {LEAST_SIDE} x "
+            f"{LEAST_SIDE} are needed to recognise anything; leave registration out"
+        )
     raise InputError(
-        f"registration: the good photographs are too small to be recognised by ({height} x {width} pixels, at "
-        f"least {LEAST_SIDE} x {LEAST_SIDE} are needed); leave registration out"
-        if small
-        else "registration: the good photographs are blank, none has a point to be recognised by; lower the "
-        "contrast asked for, or leave registration out"
+        "registration: the good photographs are blank, nothing in them can be recognised; lower "
+        "registration.contrast, or leave registration out"
     )

@@ -1,16 +1,11 @@
-"""Pixels, masks and maps laid over the reference, and back."""
+"""Pixels and masks laid over the reference; `core.preparation.Frame` brings maps back."""
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
-from numpy.typing import NDArray
 
 from leatherens.core.photographs import Mask, Photograph, resize_photograph
 from leatherens.core.registration.homographies import Homography, Size, resizing
-
-T = TypeVar("T", bound=np.generic)
 
 
 def warped(photograph: Photograph, homography: Homography, to: Size) -> tuple[Photograph, Mask]:
@@ -32,11 +27,11 @@ def warped(photograph: Photograph, homography: Homography, to: Size) -> tuple[Ph
 
 
 def covered(size: Size, homography: Homography, to: Size) -> Mask:
-    """(H, W) of the reference: where a picture of `size` lies, its whole bilinear neighbourhood inside."""
+    """(H, W) of the reference: where a pixel of a picture of `size` is the nearest."""
     import cv2
 
     everywhere = np.full(size, 255, dtype=np.uint8)
-    inside: Mask = cv2.warpPerspective(everywhere, homography, to[::-1], flags=cv2.INTER_LINEAR) == 255
+    inside: Mask = cv2.warpPerspective(everywhere, homography, to[::-1], flags=cv2.INTER_NEAREST) == 255
     return inside
 
 
@@ -50,20 +45,3 @@ def warped_mask(mask: Mask, homography: Homography, to: Size) -> Mask:
     levels = cv2.warpPerspective(mask.astype(np.uint8) * 255, homography, to[::-1], flags=cv2.INTER_LINEAR)
     marked: Mask = levels >= 128
     return marked
-
-
-def warped_back(values: NDArray[T], homography: Homography, to: Size, *, outside: float = 0) -> NDArray[T]:
-    """Values (H, W) over the reference, brought back to a photograph of size `to`; bilinear.
-
-    outside: what the photograph's pixels beyond the reference's frame get; nobody has looked at them.
-    """
-    import cv2
-
-    size = values.shape[0], values.shape[1]
-    back = np.linalg.inv(homography)
-    found = cv2.warpPerspective(
-        values, back, to[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    seen = warped_mask(np.ones(size, dtype=np.bool_), back, to)
-    restored: NDArray[T] = np.where(seen, found, np.asarray(outside, dtype=values.dtype))
-    return restored
