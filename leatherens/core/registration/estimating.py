@@ -15,7 +15,7 @@ FEWEST = 4
 _CONFIDENCE = 0.999
 _ITERATIONS = 5000
 _STEPS = 50
-_PRECISION = 1e-6
+_PRECISION = 1e-5
 """Of the correlation, at which its refinement ends."""
 _SMOOTHING = 5
 """Pixels, side of the Gaussian window that the refinement looks through."""
