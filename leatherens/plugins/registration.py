@@ -102,7 +102,7 @@ class RegistrationPreparation(Preparation):
         alignment = self.align(picture)
         to = (self.size_[0], self.size_[1])
         if alignment.why is not None:
-            remark = f"left where the camera saw them ({alignment.why.value})"
+            remark = f"left as photographed ({alignment.why.value})"
             picture = replace(picture, remarks=(*picture.remarks, remark))
         homography = resizing(picture.size, to) if alignment.homography is None else alignment.homography
         if picture.size == to and np.array_equal(homography, np.eye(3)):
