@@ -152,8 +152,8 @@ def test_a_blank_reference_file__is_refused(tmp_path: Path, pixels: np.ndarray) 
         RegistrationPreparation.from_options({"reference": str(path)}).fit(good(1))
 
     assert str(error.value) == (
-        f"{path}: blank or too small, so that nothing can be laid over it; give a photograph of at least 64 x "
-        "64 pixels with edges, marks or print"
+        f"{path}: blank or too small, so that nothing can be laid over it; give a photograph of at least "
+        "64 x 64 pixels with edges, marks or print"
     )
 
 
@@ -191,7 +191,7 @@ def test_stored__it_is_tensors_and_a_size(step: RegistrationPreparation) -> None
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 good photographs to learn from, the camera nudged in half of them; 5 tested, one of another board."""
+    """12 good photographs to learn from, half by a nudged camera; 5 to test, one of another board."""
     root = tmp_path_factory.mktemp("line")
     rng = np.random.default_rng(0)
     for number in range(16):
