@@ -56,7 +56,7 @@ class RegistrationPreparation(Preparation):
         """Longest side in pixels of the grey picture in which key points are looked for."""
         points: Annotated[int, Field(ge=16)] = 1000
         """Key points of a picture, the clearest ones."""
-        contrast: PositiveInt = 20
+        contrast: PositiveInt = 10
         """Grey levels by which a key point differs from its surroundings, at least."""
         ratio: Annotated[float, Field(gt=0, le=1)] = 0.9
         """How much nearer than the second nearest a match must be."""

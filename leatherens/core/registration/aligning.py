@@ -83,7 +83,7 @@ class Registration:
 
     side: int = 640
     points: int = 1000
-    contrast: int = 20
+    contrast: int = 10
     ratio: float = 0.9
     tolerance: float = 3.0
     refine: bool = False

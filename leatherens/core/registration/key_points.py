@@ -21,7 +21,11 @@ BYTES = 32
 """Of an ORB descriptor: 256 comparisons, a bit each."""
 
 LEAST_SIDE = 64
-"""Pixels; ORB describes a point by the 31 pixels around it, and leaves out as many along the border."""
+"""Pixels; in a smaller picture hardly a point is left that is not described by the border."""
+
+_BORDER = 15
+"""Pixels along the border without key points: half the side of what describes one. The further out they lie,
+the better they hold the corners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ def key_points(grey: Grey, size: Size, *, count: int, contrast: int) -> KeyPoint
 
     if min(grey.shape) < LEAST_SIDE:
         return KeyPoints(np.zeros((0, 2)), np.zeros((0, BYTES), dtype=np.uint8))
-    found, descriptors = cv2.ORB.create(nfeatures=count, fastThreshold=contrast).detectAndCompute(grey, None)
+    orb = cv2.ORB.create(nfeatures=count, fastThreshold=contrast, edgeThreshold=_BORDER)
+    found, descriptors = orb.detectAndCompute(grey, None)
     if not found:
         return KeyPoints(np.zeros((0, 2)), np.zeros((0, BYTES), dtype=np.uint8))
     places = np.array([point.pt for point in found], dtype=np.float64)

@@ -1,0 +1,138 @@
+"""Where good images score high again and again: a clamp, a label, a reflection, and not the hide.
+
+Pure functions of score maps (n, h, w) of good images that nothing was learned from. In each image the same
+share of pixels is called hot, its own highest, so that no unit and no bright image counts more than another.
+A place that is hot in more images than chance explains disturbs, if it also draws the images' highest pixels:
+these are what false alarms are made of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from leatherens.core.calibration import allowed_exceedances
+from leatherens.core.errors import InputError
+from leatherens.core.photographs import Mask
+from leatherens.core.preparation import FloatMap
+
+Maps: TypeAlias = "NDArray[np.float32]"
+"""(n, h, w)."""
+
+BLUR = 1 / 128
+"""Sigma, as a share of the longest side, by which counts of hot images are smoothed."""
+
+EDGE = 0.01
+"""Chance at which a pixel beside a disturbed place belongs to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What counts as disturbed.
+
+    hot: share of each image's pixels that are called hot. doubt: chance of marking anything where all places
+    are alike. peaks: share of the images whose highest pixel a piece must draw; fewer, and silencing it changes
+    next to no verdict. smallest: share of the picture that a piece must have.
+    """
+
+    hot: float = 0.05
+    doubt: float = 0.05
+    peaks: float = 0.2
+    smallest: float = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What was found in so many images.
+
+    region: (h, w). hot: (h, w) 0..1, share of the images in which a pixel is hot. pieces: of the region.
+    peaks: images whose highest pixel lies in it.
+    """
+
+    region: Mask
+    hot: FloatMap
+    images: int
+    pieces: int
+    peaks: int
+
+    @property
+    def share(self) -> float:
+        """Of the picture."""
+        return float(self.region.mean())
+
+
+def disturbed(maps: Maps, valid: Mask | None = None, rule: Rule | None = None) -> Disturbance:
+    """The places that disturb, from maps (n, h, w); valid (n, h, w): where they count, `None` everywhere.
+
+    Pieces are 8-connected; one begins where `doubt` over all pixels together allows, and goes on to its edge.
+    """
+    import cv2
+
+    rule = rule or Rule()
+    counted = np.ones(maps.shape, dtype=np.bool_) if valid is None else valid
+    begin, edge = _bounds(maps.shape, rule)
+    hot = _hot_count(maps, counted, rule.hot)
+    number, labels = cv2.connectedComponents((hot >= edge).astype(np.uint8), connectivity=8)
+    peaks = labels.ravel()[np.where(counted, maps, -np.inf).reshape(len(maps), -1).argmax(axis=1)]  # (n,)
+    kept = [
+        piece
+        for piece in range(1, number)
+        if hot[labels == piece].max() >= begin
+        and _draws(int((peaks == piece).sum()), len(maps), float((labels == piece).mean()), rule, number - 1)
+    ]
+    region: Mask = np.isin(labels, kept)
+    return Disturbance(region, hot / len(maps), len(maps), len(kept), int(np.isin(peaks, kept).sum()))
+
+
+def _bounds(shape: tuple[int, ...], rule: Rule) -> tuple[float, float]:
+    """In how many images a place must be hot to begin a piece, and to belong to one."""
+    images, places = shape[0], shape[1] * shape[2]
+    fewest = int(np.ceil(np.log(rule.doubt / places) / np.log(rule.hot)))
+    if images < fewest:
+        raise InputError(
+            f"{fewest} held-out good images are needed to tell a disturbed place from chance, got {images}; "
+            "give more good photographs"
+        )
+    begin, edge = (float(binom.isf(chance, images, rule.hot)) + 1 for chance in (rule.doubt / places, EDGE))
+    return begin, edge
+
+
+def _hot_count(maps: Maps, valid: Mask, share: float) -> FloatMap:
+    """(h, w): in how many images a pixel is among the highest of those that count, smoothed."""
+    import cv2
+
+    count = np.zeros(maps.shape[1:], dtype=np.float32)
+    for pixels, inside in zip(maps, valid, strict=True):
+        count += inside & (pixels > np.quantile(pixels[inside], 1 - share))
+    smoothed: FloatMap = cv2.GaussianBlur(count, (0, 0), BLUR * max(count.shape))
+    return smoothed
+
+
+def _draws(peaks: int, images: int, share: float, rule: Rule, pieces: int) -> bool:
+    """Whether a piece draws the images' highest pixels: enough of them, and more than its share by chance."""
+    by_chance = binom.sf(peaks - 1, images, share)
+    enough = peaks >= rule.peaks * images and share >= rule.smallest
+    return bool(enough and by_chance <= rule.doubt / pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """What the highest pixels of good images say: a threshold, and how many of other images are above it."""
+
+    threshold: float
+    alarms: int
+    images: int
+
+
+def alarms(chosen: Maps, others: Maps, silenced: Mask, *, rate: float) -> Alarms:
+    """With a region (h, w) silenced: the threshold that a rate asks of the chosen images, the others above it.
+
+    It is the conformal one: the k-th highest of the chosen images, k = floor(rate (n + 1)), at least 1.
+    """
+    known, fresh = (np.where(silenced, -np.inf, maps).max(axis=(1, 2)) for maps in (chosen, others))
+    threshold = float(np.sort(known)[-allowed_exceedances(rate, len(known))])
+    return Alarms(threshold, int((fresh > threshold).sum()), len(fresh))
