@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from leatherens.ensembles.suggesting import Judge, Suggestion
 
 MEMBERS = "patchcore"
-"""Compares patches wherever they lie: what changes in one place stands out, whatever that place always shows."""
+"""Compares patches wherever they lie, so that what changes in one place stands out."""
 
 RATE = 0.01
 LONGEST = 1024
 """Pixels of the picture that shows the region."""
+
+RED = (227, 0, 27)
 
 OF_DATA = (
     "members",
@@ -70,8 +72,8 @@ def suggest(
 ) -> None:
     """Propose what to ignore: where good images that taught nothing score high most often.
 
-    Half of the held-out good images choose the region, the others say what silencing it would change. A picture
-    of it over the mean image is written besides. What is proposed is a place, not a reason: look at it.
+    Half of the held-out good images choose the region, the others say what silencing it would change. A
+    picture of it over the mean image is written besides. What is proposed is a place, not a reason: look at it.
     """
     from leatherens.cli.progress import terminal_progress
 
@@ -79,14 +81,14 @@ def suggest(
     progress = terminal_progress()
     judge = _judge(session, data, finished, rest, progress)
     suggestion = judge.suggest(progress, rate=false_alarms)
-    learned = (
-        f"{len(judge.choosing.ids)} held-out good images choose, {len(judge.measuring.ids)} others measure"
+    counts = len(judge.choosing.ids), len(judge.measuring.ids)
+    click.echo(
+        f"{counts[0]} held-out good images choose the region, {counts[1]} others measure what it changes"
     )
-    click.echo(learned)
     if not suggestion.disturbance.pieces:
         click.echo(
-            f"nothing to suggest: no place is hot in more of the {suggestion.disturbance.images} images than chance "
-            "explains and draws their highest pixels, too"
+            f"nothing to suggest: no place scores high in more of the {counts[0]} images than chance explains and "
+            "draws their highest pixels, too"
         )
         return
     _write(out, _region(suggestion), mode="1")
@@ -155,13 +157,14 @@ def _shown(suggestion: Suggestion) -> Photograph:
     mean = resize_photograph(suggestion.mean, (height, width)).astype(np.float32)
     hot = cv2.resize(suggestion.disturbance.hot, (width, height), interpolation=cv2.INTER_LINEAR)
     tint = 0.7 * hot.clip(0, 1)[..., None]
-    picture = (mean * (1 - tint) + np.float32([227, 0, 27]) * tint).round().astype(np.uint8)
+    painted = mean * (1 - tint) + np.array(RED, dtype=np.float32) * tint
+    picture: Photograph = painted.round().astype(np.uint8)
     region = cv2.resize(
         _region(suggestion).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
     )
     borders, _ = cv2.findContours(region, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(picture, borders, -1, (255, 255, 255), 3)
-    cv2.drawContours(picture, borders, -1, (227, 0, 27), 1)
+    cv2.drawContours(picture, borders, -1, RED, 1)
     return picture
 
 
@@ -180,8 +183,8 @@ def _say(suggestion: Suggestion, out: Path, overlay: Path) -> None:
 
     found, before, after = suggestion.disturbance, suggestion.before, suggestion.after
     click.echo(
-        f"suggested: {counted(found.pieces, 'piece')}, {found.share:.1%} of the picture; the highest pixels of "
-        f"{found.peaks} of {found.images} good images lie there"
+        f"suggested: {counted(found.pieces, 'piece')}, {found.share:.1%} of the picture, with the highest pixels "
+        f"of {found.peaks} of {found.images} good images"
     )
     if suggestion.ignored.any():
         click.echo(
@@ -192,4 +195,4 @@ def _say(suggestion: Suggestion, out: Path, overlay: Path) -> None:
         f"{after.images} other good images from {before.alarms} to {after.alarms}"
     )
     click.echo(f"{out}: white is to be ignored; leatherens run --ignore {out}")
-    click.echo(f"{overlay}: the region over the mean image, redder where images are hot more often")
+    click.echo(f"{overlay}: the region over the mean image, redder where more images score high")

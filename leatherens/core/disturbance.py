@@ -35,8 +35,8 @@ class Rule:
     """What counts as disturbed.
 
     hot: share of each image's pixels that are called hot. doubt: chance of marking anything where all places
-    are alike. peaks: share of the images whose highest pixel a piece must draw; fewer, and silencing it changes
-    next to no verdict. smallest: share of the picture that a piece must have.
+    are alike. peaks: share of the images whose highest pixel a piece must draw; fewer, and silencing it
+    changes next to no verdict. smallest: share of the picture that a piece must have.
     """
 
     hot: float = 0.05
@@ -85,7 +85,8 @@ def disturbed(maps: Maps, valid: Mask | None = None, rule: Rule | None = None) -
         and _draws(int((peaks == piece).sum()), len(maps), float((labels == piece).mean()), rule, number - 1)
     ]
     region: Mask = np.isin(labels, kept)
-    return Disturbance(region, hot / len(maps), len(maps), len(kept), int(np.isin(peaks, kept).sum()))
+    hot /= len(maps)
+    return Disturbance(region, hot, len(maps), len(kept), int(np.isin(peaks, kept).sum()))
 
 
 def _bounds(shape: tuple[int, ...], rule: Rule) -> tuple[float, float]:
@@ -129,7 +130,7 @@ class Alarms:
 
 
 def alarms(chosen: Maps, others: Maps, silenced: Mask, *, rate: float) -> Alarms:
-    """With a region (h, w) silenced: the threshold that a rate asks of the chosen images, the others above it.
+    """With a region (h, w) silenced: the threshold that a rate asks of chosen images, and the others above it.
 
     It is the conformal one: the k-th highest of the chosen images, k = floor(rate (n + 1)), at least 1.
     """

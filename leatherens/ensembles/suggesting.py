@@ -35,9 +35,9 @@ from leatherens.ensembles.splits import Splits
 class Suggestion:
     """What is proposed.
 
-    disturbance: at working size. before, after: what the highest pixels say without and with the region silenced.
-    size: height and width of the photographs as prepared, at which the mask is drawn. mean: (h, w, 3) the mean
-    of the images that chose it. ignored: (h, w) what no image shows or counts already.
+    disturbance: at working size. before, after: what the highest pixels say without and with the region
+    silenced. size: height and width of the photographs as prepared, at which the mask is drawn.
+    mean: (h, w, 3) the mean of the images that chose it. ignored: (h, w) what counts in none of them anyway.
     """
 
     disturbance: Disturbance
@@ -70,7 +70,8 @@ class Judge:
             alarms(chosen, others, silenced, rate=rate)
             for silenced in (np.zeros_like(found.region), found.region)
         )
-        return Suggestion(found, before, after, size, _mean(self.choosing), ~counted.any(axis=0))
+        ignored: Mask = np.logical_not(np.logical_or.reduce(counted))
+        return Suggestion(found, before, after, size, _mean(self.choosing), ignored)
 
     def _maps(self, source: FileSource, progress: Progress) -> tuple[Maps, Mask]:
         """(n, h, w) scores and where they count."""
@@ -111,8 +112,8 @@ def _one_size(sources: Sequence[FileSource]) -> tuple[int, int]:
     if len(first) > 1:
         (one, name), (other, its_name), *_ = first.items()
         raise InputError(
-            f"the photographs differ in size ({name}: {one[0]} x {one[1]}, {its_name}: {other[0]} x {other[1]} "
-            "pixels), and a region belongs to one; register them first (--prepare registration)"
+            f"the photographs differ in size ({name} is {one[0]} x {one[1]} pixels, {its_name} {other[0]} x "
+            f"{other[1]}), and a region belongs to one; register them first (--prepare registration)"
         )
     return next(iter(first))
 
