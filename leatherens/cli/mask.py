@@ -73,7 +73,7 @@ def suggest(
     """Propose what to ignore: where good images that taught nothing score high most often.
 
     Half of the held-out good images choose the region, the others say what silencing it would change. A
-    picture of it over the mean image is written besides. What is proposed is a place, not a reason: look at it.
+    picture of it over the mean image is written besides: what is proposed is a place and no reason, so look.
     """
     from leatherens.cli.progress import terminal_progress
 
@@ -87,8 +87,8 @@ def suggest(
     )
     if not suggestion.disturbance.pieces:
         click.echo(
-            f"nothing to suggest: no place scores high in more of the {counts[0]} images than chance explains and "
-            "draws their highest pixels, too"
+            f"nothing to suggest: no place scores high in more of the {counts[0]} images than chance explains "
+            "and draws their highest pixels, too"
         )
         return
     _write(out, _region(suggestion), mode="1")
@@ -183,8 +183,8 @@ def _say(suggestion: Suggestion, out: Path, overlay: Path) -> None:
 
     found, before, after = suggestion.disturbance, suggestion.before, suggestion.after
     click.echo(
-        f"suggested: {counted(found.pieces, 'piece')}, {found.share:.1%} of the picture, with the highest pixels "
-        f"of {found.peaks} of {found.images} good images"
+        f"suggested: {counted(found.pieces, 'piece')}, {found.share:.1%} of the picture, with the highest "
+        f"pixels of {found.peaks} of {found.images} good images"
     )
     if suggestion.ignored.any():
         click.echo(

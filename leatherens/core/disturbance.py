@@ -36,13 +36,15 @@ class Rule:
 
     hot: share of each image's pixels that are called hot. doubt: chance of marking anything where all places
     are alike. peaks: share of the images whose highest pixel a piece must draw; fewer, and silencing it
-    changes next to no verdict. smallest: share of the picture that a piece must have.
+        changes next to no verdict. smallest: share of the picture that a piece must have. margin: around a
+        piece, as a share of the longest side: its rim is not where it was in every image.
     """
 
     hot: float = 0.05
     doubt: float = 0.05
     peaks: float = 0.2
     smallest: float = 0.001
+    margin: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ def disturbed(maps: Maps, valid: Mask | None = None, rule: Rule | None = None) -
         if hot[labels == piece].max() >= begin
         and _draws(int((peaks == piece).sum()), len(maps), float((labels == piece).mean()), rule, number - 1)
     ]
-    region: Mask = np.isin(labels, kept)
     hot /= len(maps)
+    region = _widened(np.isin(labels, kept), rule.margin)
     return Disturbance(region, hot, len(maps), len(kept), int(np.isin(peaks, kept).sum()))
 
 
@@ -120,6 +122,15 @@ def _draws(peaks: int, images: int, share: float, rule: Rule, pieces: int) -> bo
     return bool(enough and by_chance <= rule.doubt / pieces)
 
 
+def _widened(region: Mask, margin: float) -> Mask:
+    import cv2
+
+    reach = round(margin * max(region.shape))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    widened: Mask = cv2.dilate(region.astype(np.uint8), disc) > 0
+    return widened
+
+
 @dataclass(frozen=True, slots=True)
 class Alarms:
     """What the highest pixels of good images say: a threshold, and how many of other images are above it."""
@@ -130,7 +141,7 @@ class Alarms:
 
 
 def alarms(chosen: Maps, others: Maps, silenced: Mask, *, rate: float) -> Alarms:
-    """With a region (h, w) silenced: the threshold that a rate asks of chosen images, and the others above it.
+    """With a region (h, w) silenced: the threshold that a rate asks of chosen images, others above it.
 
     It is the conformal one: the k-th highest of the chosen images, k = floor(rate (n + 1)), at least 1.
     """
