@@ -87,8 +87,8 @@ def suggest(
     )
     if not suggestion.disturbance.pieces:
         click.echo(
-            f"nothing to suggest: no place scores high in more of the {counts[0]} images than chance explains "
-            "and draws their highest pixels, too"
+            f"nothing to suggest: no place scores high in more of the {counts[0]} images than chance "
+            "explains, and draws their highest pixels"
         )
         return
     _write(out, _region(suggestion), mode="1")

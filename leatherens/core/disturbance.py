@@ -32,19 +32,18 @@ EDGE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What counts as disturbed.
-
-    hot: share of each image's pixels that are called hot. doubt: chance of marking anything where all places
-    are alike. peaks: share of the images whose highest pixel a piece must draw; fewer, and silencing it
-        changes next to no verdict. smallest: share of the picture that a piece must have. margin: around a
-        piece, as a share of the longest side: its rim is not where it was in every image.
-    """
+    """What counts as disturbed."""
 
     hot: float = 0.05
+    """Share of each image's pixels that are called hot."""
     doubt: float = 0.05
+    """Chance of marking anything where all places are alike."""
     peaks: float = 0.2
+    """Share of the images whose highest pixel a piece must draw; silencing others changes next to nothing."""
     smallest: float = 0.001
+    """Share of the picture that a piece must have."""
     margin: float = 0.02
+    """Around a piece, as a share of the longest side: its rim is not in one place in every image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +69,48 @@ class Disturbance:
 def disturbed(maps: Maps, valid: Mask | None = None, rule: Rule | None = None) -> Disturbance:
     """The places that disturb, from maps (n, h, w); valid (n, h, w): where they count, `None` everywhere.
 
-    Pieces are 8-connected; one begins where `doubt` over all pixels together allows, and goes on to its edge.
+    Places larger than the share that is hot are found in rounds: what is found no longer counts, and what is
+    left is asked again, until nothing more comes.
     """
     import cv2
 
     rule = rule or Rule()
     counted = np.ones(maps.shape, dtype=np.bool_) if valid is None else valid
     begin, edge = _bounds(maps.shape, rule)
-    hot = _hot_count(maps, counted, rule.hot)
+    region = np.zeros(maps.shape[1:], dtype=np.bool_)
+    first = hot = _hot_count(maps, counted, rule.hot)
+    while (more := _pieces(hot, _highest(maps, counted & ~region), begin, edge, rule)).any():
+        region |= _widened(more, rule.margin)
+        if not (counted & ~region).any(axis=(1, 2)).all():
+            break
+        hot = _hot_count(maps, counted & ~region, rule.hot)
+    pieces = cv2.connectedComponents(region.astype(np.uint8), connectivity=8)[0] - 1
+    peaks = int(region.ravel()[_highest(maps, counted)].sum())
+    return Disturbance(region, first / np.float32(len(maps)), len(maps), pieces, peaks)
+
+
+def _highest(maps: Maps, valid: Mask) -> NDArray[np.intp]:
+    """(n,) where in a flat map each image's highest pixel lies."""
+    places: NDArray[np.intp] = np.where(valid, maps, -np.inf).reshape(len(maps), -1).argmax(axis=1)
+    return places
+
+
+def _pieces(hot: FloatMap, highest: NDArray[np.intp], begin: float, edge: float, rule: Rule) -> Mask:
+    """(h, w): the 8-connected pieces that begin somewhere, each to its edge, and draw the highest pixels."""
+    import cv2
+
     number, labels = cv2.connectedComponents((hot >= edge).astype(np.uint8), connectivity=8)
-    peaks = labels.ravel()[np.where(counted, maps, -np.inf).reshape(len(maps), -1).argmax(axis=1)]  # (n,)
-    kept = [
-        piece
-        for piece in range(1, number)
-        if hot[labels == piece].max() >= begin
-        and _draws(int((peaks == piece).sum()), len(maps), float((labels == piece).mean()), rule, number - 1)
-    ]
-    hot /= len(maps)
-    region = _widened(np.isin(labels, kept), rule.margin)
-    return Disturbance(region, hot, len(maps), len(kept), int(np.isin(peaks, kept).sum()))
+    owners = labels.ravel()[highest]  # (n,)
+    kept = []
+    for piece in range(1, number):
+        inside = labels == piece
+        share, peaks = float(inside.mean()), int((owners == piece).sum())
+        enough = share >= rule.smallest and peaks >= rule.peaks * len(highest)
+        by_chance = binom.sf(peaks - 1, len(highest), share)
+        if enough and hot[inside].max() >= begin and by_chance <= rule.doubt / (number - 1):
+            kept.append(piece)
+    pieces: Mask = np.isin(labels, kept)
+    return pieces
 
 
 def _bounds(shape: tuple[int, ...], rule: Rule) -> tuple[float, float]:
@@ -113,13 +135,6 @@ def _hot_count(maps: Maps, valid: Mask, share: float) -> FloatMap:
         count += inside & (pixels > np.quantile(pixels[inside], 1 - share))
     smoothed: FloatMap = cv2.GaussianBlur(count, (0, 0), BLUR * max(count.shape))
     return smoothed
-
-
-def _draws(peaks: int, images: int, share: float, rule: Rule, pieces: int) -> bool:
-    """Whether a piece draws the images' highest pixels: enough of them, and more than its share by chance."""
-    by_chance = binom.sf(peaks - 1, images, share)
-    enough = peaks >= rule.peaks * images and share >= rule.smallest
-    return bool(enough and by_chance <= rule.doubt / pieces)
 
 
 def _widened(region: Mask, margin: float) -> Mask:
