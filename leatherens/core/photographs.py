@@ -70,13 +70,24 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     number above 0 is marked. Of colours the brightest channel counts; transparent is not marked.
     """
     mask = _decoded(path, _marked)
-    if size is not None and mask.shape != tuple(size):
-        found, expected = (f"{height} x {width}" for height, width in (mask.shape, size))
+    _require_size(path, mask.shape, size)
+    return mask
+
+
+def read_levels(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """The grey levels of a mask whose levels name kinds of defects, (H, W) and just as they are stored."""
+    levels = _decoded(path, lambda picture: _grey_levels(picture, path))
+    _require_size(path, levels.shape, size)
+    return levels
+
+
+def _require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int] | None) -> None:
+    if size is not None and shape != tuple(size):
+        found, expected = (f"{height} x {width}" for height, width in (shape, size))
         raise InputError(
             f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
             "give the mask of this photograph, at its size"
         )
-    return mask
 
 
 def resize_photograph(pixels: Photograph, size: tuple[int, int]) -> Photograph:
@@ -196,6 +207,14 @@ def _marked(picture: Image.Image) -> Mask:
         half = 1 << 7
     marked: Mask = levels >= half if levels.max() >= half else levels > 0
     return marked
+
+
+def _grey_levels(picture: Image.Image, path: Path) -> NDArray[np.uint8]:
+    if picture.mode not in ("1", "L"):
+        raise InputError(
+            f"{path}: the levels of this mask name kinds of defects; expected 8-bit grey, got {picture.mode}"
+        )
+    return np.array(picture.convert("L"))
 
 
 def _on_paper(picture: Image.Image, grey: int) -> Image.Image:
