@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -115,9 +116,30 @@ def test_the_reference__is_the_one_that_most_others_fit_and_is_told() -> None:
 
     RegistrationPreparation().fit([strangers[0], *good(3), strangers[1]], progress=said)
 
-    assert said.sentences == [
-        "registration: the reference is 0.png; 2 of 4 other good photographs can be laid over it"
-    ]
+    (sentence,) = said.sentences
+    assert re.fullmatch(
+        r"registration: the reference is \d\.png; 2 of 4 other good photographs can be laid over it", sentence
+    )
+
+
+def test_compare__what_agrees_is_grey_afterwards(step: RegistrationPreparation) -> None:
+    found = step.compare(Prepared("n.png", photographed(board(), NUDGED)))
+
+    rims = [np.abs(p[..., 0].astype(int) - p[..., 1]).mean() for p in (found.before, found.after)]
+    assert found.before.shape == found.after.shape == (*SIZE, 3)
+    assert rims[1] < 0.2 * rims[0]
+    assert re.fullmatch(
+        r"\d+ of \d+ key points agree; correlation of grey levels 0\.\d\d before, 0\.99 after", found.caption
+    )
+
+
+def test_compare__what_is_left_looks_the_same(step: RegistrationPreparation) -> None:
+    found = step.compare(Prepared("s.png", BLANK))
+
+    np.testing.assert_array_equal(found.before, found.after)
+    assert found.caption == (
+        "left as photographed: too few key points agree (0 of 0 matches agree, more than 8.0 are needed)"
+    )
 
 
 def test_the_reference__is_looked_for_among_so_many() -> None:
@@ -208,6 +230,9 @@ def test_run__registers_and_says_what_was_left(line: Path, tmp_path: Path) -> No
 
     assert (run / "preparation/0-registration/state.safetensors").exists()
     assert f"1 of 5 images {LEFT}: test/other/99.png" in (run / "report.html").read_text()
+    report = (run / "report.html").read_text()
+    assert report.count("before and after registration") == 5  # five images were tested
+    assert report.index("test/other/99.png</b>, before and after") > report.index("</b>, before and after")
     scores = {name: float(row["ensemble"]) for name, row in table(run).items()}
     again = predicted(run, line / "test/good/13.png")
     assert [float(score) for score, _ in again.values()] == [

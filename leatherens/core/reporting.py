@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leatherens.core.component import Component
 from leatherens.core.pca import Explained
+from leatherens.core.preparation import Comparison
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +45,20 @@ class ScoredImage:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """What one step of the preparation did to one image."""
+
+    step: str
+    id: str
+    comparison: Comparison
+
+
+def _nothing() -> Iterator[PreparedImage]:
+    """What `RunView.prepared` shows where there is no preparation."""
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The thresholds of one scorer.
 
@@ -66,6 +81,7 @@ class RunView:
     decisions: by scorer, "ensemble" first.
     remarks: sentences a reader must know (what was reduced, what cannot be promised).
     explained: what the components of the fusion block explain, one entry per PCA; none without such a block.
+    prepared: before and after the steps of the preparation, for a few images, made when asked for.
     """
 
     name: str
@@ -78,6 +94,7 @@ class RunView:
     command: str
     versions: Mapping[str, str]
     explained: tuple[Explained, ...] = ()
+    prepared: Callable[[], Iterator[PreparedImage]] = _nothing
 
 
 class Reporter(Component):

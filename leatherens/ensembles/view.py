@@ -13,6 +13,7 @@ from leatherens.core.reporting import RunView, ScoredImage
 from leatherens.ensembles.deciding import Decider, promise_remark
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.facts import Facts
+from leatherens.ensembles.preparing import prepared_images
 from leatherens.ensembles.scoring import Scores
 from leatherens.ensembles.sources import FileSource
 
@@ -39,6 +40,7 @@ def view_of(
         command=facts.command,
         versions=facts.versions,
         explained=() if block is None else block.explained(),
+        prepared=partial(prepared_images, source),
     )
 
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from leatherens.core.errors import InputError
 from leatherens.core.listing import counted
 from leatherens.core.params import Params
-from leatherens.core.photographs import read_photograph
-from leatherens.core.preparation import Pictures, Preparation, Prepared
+from leatherens.core.photographs import Photograph, read_photograph
+from leatherens.core.preparation import Comparison, Pictures, Preparation, Prepared
 from leatherens.core.progress import Progress
 from leatherens.core.registration import (
     Alignment,
@@ -32,7 +32,13 @@ from leatherens.core.registration import (
     warped_mask,
 )
 from leatherens.core.registration.homographies import Homography, resizing
+from leatherens.core.registration.key_points import Grey, reduced_grey
 from leatherens.core.registration.reference import spread
+
+LEGEND = (
+    "The photograph in red over the reference in cyan: what agrees is grey, what has a coloured rim lies "
+    "beside it, and what the photograph does not show is faded."
+)
 
 _LIMITS = Limits()
 
@@ -109,6 +115,16 @@ class RegistrationPreparation(Preparation):
             return picture
         return _laid(picture, homography, to)
 
+    def compare(self, picture: Prepared) -> Comparison:
+        """The photograph in red over the reference in cyan, before and after."""
+        alignment = self.align(picture)
+        size = self.grey_.shape[0], self.grey_.shape[1]
+        shrinking = resizing((self.size_[0], self.size_[1]), size)
+        plain = resizing(picture.size, size)
+        laid = plain if alignment.homography is None else shrinking @ alignment.homography
+        before, after = (_over(self.grey_.numpy(), picture, homography) for homography in (plain, laid))
+        return Comparison(before, after, _told(alignment), LEGEND)
+
     @property
     def _registration(self) -> Registration:
         options = self.params
@@ -163,3 +179,21 @@ def _laid(picture: Prepared, homography: Homography, to: tuple[int, int]) -> Pre
     warp = homography if picture.warp is None else homography @ picture.warp
     moved = replace(picture, pixels=pixels, ignored=ignored, hidden=hidden, warp=warp)
     return moved if seen.all() else moved.hiding(~seen)
+
+
+def _over(reference: Grey, picture: Prepared, homography: Homography) -> Photograph:
+    """(h, w, 3): the reference's grey as cyan, the picture's as red; faded where there is no picture."""
+    height, width = reference.shape
+    laid, seen = warped(picture.pixels, homography, (height, width))
+    red = np.where(seen, reduced_grey(laid, max(height, width)), reference)
+    both = np.stack([red, reference, reference], axis=2)
+    return np.where(seen[..., None], both, 160 + both // 4)
+
+
+def _told(alignment: Alignment) -> str:
+    """What was found, in numbers."""
+    if alignment.why is not None:
+        return f"left as photographed: {alignment.why.value} ({alignment.detail})"
+    before, after = alignment.likeness or (0.0, 0.0)
+    agree = f"{alignment.agreeing} of {alignment.matches} key points agree"
+    return f"{agree}; correlation of grey levels {before:.2f} before, {after:.2f} after"
