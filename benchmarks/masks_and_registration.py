@@ -5,7 +5,7 @@
 label: leather (`leather_one_colour`) with a label in one corner whose colours and number change from image to
 image, defects where they are. Without a mask, with the one `leatherens mask suggest` proposes, and with the
 label's own outline, models seeing it (after) or not (before).
-nudge: circuit boards (`circuit_board_pairs`). Photographs of one board by a camera that is nudged each time, by
+nudge: circuit boards (`circuit_board_pairs`). Photographs of one board by a camera nudged each time anew, by
 up to 3 degrees and 3 % of the width; the publisher's defective board of the same kind is photographed alike,
 its mask moved with it. With the camera standing still, nudged, and nudged with registration.
 Every cell is `leatherens run` at quick effort, seed 0; DIR or the variable LEATHERENS_DATA holds the sets.
