@@ -11,6 +11,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -28,6 +29,7 @@ Mask: TypeAlias = "NDArray[np.bool_]"
 """(H, W), True where there is a defect."""
 
 T = TypeVar("T", bound=np.generic)
+U = TypeVar("U")
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Files with these suffixes, in either case, are taken for images."""
@@ -45,6 +47,18 @@ _TURNS: dict[int, Callable[[Any], Any]] = {  # EXIF 2.3, tag Orientation: what u
     6: lambda pixels: np.rot90(pixels, -1),
     7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
     8: lambda pixels: np.rot90(pixels, 1),
+}
+_MODES = {  # Pillow's names in words
+    "1": "black and white",
+    "L": "grey",
+    "LA": "grey",
+    "I": "grey",
+    "I;16": "grey",
+    "I;16B": "grey",
+    "P": "palette",
+    "PA": "palette",
+    "RGBA": "RGB",
+    "RGBX": "RGB",
 }
 _REFUSED = {
     "F": "holds floating-point values, of which no file says what is black and what is white",
@@ -88,6 +102,49 @@ def _require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int] | No
             f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
             "give the mask of this photograph, at its size"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """How a file stores its picture, of which `read_photograph` makes 8-bit RGB whatever it is.
+
+    mode: in words ("grey", "RGB", "palette", "CMYK" ...). sixteen_bits: per channel, of which the upper byte
+    is kept. transparent: has parts that are shown on white. turned: its EXIF orientation turns or mirrors it.
+    """
+
+    mode: str
+    sixteen_bits: bool = False
+    transparent: bool = False
+    turned: bool = False
+
+    @property
+    def words(self) -> str:
+        """All but the turn.
+
+        >>> Header("grey", sixteen_bits=True).words, Header("palette", transparent=True).words
+        ('16-bit grey', 'palette with transparency')
+        """
+        bits = "16-bit " if self.sixteen_bits else ""
+        return f"{bits}{self.mode}{' with transparency' if self.transparent else ''}"
+
+
+def described_photograph(path: Path) -> tuple[Photograph, Header]:
+    """What `read_photograph` reads, and how the file stores it, from one decoding."""
+
+    def both(picture: Image.Image) -> tuple[Photograph, Header]:
+        stored = getattr(picture, "tile", ())
+        raw = " ".join(str(tile[3]) for tile in stored)  # "RGB;16B": Pillow opens it as plain RGB
+        picture.load()
+        orientation = _orientation(picture)
+        header = Header(
+            _MODES.get(picture.mode, picture.mode),
+            sixteen_bits=picture.mode.startswith("I") or ";16" in raw,
+            transparent=bool(picture.has_transparency_data),
+            turned=orientation in _TURNS,
+        )
+        return _upright(_colours(picture), orientation), header
+
+    return _opened(path, both)
 
 
 def resize_photograph(pixels: Photograph, size: tuple[int, int]) -> Photograph:
@@ -137,12 +194,21 @@ _PILLOW_SILENT = _PillowSilent()
 
 def _decoded(path: Path, convert: Callable[[Image.Image], NDArray[T]]) -> NDArray[T]:
     """What `convert` makes of the picture in a file, turned upright."""
+
+    def upright(picture: Image.Image) -> NDArray[T]:
+        picture.load()
+        return _upright(convert(picture), _orientation(picture))
+
+    return _opened(path, upright)
+
+
+def _opened(path: Path, use: Callable[[Image.Image], U]) -> U:
+    """What `use` makes of a file's picture, of which the header is read so far."""
     _require_content(path)
     try:
         with _PILLOW_SILENT, Image.open(path, formats=_FORMATS) as picture:
             _require_plain(picture, path)
-            picture.load()
-            return _upright(convert(picture), _orientation(picture))
+            return use(picture)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything, even SyntaxError

@@ -13,6 +13,7 @@ import numpy as np
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import write_json, write_text, written_whole
+from leatherens.core.colours import Colours
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted, named
 from leatherens.core.metrics import (
@@ -28,6 +29,7 @@ from leatherens.core.preparation import FloatMap
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
+from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
 from leatherens.ensembles.facts import Facts
@@ -44,7 +46,7 @@ Masks: TypeAlias = Sequence["Mask | None"]
 class Evaluation:
     """Measures a fitted ensemble on labelled images.
 
-    facts: the run's, of these images.
+    facts: the run's, of these images. colours: those it learned from, `None` where it does not know them.
     """
 
     recipe: Recipe
@@ -53,6 +55,7 @@ class Evaluation:
     deciders: Mapping[str, Decider]
     facts: Facts
     progress: Progress
+    colours: Colours | None = None
 
     def of(self, source: FileSource, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
@@ -76,12 +79,15 @@ class Evaluation:
         block = self.ensemble.block
         told = preparation_remarks(source.remarks, len(source.ids))
         told += _unseen_remarks(source, scores, masks)
+        colouring = coloured(self.colours, source)
+        told += colouring.remarks
         facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
-        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, block)
+        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, block)
 
     def _write(self, folder: RunFolder, source: FileSource, scores: Scores, view: RunView) -> None:
         write_maps(folder, scores)
-        write_scores(folder, source.samples, scores, self.deciders)
+        colours = [image.colour for image in view.images]
+        write_scores(folder, source.samples, scores, self.deciders, colours)
         write_json(folder.metrics, view.metrics)
         reporters = self.host.reporters()
         with self.progress.step("writing the report", len(reporters.ids())) as advance:
@@ -146,19 +152,24 @@ def _pixel_row(scores: ScorerScores, masks: Masks) -> dict[str, float]:
 
 
 def write_scores(
-    folder: RunFolder, samples: Sequence[Sample], scores: Scores, deciders: Mapping[str, Decider]
+    folder: RunFolder,
+    samples: Sequence[Sample],
+    scores: Scores,
+    deciders: Mapping[str, Decider],
+    colours: Sequence[str],
 ) -> None:
-    """Write scores.csv: a line per image with every scorer's score, the calibrated one and the verdict."""
+    """Write scores.csv: a line per image with every scorer's score, the calibrated one, verdict, colour."""
     decider = deciders[ENSEMBLE]
     found = scores.by_scorer
     calibrated, flagged = decider.calibrated(found[ENSEMBLE].images), decider.flags(found[ENSEMBLE].images)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "defect", "defective", *found, "calibrated", "flagged"])
+    writer.writerow(["image", "defect", "defective", *found, "calibrated", "flagged", "colour"])
     for i, sample in enumerate(samples):
         values = [f"{scores.images[i]:.9g}" for scores in found.values()]
         label = "" if sample.defective is None else int(sample.defective)
-        writer.writerow([sample.id, sample.defect, label, *values, f"{calibrated[i]:.6g}", int(flagged[i])])
+        verdict = f"{calibrated[i]:.6g}", int(flagged[i])
+        writer.writerow([sample.id, sample.defect, label, *values, *verdict, colours[i]])
     write_text(folder.scores, text.getvalue())
 
 

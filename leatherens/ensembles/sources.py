@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from typing_extensions import Self
 
+from leatherens.core.colours import Lab, image_colour
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.photographs import Mask, read_mask, read_photograph
 from leatherens.core.preparation import (
@@ -100,6 +101,13 @@ class FileSource:
         told = {sample.id: self._decoded.remarks.get(sample.path, ()) for sample in self.samples}
         return {id: remarks for id, remarks in told.items() if remarks}
 
+    @property
+    def colours(self) -> Lab:
+        """(N, 3) the colour of every photograph as it is on disk, before any preparation."""
+        unknown = [sample for sample in self.samples if sample.path not in self._decoded.colours]
+        self._decoded.load(unknown)
+        return np.array([self._decoded.colours[sample.path] for sample in self.samples]).reshape(-1, 3)
+
     def only(self, ids: Collection[str]) -> Self:
         """These samples, in the order they stand here, sharing what is decoded."""
         wanted = set(ids)
@@ -185,6 +193,7 @@ class _Decoded:
         self.preparation = preparation
         self.frames: dict[Path, Frame] = {}
         self.remarks: dict[Path, tuple[str, ...]] = {}
+        self.colours: dict[Path, Lab] = {}
         self._kept: dict[Path, Working] = {}
         self._left = memory_mb << 20
         self._lock = threading.Lock()
@@ -209,10 +218,12 @@ class _Decoded:
         photograph = read_photograph(path)
         prepared = prepare(sample.id, photograph, self.preparation)
         height, width, _ = photograph.shape
+        colour = image_colour(photograph) if path not in self.colours else self.colours[path]
         working = at_working_size(prepared, (height, width), self.size)
         with self._lock:
             self.frames[path] = working.frame
             self.remarks[path] = prepared.remarks
+            self.colours[path] = colour
             if path not in self._kept and working.nbytes <= self._left:
                 self._kept[path] = working
                 self._left -= working.nbytes

@@ -147,11 +147,9 @@ def register_readers(register: Register) -> None:
 
 
 PREPARATIONS = (
-    (
-        "registration",
-        "registration:RegistrationPreparation",
-        "photographs laid over a reference, as if the camera had never been nudged",
-    ),
+    ("registration", "registration:RegistrationPreparation", "a nudged camera put back where it was"),
+    ("colour-constancy", "colour_constancy:ColourConstancy", "the colour of the light taken out"),
+    ("flatten", "flatten:Flatten", "uneven light evened out"),
     ("mask", "mask:MaskPreparation", "a region that is not to be inspected"),
 )
 """Id, module and class, summary, in the order they are best used: moved, lit, masked."""
