@@ -46,7 +46,7 @@ def leather(seed: int, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("refine", "mean", "most"), [(False, 0.5, 0.8), (True, 0.06, 0.15)], ids=["points", "grey-levels"]
+    ("refine", "mean", "most"), [(False, 0.5, 1.0), (True, 0.06, 0.15)], ids=["points", "grey-levels"]
 )
 def test_align__recovers_known_homographies_in_other_light(refine: bool, mean: float, most: float) -> None:
     registration = Registration(refine=refine)

@@ -103,6 +103,31 @@ def test_disturbed__what_does_not_count_is_never_hot() -> None:
     assert found.hot[12:20, 63:73].max() < 0.01
 
 
+def test_disturbed__a_place_larger_than_what_is_hot_is_found_in_rounds() -> None:
+    maps = noise()
+    maps[:, 10:30, 20:50] += 6 * maps.std()  # a tenth of the picture, of which a twentieth is hot
+
+    found = disturbed(maps, rule=EXACT)
+
+    assert found.region[12:28, 22:48].mean() > 0.9
+    assert found.pieces == 1
+    assert found.share < 0.15
+
+
+def test_disturbed__more_than_is_allowed_is_not_proposed() -> None:
+    maps = disturbed_in(1, 6)
+
+    assert disturbed(maps, rule=replace(EXACT, most=0.05)).share > 0
+    assert disturbed(maps, rule=replace(EXACT, most=0.01)).pieces == 0
+
+
+def test_disturbed__the_product_on_an_empty_table_is_no_disturbance() -> None:
+    maps = noise()
+    maps[:, :, 30:70] += 6 * maps.std()  # it fills two fifths of the picture
+
+    assert disturbed(maps).pieces == 0
+
+
 def test_disturbed__a_few_pixels_are_no_region() -> None:
     maps = noise()
     maps[:, 30, 40] += 100

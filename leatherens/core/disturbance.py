@@ -44,6 +44,8 @@ class Rule:
     """Share of the picture that a piece must have."""
     margin: float = 0.02
     """Around a piece, as a share of the longest side: its rim is not in one place in every image."""
+    most: float = 0.5
+    """Share of the picture that is proposed at most; what disturbs everywhere is no place to leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def disturbed(maps: Maps, valid: Mask | None = None, rule: Rule | None = None) -
     """The places that disturb, from maps (n, h, w); valid (n, h, w): where they count, `None` everywhere.
 
     Places larger than the share that is hot are found in rounds: what is found no longer counts, and what is
-    left is asked again, until nothing more comes.
+    left is asked again, until nothing more comes. Each round adds a highest pixel that still counted.
     """
     import cv2
 
@@ -80,9 +82,10 @@ def disturbed(maps: Maps, valid: Mask | None = None, rule: Rule | None = None) -
     region = np.zeros(maps.shape[1:], dtype=np.bool_)
     first = hot = _hot_count(maps, counted, rule.hot)
     while (more := _pieces(hot, _highest(maps, counted & ~region), begin, edge, rule)).any():
-        region |= _widened(more, rule.margin)
-        if not (counted & ~region).any(axis=(1, 2)).all():
+        larger = region | _widened(more, rule.margin)
+        if larger.mean() > rule.most or not (counted & ~larger).any(axis=(1, 2)).all():
             break
+        region = larger
         hot = _hot_count(maps, counted & ~region, rule.hot)
     pieces = cv2.connectedComponents(region.astype(np.uint8), connectivity=8)[0] - 1
     peaks = int(region.ravel()[_highest(maps, counted)].sum())
