@@ -69,7 +69,7 @@ class RegistrationPreparation(Preparation):
         tolerance: PositiveFloat = 3.0
         """Pixels of the grey picture by which matches that agree may miss."""
         refine: bool = False
-        """Whether grey levels have the last word (ECC): five times as long, and far more exact."""
+        """Whether grey levels have the last word (ECC): two to five times as long, and ten times as exact."""
         shift: PositiveFloat = _LIMITS.shift
         """Share of the diagonal by which a corner may move."""
         stretch: Annotated[float, Field(gt=1)] = _LIMITS.stretch
