@@ -20,7 +20,9 @@ from leatherens.core.errors import InputError
 from leatherens.core.photographs import (
     _PILLOW_SILENT,
     MIN_SIDE,
+    photograph_size,
     read_mask,
+    read_masks,
     read_photograph,
     resize_photograph,
 )
@@ -135,11 +137,31 @@ def test_orientation__as_pillow_applies_it(tmp_path, orientation, suffix):
         expected = np.asarray(ImageOps.exif_transpose(picture))
     assert np.array_equal(read_photograph(path), expected)
     assert expected.shape == ((32, 24, 3) if orientation > 4 else (24, 32, 3))
+    assert photograph_size(path) == expected.shape[:2]
 
 
 def test_damaged_exif__is_no_obstacle(tmp_path):
     path = save(tmp_path / "a.png", grain(), exif=b"Exif\0\0no tiff header")
     assert np.array_equal(read_photograph(path), grain())
+
+
+def test_size__needs_no_sound_pixels_but_a_picture(tmp_path):
+    whole = save(tmp_path / "a.jpg", grain(64, 48)).read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "b.jpg").write_text("no picture")
+
+    assert photograph_size(tmp_path / "a.jpg") == (64, 48)
+    assert refusal(tmp_path / "b.jpg", photograph_size) == refusal(tmp_path / "b.jpg")
+
+
+def test_several_masks__are_united(tmp_path):
+    lower = np.flipud(spot())
+    paths = [save(tmp_path / "1.png", spot()), save(tmp_path / "2.png", np.ascontiguousarray(lower))]
+
+    assert np.array_equal(read_masks(paths, (24, 32)), (spot() | lower) > 0)
+    assert not read_masks((), (24, 32)).any()
+    with pytest.raises(InputError, match="the mask is 24 x 32 pixels and its photograph 32 x 24"):
+        read_masks(paths, (32, 24))
 
 
 def test_missing(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from leatherens.core.errors import ConfigError, InputError
+from leatherens.core.errors import ArtifactError, ConfigError, InputError
 from leatherens.core.thresholds import Normals, Threshold
 from leatherens.plugins.thresholds import (
     ConformalThreshold,
@@ -248,4 +248,39 @@ def test_threshold__forgets_an_earlier_fit_and_survives_its_state() -> None:
     rule = ConformalThreshold().fit(normals_of([1.0, 2.0])).fit(normals_of([3.0]))
     back = ConformalThreshold.from_state(rule.params, rule.state())
     assert vars(back) == vars(rule)
-    assert rule.state() == {"image_": 3.0, "pixel_": 3.0, "promise_": 0.5, "normals_": 1}
+    assert rule.state() == {"image_": 3.0, "pixel_": 3.0, "typical_": 3.0, "promise_": 0.5, "normals_": 1}
+
+
+# severities
+
+
+def test_severity__is_0_at_the_median_and_1_at_the_threshold() -> None:
+    rule = MaximumThreshold().fit(normals_of([1.0, 2.0, 3.0, 8.0, 9.0]))
+    assert rule.typical_ == 3.0
+    assert rule.severity(np.array([3.0, 9.0, 12.0, 0.0])).tolist() == [0.0, 1.0, 1.5, -0.5]
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=9),
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=9),
+)
+def test_severity__is_above_1_exactly_where_the_score_is_above_the_threshold(
+    good: list[float], fresh: list[float]
+) -> None:
+    rule = SigmaThreshold(SigmaThreshold.Params(k=0.5)).fit(normals_of(good))
+    scores = np.array([*fresh, rule.image_, np.nextafter(rule.image_, np.inf)])
+    found = rule.severity(scores)
+    assert ((found > 1) == (scores > rule.image_)).all()
+    assert np.isfinite(found).all()
+    assert (np.diff(found[np.argsort(scores)]) >= 0).all()
+
+
+def test_severity__of_a_threshold_stored_without_the_median() -> None:
+    rule = MaximumThreshold().fit(normals_of([1.0, 2.0]))
+    state = {name: value for name, value in rule.state().items() if name != "typical_"}
+    with pytest.raises(ArtifactError) as caught:
+        MaximumThreshold.from_state(rule.params, state).severity(np.array([1.0]))
+    assert str(caught.value) == (
+        "maximum: stored without the typical score of good images, so that severities cannot be told; learn "
+        "it with leatherens recalibrate RUN --good DIR"
+    )

@@ -38,25 +38,32 @@ def predict(
     device: str,
     weights: tuple[Path, ...],
 ) -> None:
-    """Judge images, folders or globs with the finished run RUN.
+    """Judge images, folders or globs with the finished run RUN, or parts with a project of several views.
 
-    Exit code 0: all good, 1: something is defective, 2: a file could not be judged.
+    For a project, VIEW=PATH says which view took the photographs where their names do not.
+
+    Exit code 0: all good, 1: something is defective, 2: a file could not be judged, or a part lacks a view.
     """
+    from leatherens.cli.project import is_project, predict_parts
     from leatherens.cli.recipe_options import weight_places
     from leatherens.core.reading import unlabelled
     from leatherens.ensembles.opening import open_run
 
     session: Session = ctx.obj
-    samples = unlabelled(_expanded(paths))
-    opened = open_run(run, session.host, device=device, weights=weight_places(weights))
+    places = weight_places(weights)
+    if is_project(run):
+        code = predict_parts(session, run, paths, out=out, as_json=as_json, device=device, weights=places)
+        ctx.exit(code)
+    samples = unlabelled(expanded(paths))
+    opened = open_run(run, session.host, device=device, weights=places)
     codes = {GOOD}
     for judgement in opened.judge(samples):
-        written = _write(judgement, out) if out else {}
+        written = write_judgement(judgement, out) if out else {}
         codes.add(_say(judgement, written, as_json))
     ctx.exit(max(codes))
 
 
-def _expanded(paths: Sequence[str]) -> list[Path]:
+def expanded(paths: Sequence[str]) -> list[Path]:
     """Paths, with globs that the shell left alone resolved."""
     found: list[Path] = []
     for path in paths:
@@ -70,7 +77,7 @@ def _expanded(paths: Sequence[str]) -> list[Path]:
     return found
 
 
-def _write(judgement: Judgement, out: Path) -> dict[str, str]:
+def write_judgement(judgement: Judgement, out: Path) -> dict[str, str]:
     """Write map and mask, named like the image; returns where they are."""
     from PIL import Image
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from leatherens.cli import Session
     from leatherens.core.progress import Progress
     from leatherens.ensembles.categories import CategoryRuns
-    from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.running import Run
 
 RUNS = Path("runs")
@@ -40,6 +39,9 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option("--defects", type=PATH, help="Defective photographs beside a plain folder of good ones.")
 @click.option("--masks", type=PATH, help="Masks of the defective photographs.")
 @click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")
+@click.option(
+    "--project", metavar="FILE", type=PATH, help="Several views of the same parts, as a project file says."
+)
 @click.option("--out", type=PATH, help="The run's folder (default: runs/NAME).")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out, or the latest one.")
 @click.option("--effort", show_default="auto", help="quick, full (the published schedules), or auto.")
@@ -94,9 +96,13 @@ def run(session: Session, /, **options: Any) -> None:
     summary compares them.
     """
     from leatherens.cli.progress import terminal_progress
+    from leatherens.cli.project import is_project, make_project
     from leatherens.cli.table import print_results, print_summary
     from leatherens.ensembles.summary import Summary
 
+    if options["project"] or (options["resume"] and is_project(options["out"] or latest_unfinished())):
+        make_project(session, options)
+        return
     started = time.monotonic()
     progress = terminal_progress()
     making = (
@@ -131,18 +137,24 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     if options["data"] is None and any(beside.values()):
         raise click.UsageError("--layout, --defects and --masks belong to --data; give that too")
     if options["out"]:
-        _refuse_taken(RunFolder(options["out"]))
-        _refuse_taken(CategoriesFolder(options["out"]))
+        refuse_taken(options["out"])
     choice = DataChoice.at(options["data"] or _demo(progress), **beside)
     several = None if options["defects"] or options["masks"] else choice.categories(session.host)
-    out = options["out"] or _fresh_folder(options["data"], recipe.members)
+    out = options["out"] or fresh_folder(options["data"], recipe.members)
     said = (session.host, progress, shlex.join(["leatherens", *sys.argv[1:]]))
     if several is None:
         return Run(RunFolder(out), recipe, choice, *said)
     return CategoryRuns.new(CategoriesFolder(out), recipe, choice, several, *said)
 
 
-def _refuse_taken(folder: RunFolder) -> None:
+def refuse_taken(path: Path) -> None:
+    """Refuse a folder in which a run, runs of categories or a project was begun."""
+    from leatherens.ensembles.categories import CategoriesFolder
+    from leatherens.ensembles.folder import RunFolder
+    from leatherens.ensembles.project.folder import ProjectFolder
+
+    kinds = (RunFolder(path), CategoriesFolder(path), ProjectFolder(path))
+    folder = next((folder for folder in kinds if folder.begun), kinds[0])
     if folder.done:
         raise ArtifactError(f"{folder.path}: holds a finished run; choose another --out")
     if folder.begun:
@@ -162,7 +174,7 @@ def _unfinished(
     from leatherens.ensembles.running import unfinished_run
 
     refuse_other_options(options, RESUMABLE)
-    out = options["out"] or _latest_unfinished()
+    out = options["out"] or latest_unfinished()
     folder, around = RunFolder(out), CategoriesFolder(out)
     places = {"device": options["device"], "allow_download": options["allow_download"]}
     asked = {"weights": weight_places(options["weights"]), **places}
@@ -178,7 +190,11 @@ def _unfinished(
     return found
 
 
-def refuse_other_options(options: Mapping[str, Any], allowed: Sequence[str]) -> None:
+def refuse_other_options(
+    options: Mapping[str, Any],
+    allowed: Sequence[str],
+    why: str = "--resume goes on as the run was begun; leave out",
+) -> None:
     """A run is gone on with as it was begun; what else was given would be believed to count."""
     names = {"settings": "--set", "adopted": "--from"}
     others = sorted(
@@ -187,10 +203,10 @@ def refuse_other_options(options: Mapping[str, Any], allowed: Sequence[str]) -> 
         if key not in (*allowed, "resume") and value not in (None, ())
     )
     if others:
-        raise ConfigError(f"--resume goes on as the run was begun; leave out {', '.join(others)}")
+        raise ConfigError(f"{why} {', '.join(others)}")
 
 
-def _fresh_folder(data: Path | None, members: Mapping[str, Any]) -> Path:
+def fresh_folder(data: Path | None, members: Mapping[str, Any]) -> Path:
     """A new folder whose name tells what and when; made here, so that no other run takes the name."""
     names = [data.resolve().name if data else "demo", *(id.replace(":", "-") for id in members)]
     stem = f"{'-'.join(names)}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -206,9 +222,11 @@ def _fresh_folder(data: Path | None, members: Mapping[str, Any]) -> Path:
     raise AssertionError("counting never ends")
 
 
-def _latest_unfinished() -> Path:
-    files = [path for name in ("run.json", "categories.json") for path in RUNS.glob(f"*/{name}")]
-    begun = [path for path in files if not (path.parent / "DONE").exists()]
+def latest_unfinished() -> Path:
+    """The folder in `RUNS` of what was begun last and is not finished."""
+    names = ("run.json", "categories.json", "project.json")
+    begun = [path for name in names for path in RUNS.glob(f"*/{name}")]
+    begun = [path for path in begun if not (path.parent / "DONE").exists()]
     if not begun:
         raise ArtifactError(f"no unfinished run in {RUNS}; name one with --out")
     return max(begun, key=lambda path: path.stat().st_mtime).parent

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 def print_results(view: RunView) -> None:
     """The metrics of each member and of the ensemble, and what is promised."""
-    rows = {**view.metrics["members"], "ensemble": view.metrics["ensemble"]}
-    header = ["", *(title for _, title in COLUMNS)]
-    _print_table(
-        [header, *([name, *(shown(key, row[key]) for key, _ in COLUMNS)] for name, row in rows.items())]
-    )
+    print_rows("", COLUMNS, {**view.metrics["members"], "ensemble": view.metrics["ensemble"]})
     decision = view.decisions["ensemble"]
     click.echo(
         f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out "
@@ -30,6 +26,13 @@ def print_results(view: RunView) -> None:
         click.echo(f"promise: at most {decision.promise:.3g} of fresh good images are flagged")
     for remark in view.remarks:
         click.echo(f"note: {remark}")
+
+
+def print_rows(title: str, columns: Sequence[tuple[str, str]], rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """A table of rows by name; columns: the key in a row and its heading."""
+    header = [title, *(heading for _, heading in columns)]
+    cells = ([name, *(shown(key, row[key]) for key, _ in columns)] for name, row in rows.items())
+    _print_table([header, *cells])
 
 
 def print_summary(summary: Summary) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import stat
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from leatherens.core.errors import InputError
 
@@ -48,6 +49,7 @@ _TURNS: dict[int, Callable[[Any], Any]] = {  # EXIF 2.3, tag Orientation: what u
     7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
     8: lambda pixels: np.rot90(pixels, 1),
 }
+_ON_THEIR_SIDE = range(5, 9)  # orientations whose pixels are stored column by column
 _MODES = {  # Pillow's names in words
     "1": "black and white",
     "L": "grey",
@@ -102,6 +104,19 @@ def _require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int] | No
             f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
             "give the mask of this photograph, at its size"
         )
+
+
+def read_masks(paths: Sequence[Path], size: tuple[int, int]) -> Mask:
+    """What any of these masks marks of a photograph of (height, width) `size`; nothing without masks."""
+    union = np.zeros(size, dtype=np.bool_)
+    for path in paths:
+        union |= read_mask(path, size)
+    return union
+
+
+def photograph_size(path: Path) -> tuple[int, int]:
+    """Height and width of a photograph, upright, without its pixels, which may still turn out damaged."""
+    return _opened(path, _upright_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +310,13 @@ def _orientation(picture: Image.Image) -> int:
         return int(picture.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - damaged EXIF, in which Pillow raises anything, says nothing about the pixels
         return 1
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    width, height = picture.size
+    if isinstance(picture, TiffImageFile):  # of which Pillow turns the size before the pixels
+        width, height = picture.tag_v2[IMAGEWIDTH], picture.tag_v2[IMAGELENGTH]
+    return (width, height) if _orientation(picture) in _ON_THEIR_SIDE else (height, width)
 
 
 def _upright(pixels: NDArray[T], orientation: int) -> NDArray[T]:

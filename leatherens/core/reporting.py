@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from leatherens.core.component import Component
 from leatherens.core.pca import Explained
 from leatherens.core.preparation import Comparison
+from leatherens.core.views import Severities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,9 +102,63 @@ class RunView:
     colours: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredPart:
+    """One evaluated part of a project.
+
+    defective: what the labels say, `None` where they say nothing. severities: what each view saw and which
+    views saw nothing. images: by view, those that saw it.
+    """
+
+    id: str
+    defective: bool | None
+    severities: Severities
+    images: Mapping[str, ScoredImage]
+
+    @property
+    def flagged(self) -> bool:
+        """Whether any view calls it defective."""
+        return bool(self.severities.flagged_by)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredView:
+    """One view of an evaluated project: how its images were read, its run's decision, where its report is."""
+
+    name: str
+    data: str
+    decision: Decision
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectView:
+    """An evaluated project of several views.
+
+    metrics: the content of metrics.json: `parts`, `views` (by name, `images` and `parts`), `counts` and
+    `definitions`. promise: the false-alarm rate that is promised for fresh good parts, `None` without one.
+    project: the resolved project, as YAML.
+    """
+
+    name: str
+    data: str
+    views: tuple[ScoredView, ...]
+    parts: tuple[ScoredPart, ...]
+    metrics: Mapping[str, Any]
+    promise: float | None
+    remarks: tuple[str, ...]
+    command: str
+    project: str
+    versions: Mapping[str, str]
+
+
 class Reporter(Component):
-    """Plugin kind `reporters`: turns an evaluated run into something to look at."""
+    """Plugin kind `reporters`: turns an evaluated run, or a project of several, into something to look at."""
 
     @abstractmethod
     def write(self, run: RunView, folder: Path) -> Path:
         """Write the report into a folder, whole or not at all; returns the file to open."""
+
+    def write_project(self, project: ProjectView, folder: Path) -> Path | None:
+        """The same for a project; `None` from a reporter that is for single runs only."""
+        return None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from leatherens.core.component import Component
-from leatherens.core.errors import InputError
+from leatherens.core.errors import ArtifactError, InputError
 
 Floats = NDArray[np.floating]
 
@@ -53,11 +53,15 @@ class Normals:
 
 
 class Threshold(Component):
-    """Plugin kind `thresholds`: learns `image_` and `pixel_`; `promise_` is a rate, or `None`."""
+    """Plugin kind `thresholds`: learns `image_` and `pixel_`; `promise_` is a rate, or `None`.
+
+    typical_: the median of the held-out good images' scores; thresholds stored by the first version lack it.
+    """
 
     makes_promise: ClassVar[bool] = False
     image_: float
     pixel_: float
+    typical_: float
     promise_: float | None
     normals_: int
 
@@ -72,9 +76,24 @@ class Threshold(Component):
         self.forget()
         self.image_ = float(self._value(np.asarray(normals.image, dtype=np.float64)))
         self.pixel_ = float(self._pixel_value(normals))
+        self.typical_ = float(np.median(np.asarray(normals.image, dtype=np.float64)))
         self.promise_ = self._promise(normals.count)
         self.normals_ = normals.count
         return self
+
+    @final
+    def severity(self, images: Floats) -> Floats:
+        """(n,) image scores on a scale that scorers share: 0 typical of good images, 1 at the threshold.
+
+        Above 1 exactly where the image is defective.
+        """
+        self.require_fitted("severity")
+        if not hasattr(self, "typical_"):
+            raise ArtifactError(
+                f"{self.id}: stored without the typical score of good images, so that severities cannot be "
+                "told; learn it with leatherens recalibrate RUN --good DIR"
+            )
+        return severities(images, self.image_, self.typical_)
 
     @abstractmethod
     def _value(self, scores: Floats) -> float:
@@ -87,3 +106,16 @@ class Threshold(Component):
     def _promise(self, count: int) -> float | None:
         """The false-alarm rate that holds for fresh good images."""
         return None
+
+
+def severities(scores: Floats, threshold: float, typical: float) -> Floats:
+    """(n,) scores to 1 + (score - threshold) / (threshold - typical) in float64, above 1 where defective.
+
+    >>> severities(np.array([2.0, 4.0, 6.0]), threshold=4.0, typical=2.0).tolist()
+    [0.0, 1.0, 2.0]
+    """
+    unit = abs(threshold - typical) or abs(threshold) or 1.0  # of scores that do not differ, any unit will do
+    above = np.asarray(scores, dtype=np.float64) - threshold
+    found = 1 + above / unit
+    just_above = np.nextafter(1.0, 2.0)  # what lies above by less than float64 can say stays above
+    return np.where(above > 0, np.maximum(found, just_above), np.minimum(found, 1.0))

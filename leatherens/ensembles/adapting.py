@@ -49,7 +49,7 @@ class Change:
 
         barred: jobs in the run whose images may not be used again.
         """
-        collection = choice.read(self.host)
+        collection = self.opened.of_its_view(choice.read(self.host))
         self.progress.say(f"read as {collection.title}: {counted(len(collection.train), 'good image')}")
         if collection.test:
             self.progress.say(f"left out {counted(len(collection.test), 'image')} that are there to test on")

@@ -12,15 +12,20 @@ from leatherens.core.layouts import Categories, find_categories, read_folder
 from leatherens.core.listing import printable
 from leatherens.core.params import Params
 from leatherens.core.reading import Collection, Reader
+from leatherens.core.views import ViewOf
 
 
 class DataChoice(Params):
-    """Absolute paths, so that a run can be gone on with from anywhere, and the layout asked for."""
+    """Absolute paths, so that a run can be gone on with from anywhere, and the layout asked for.
+
+    view: of several views' images there, those of one.
+    """
 
     root: str
     layout: str | None = None
     defects: str | None = None
     masks: str | None = None
+    view: ViewOf | None = None
 
     @classmethod
     def at(
@@ -28,13 +33,13 @@ class DataChoice(Params):
     ) -> Self:
         """The choice that these paths are from here."""
         beside = {"defects": defects, "masks": masks}
-        absolute = {key: storable(path) for key, path in beside.items() if path is not None}
-        return cls(root=storable(root), layout=layout, **absolute)
+        absolute = {key: None if path is None else storable(path) for key, path in beside.items()}
+        return cls(root=storable(root), layout=layout, defects=absolute["defects"], masks=absolute["masks"])
 
     def read(self, host: PluginHost, *, learning: bool = True) -> Collection:
         """The samples; learning: good images to learn from are required."""
         defects, masks = (Path(p) if p else None for p in (self.defects, self.masks))
-        return read_folder(
+        collection = read_folder(
             _readers(host),
             Path(self.root),
             layout=self.layout,
@@ -42,6 +47,7 @@ class DataChoice(Params):
             masks=masks,
             learning=learning,
         )
+        return collection if self.view is None else self.view.of(collection)
 
     def categories(self, host: PluginHost) -> Categories | None:
         """The collections in the folder, where it is none itself and holds several."""

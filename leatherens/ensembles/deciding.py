@@ -39,8 +39,12 @@ class Decider:
     @property
     def decision(self) -> Decision:
         """The thresholds as plain values."""
-        learned = self.threshold
-        return Decision(learned.id, learned.image_, learned.pixel_, learned.promise_, learned.normals_)
+        return decision_of(self.threshold)
+
+
+def decision_of(learned: Threshold) -> Decision:
+    """Learned thresholds as plain values."""
+    return Decision(learned.id, learned.image_, learned.pixel_, learned.promise_, learned.normals_)
 
 
 def learn_deciders(recipe: Recipe, host: PluginHost, scores: Scores) -> dict[str, Decider]:

@@ -32,6 +32,9 @@ from leatherens.ensembles.facts import Facts, read_facts
 
 C = TypeVar("C", bound=Component)
 
+PROJECT = "project.json"
+"""What makes a folder one of several views, each of which has its run below it."""
+
 
 class _Saved(Params):
     """What stands beside a saved state: whose it is, and a digest of each of its files."""
@@ -172,6 +175,12 @@ class RunFolder:
         """What `write_facts` wrote; refuses what is no run, or a run of a newer version."""
         if not self.path.is_dir():
             raise ArtifactError(f"{self.path}: no such run folder")
+        if (self.path / PROJECT).exists():
+            views = sorted(path.name for path in (self.path / "views").glob("*/"))
+            runs = f", such as {self.path / 'views' / views[0]}" if views else ""
+            raise ArtifactError(
+                f"{self.path}: a project of several views, not a run; give the run of one of them{runs}"
+            )
         if not self.begun:
             raise ArtifactError(f"{self.path}: not a run folder of leatherens (there is no run.json in it)")
         return read_facts(self.path / "run.json")

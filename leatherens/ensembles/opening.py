@@ -88,6 +88,7 @@ class OpenedRun:
         self, collection: Collection, host: PluginHost, progress: Progress, into: RunFolder | None
     ) -> RunView:
         """Measure on a collection, less the images the run learned from."""
+        collection = self.of_its_view(collection)
         samples, remarks = self._not_taken_in(self._testable(collection))
         for remark in remarks:
             progress.say(remark)
@@ -106,6 +107,11 @@ class OpenedRun:
         return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress, colours).of(
             source, into=into
         )
+
+    def of_its_view(self, collection: Collection) -> Collection:
+        """A collection less the images of other views, if the run is of one of several."""
+        view = self.folder.facts().data.view
+        return collection if view is None else view.less_others(collection)
 
     def _testable(self, collection: Collection) -> tuple[Sample, ...]:
         """The test images; the good ones too where the test brings none, as when the run was split."""

@@ -34,7 +34,7 @@ from leatherens.ensembles.stored import require_same_weights, stored_recipe
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run being made."""
+    """One run being made. splits: who learns from what, where that was dealt out already."""
 
     folder: RunFolder
     recipe: Recipe
@@ -42,6 +42,12 @@ class Run:
     host: PluginHost
     progress: Progress
     command: str
+    splits: Splits | None = None
+
+    def begin(self) -> None:
+        """Write down what will be done; what options or photographs do not allow is refused now."""
+        with self.folder.locked(), self.withdrawn_if_refused():
+            self.prepare()
 
     def make(self) -> RunView:
         """Do what is not done yet, and measure."""
@@ -120,7 +126,7 @@ class Run:
                 )
             require_same_weights(self.folder, pool)
             return Splits.read(self.folder.splits)
-        splits = make_splits(collection, seed=self.recipe.seed)
+        splits = self.splits or make_splits(collection, seed=self.recipe.seed)
         write_recipe(self.folder.recipe, self.recipe)
         splits.write(self.folder.splits)
         write_json(self.folder.images, {sample.id: digests[sample.path] for sample in samples})

@@ -16,7 +16,7 @@ from typing_extensions import Self
 
 from leatherens.core.colours import Lab, image_colour
 from leatherens.core.errors import ConfigError, InputError
-from leatherens.core.photographs import Mask, read_mask, read_photograph
+from leatherens.core.photographs import Mask, read_mask, read_masks, read_photograph
 from leatherens.core.preparation import (
     Frame,
     Preparation,
@@ -135,10 +135,7 @@ class FileSource:
         sample = self.samples[index]
         if not sample.masks and sample.defective is not False:
             return None
-        marked = np.zeros(self._decoded.original_size(sample), dtype=np.bool_)
-        for path in sample.masks:
-            marked |= read_mask(path, marked.shape)
-        return marked
+        return read_masks(sample.masks, self._decoded.original_size(sample))
 
     def masks(self) -> list[Mask | None]:
         """`mask` of every sample."""

@@ -16,13 +16,14 @@ from pydantic import Field
 
 from leatherens.core.artifact import without_nan, written_whole
 from leatherens.core.params import Params
-from leatherens.core.reporting import Reporter, RunView
+from leatherens.core.reporting import ProjectView, Reporter, RunView
 from leatherens.plugins.html_report.colours import colour_scale
 from leatherens.plugins.html_report.curves import curves, why_no_curves
 from leatherens.plugins.html_report.explained import explained_figure
 from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
 from leatherens.plugins.html_report.histogram import histogram
 from leatherens.plugins.html_report.prepared import prepared_figures
+from leatherens.plugins.html_report.project import PartStudio, project_content
 from leatherens.plugins.html_report.table import COLUMNS, definitions, number, percent, rows
 from leatherens.plugins.html_report.verdict import mistakes, observed, tally
 
@@ -33,16 +34,31 @@ class HtmlReport(Reporter):
     id: ClassVar[str] = "html"
 
     class Params(Params):
-        """thumbnail: longest side in pixels; quality: JPEG, percent; gallery: most images shown."""
+        """thumbnail: longest side in pixels; quality: JPEG, percent; gallery: most images shown.
+
+        parts: most parts of a project shown with pictures; all of them stand in its table.
+        """
 
         thumbnail: Annotated[int, Field(ge=64, le=1024)] = 320
         quality: Annotated[int, Field(ge=1, le=100)] = 80
         gallery: Annotated[int, Field(ge=1)] = 300  # about 15 MB; a page of thousands opens nowhere
+        parts: Annotated[int, Field(ge=1)] = 40
 
     def write(self, run: RunView, folder: Path) -> Path:
         """Write `report.html` into a folder; needs a decision for "ensemble"."""
         path = folder / "report.html"
         page = _environment().get_template("page.html").stream(self._content(run))
+        page.enable_buffering(64)
+        with written_whole(path) as beside, beside.open("wb") as file:
+            page.dump(file, encoding="utf-8")
+        return path
+
+    def write_project(self, project: ProjectView, folder: Path) -> Path:
+        """Write `report.html` of a project; the pages of its views lie where its links say."""
+        path = folder / "report.html"
+        studio = PartStudio(self.params.thumbnail, self.params.quality)
+        content = project_content(project, studio, self.params.parts)
+        page = _environment().get_template("project.html").stream(content)
         page.enable_buffering(64)
         with written_whole(path) as beside, beside.open("wb") as file:
             page.dump(file, encoding="utf-8")

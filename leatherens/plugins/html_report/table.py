@@ -30,8 +30,9 @@ def percent(value: float | None) -> str:
     return f"{100 * value:.1f}\xa0%" if value >= 0.001 or value == 0 else f"{100 * value:.2g}\xa0%"
 
 
-def _decimals(places: int) -> Callable[[float | None], str]:
-    return lambda value: DASH if _undefined(value) else f"{value:.{places}f}"
+def places(count: int) -> Callable[[float | None], str]:
+    """A metric with so many places; a dash where it is undefined."""
+    return lambda value: DASH if _undefined(value) else f"{value:.{count}f}"
 
 
 def _undefined(value: float | None) -> bool:
@@ -49,13 +50,13 @@ class Column:
 
 
 COLUMNS = (
-    Column("image_auroc", "image AUROC", _decimals(3)),
-    Column("pixel_auroc", "pixel AUROC", _decimals(3)),
-    Column("pixel_ap", "pixel AP", _decimals(3)),
-    Column("au_pro", "AU-PRO", _decimals(3)),
-    Column("image_f1", "F1 at the threshold", _decimals(3)),
+    Column("image_auroc", "image AUROC", places(3)),
+    Column("pixel_auroc", "pixel AUROC", places(3)),
+    Column("pixel_ap", "pixel AP", places(3)),
+    Column("au_pro", "AU-PRO", places(3)),
+    Column("image_f1", "F1 at the threshold", places(3)),
     Column("false_alarm_rate", "false-alarm rate", percent, higher_is_better=False),
-    Column("ms_per_image", "ms per image", _decimals(1), higher_is_better=False),
+    Column("ms_per_image", "ms per image", places(1), higher_is_better=False),
 )
 
 

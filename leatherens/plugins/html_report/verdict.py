@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from scipy.stats import binomtest
 
@@ -36,14 +37,28 @@ _OUTCOMES = {
 }
 
 
-def outcome(image: ScoredImage) -> Outcome:
-    """The verdict on one image, judged by its label."""
-    return _OUTCOMES[image.defective, image.flagged]
+class Judged(Protocol):
+    """An image or a part with its label and the verdict on it."""
+
+    @property
+    def defective(self) -> bool | None:
+        """What the label says, `None` where there is none."""
+        ...
+
+    @property
+    def flagged(self) -> bool:
+        """Whether it was called defective."""
+        ...
+
+
+def outcome(judged: Judged) -> Outcome:
+    """The verdict on one image or part, judged by its label."""
+    return _OUTCOMES[judged.defective, judged.flagged]
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many images met each outcome."""
+    """How many images met each outcome; noun: what is counted, if not images."""
 
     found: int
     missed: int
@@ -51,6 +66,7 @@ class Tally:
     false_alarms: int
     flagged: int
     unflagged: int
+    noun: str = "image"
 
     @property
     def defective(self) -> int:
@@ -75,39 +91,52 @@ class Tally:
         ['3 of 4 defective images found, 1 missed.', '1 of 10 good images lost to a false alarm.']
         """
         if not self.defective + self.good + self.unlabelled:
-            return ["No image was evaluated."]
+            return [f"No {self.noun} was evaluated."]
         return [s for s in (self._defects(), self._goods(), self._unlabelled()) if s]
 
     def _defects(self) -> str:
         if not self.defective:
-            return "No image is labelled defective: what is missed cannot be measured." if self.good else ""
+            return (
+                f"No {self.noun} is labelled defective: what is missed cannot be measured."
+                if self.good
+                else ""
+            )
         if not self.missed:
             return (
-                f"All {self.defective} defective images found."
+                f"All {self.defective} defective {self.noun}s found."
                 if self.found > 1
-                else "The one defective image found."
+                else f"The one defective {self.noun} found."
             )
-        return f"{self.found} of {self.defective} defective images found, {self.missed} missed."
+        return f"{self.found} of {self.defective} defective {self.noun}s found, {self.missed} missed."
 
     def _goods(self) -> str:
         if not self.good:
-            return "No image is labelled good: false alarms cannot be measured." if self.defective else ""
+            return (
+                f"No {self.noun} is labelled good: false alarms cannot be measured." if self.defective else ""
+            )
         if not self.false_alarms:
-            return f"None of {self.good} good images lost."
-        return f"{self.false_alarms} of {self.good} good images lost to a false alarm."
+            return f"None of {self.good} good {self.noun}s lost."
+        return f"{self.false_alarms} of {self.good} good {self.noun}s lost to a false alarm."
 
     def _unlabelled(self) -> str:
         if not self.unlabelled:
             return ""
-        return (
-            f"{self.flagged} of {self.unlabelled} unlabelled images flagged; right or wrong cannot be told."
-        )
+        flagged = f"{self.flagged} of {self.unlabelled} unlabelled {self.noun}s flagged"
+        return f"{flagged}; right or wrong cannot be told."
 
 
-def tally(images: Sequence[ScoredImage]) -> Tally:
+def tally(judged: Sequence[Judged], noun: str = "image") -> Tally:
     """Count the outcomes."""
-    met = [outcome(image) for image in images]
-    return Tally(*(met.count(o) for o in (FOUND, MISSED, PASSED, FALSE_ALARM, FLAGGED, UNFLAGGED)))
+    met = [outcome(one) for one in judged]
+    return Tally(
+        met.count(FOUND),
+        met.count(MISSED),
+        met.count(PASSED),
+        met.count(FALSE_ALARM),
+        met.count(FLAGGED),
+        met.count(UNFLAGGED),
+        noun=noun,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +155,7 @@ class Rate:
         return self.count / self.total
 
 
-def observed(images: Sequence[ScoredImage], promise: float | None) -> Rate | None:
+def observed(images: Sequence[Judged], promise: float | None) -> Rate | None:
     """The false-alarm rate on the good images, `None` without any."""
     counts = tally(images)
     if not counts.good:
