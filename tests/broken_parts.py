@@ -12,7 +12,7 @@ from torch import Tensor
 from leatherens.core.calibration import Calibrator, conformal_scores
 from leatherens.core.examples import Examples, Of
 from leatherens.core.photographs import Mask
-from leatherens.core.preparation import Pictures, Preparation, Prepared
+from leatherens.core.preparation import Comparison, Pictures, Preparation, Prepared
 from leatherens.core.progress import Progress
 from leatherens.core.scorefusion import Lessons, ScoreFusion
 from leatherens.core.thresholds import Floats, Threshold
@@ -218,6 +218,11 @@ class WarpTurnedRound(ShiftedBack):
     def _apply(self, picture: Prepared) -> Prepared:
         found = super()._apply(picture)
         return replace(found, warp=np.linalg.inv(found.warp))
+
+
+class ComparesOtherSizes(ShiftedBack):
+    def compare(self, picture: Prepared) -> Comparison | None:
+        return Comparison(picture.pixels, picture.pixels[:-1], "4 pixels", "The right one is moved.")
 
 
 class RemembersEarlierPhotographs(ShiftedBack):

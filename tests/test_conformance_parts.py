@@ -50,6 +50,11 @@ SINS = [
     ),
     (broken.ForgetsWhatWasLeftOut, "preparation_keeps_regions", "of the ignored region counts again"),
     (broken.WarpTurnedRound, "preparation_finds_the_way_back", "taken back, 0.png has a correlation of"),
+    (
+        broken.ComparesOtherSizes,
+        "preparation_compares_alike",
+        "before and after must be (h, w, 3) uint8 of one",
+    ),
     (broken.RemembersEarlierPhotographs, "preparation_is_kept", "a second fit remembers the first"),
     (broken.LosesItsShift, "preparation_is_kept", "saved and loaded, it does otherwise"),
 ]

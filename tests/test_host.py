@@ -123,7 +123,7 @@ BUILTIN = {
         "tilda",
         "visa",
     ),
-    "preparations": ("colour-constancy", "flatten", "mask"),
+    "preparations": ("colour-constancy", "flatten", "mask", "registration"),
     "reporters": ("html",),
     "score_fusions": ("maximum", "mean", "rank-mean", "stacker", "vote", "weighted"),
     "thresholds": ("conformal", "k-sigma", "maximum", "p-quantile"),

@@ -10,7 +10,7 @@ import math
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from leatherens.core.errors import ArtifactError, ConfigError
 from leatherens.core.metrics import DEFINITIONS
 from leatherens.core.pca import Explained
-from leatherens.core.reporting import Decision, RunView, ScoredImage
+from leatherens.core.preparation import Comparison
+from leatherens.core.reporting import Decision, PreparedImage, RunView, ScoredImage
 from leatherens.plugins.html_report import HtmlReport
 from leatherens.plugins.html_report.colours import colour_scale
 from leatherens.plugins.html_report.curves import curves, operating_point, points, staircase
@@ -757,3 +758,32 @@ def test_page__shows_whose_channels_a_shared_component_is_made_of(tmp_path: Path
 
 def test_page__without_components_has_no_such_section(page: str) -> None:
     assert "explained" not in page
+
+
+def prepared_by(*steps: str) -> Callable[[], Iterator[PreparedImage]]:
+    """An image before and after each of some steps."""
+
+    def images() -> Iterator[PreparedImage]:
+        for number, step in enumerate(steps):
+            before = texture(np.random.default_rng(number), (HEIGHT, WIDTH))
+            comparison = Comparison(before, before // 2, f"{number} < 7 moved", f"How {step} is read.")
+            yield PreparedImage(step, f"hide {number}.png", comparison)
+
+    return images
+
+
+def test_prepared__shows_each_pair_and_how_to_read_it(tmp_path: Path) -> None:
+    run = run_of(set_of(2, 2), prepared=prepared_by("registration", "light", "light"))
+    text = HtmlReport().write(run, tmp_path).read_text(encoding="utf-8")
+
+    section = text[text.index('<section id="prepared"') : text.index('<section id="images"')]
+    pictures = re.findall(r'<img src="(data:image/jpeg;base64,[^"]+)" width="180" height="120"', section)
+    assert len(pictures) == 6
+    assert "How registration is read. How light is read.</p>" in section
+    assert "<b>hide 1.png</b>, before and after light: 1 &lt; 7 moved" in section
+    assert '<a href="#prepared">Preparation</a>' in text
+
+
+def test_prepared__without_a_preparation_there_is_no_section(page: str) -> None:
+    assert "#prepared" not in page
+    assert 'id="prepared"' not in page

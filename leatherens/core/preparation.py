@@ -76,6 +76,20 @@ def _united(first: Mask | None, second: Mask) -> Mask:
     return second if first is None else first | second
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a step did to one photograph, to look at.
+
+    before, after: (h, w, 3) 8-bit RGB of one size. caption: what is seen, in numbers. legend: a sentence that
+    says how all pictures of this step are read.
+    """
+
+    before: Photograph
+    after: Photograph
+    caption: str
+    legend: str
+
+
 class Pictures(Protocol):
     """Photographs to learn a step from; each access decodes one anew."""
 
@@ -119,6 +133,10 @@ class Preparation(Component):
                     f"{self.id}: delivered a picture of {found.size} and a region {name} of {region.shape}"
                 )
         return found
+
+    def compare(self, picture: Prepared) -> Comparison | None:
+        """Before and after this step, for reports; `None` where there is nothing to see."""
+        return None
 
     def _fit(self, good: Pictures, seed: int, progress: Progress) -> None:
         """Learn; put what is learned into attributes ending in `_`."""

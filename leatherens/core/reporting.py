@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leatherens.core.component import Component
 from leatherens.core.pca import Explained
+from leatherens.core.preparation import Comparison
 from leatherens.core.views import Severities
 
 if TYPE_CHECKING:
@@ -50,6 +51,20 @@ class ScoredImage:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """What one step of the preparation did to one image."""
+
+    step: str
+    id: str
+    comparison: Comparison
+
+
+def _nothing() -> Iterator[PreparedImage]:
+    """What `RunView.prepared` shows where there is no preparation."""
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The thresholds of one scorer.
 
@@ -72,6 +87,7 @@ class RunView:
     decisions: by scorer, "ensemble" first.
     remarks: sentences a reader must know (what was reduced, what cannot be promised).
     explained: what the components of the fusion block explain, one entry per PCA; none without such a block.
+    prepared: before and after the steps of the preparation, for a few images, made when asked for.
     colours: of the images it learned from, a sentence ("one colour: brown"); "" where they are not known.
     """
 
@@ -85,6 +101,7 @@ class RunView:
     command: str
     versions: Mapping[str, str]
     explained: tuple[Explained, ...] = ()
+    prepared: Callable[[], Iterator[PreparedImage]] = _nothing
     colours: str = ""
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from leatherens.core.listing import counted, named
-from leatherens.core.preparation import Preparation
+from leatherens.core.photographs import read_photograph
+from leatherens.core.preparation import Frame, Preparation, Prepared
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
+from leatherens.core.reporting import PreparedImage
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.sources import Photographs
+from leatherens.ensembles.sources import FileSource, Photographs
 
 Steps = tuple[Preparation, ...]
+
+SHOWN = 6
+"""Images whose preparation a report shows."""
 
 
 def fit_preparation(
@@ -47,3 +54,33 @@ def preparation_remarks(told: Mapping[str, Sequence[str]], total: int) -> tuple[
     return tuple(
         f"{len(ids)} of {counted(total, 'image')} {remark}: {named(ids)}" for remark, ids in images.items()
     )
+
+
+def prepared_images(source: FileSource) -> Iterator[PreparedImage]:
+    """Before and after each step that can be seen, of the images that have most to show."""
+    for sample in _most_telling(source):
+        picture = Prepared(sample.id, read_photograph(sample.path))
+        for step in source.preparation:
+            comparison = step.compare(picture)
+            if comparison is not None:
+                yield PreparedImage(step.id, sample.id, comparison)
+            picture = step.apply(picture)
+
+
+def _most_telling(source: FileSource) -> list[Sample]:
+    """Two of those there is a remark on, then those that moved furthest."""
+    frames, remarks = source.frames, source.remarks
+    order = sorted(range(len(frames)), key=lambda index: -_moved(frames[index]))
+    told = [index for index in order if source.ids[index] in remarks][:2]
+    others = [index for index in order if source.ids[index] not in remarks]
+    return [source.samples[index] for index in (*others[: SHOWN - len(told)], *told)]
+
+
+def _moved(frame: Frame) -> float:
+    """How far the middle and a corner moved against a plain resize, as a share of the height."""
+    if frame.warp is None:
+        return 0.0
+    height, width = frame.original
+    points = np.array([[0, 0, 1], [width / 2, height / 2, 1]]) @ frame.warp.T  # (2, 3)
+    plain = np.array([[0, 0], [frame.prepared[1] / 2, frame.prepared[0] / 2]])
+    return float(np.abs(points[:, :2] / points[:, 2:] - plain).sum() / frame.prepared[0])

@@ -79,6 +79,11 @@ class FileSource:
         return self._decoded.size
 
     @property
+    def preparation(self) -> tuple[Preparation, ...]:
+        """The steps that a photograph goes through."""
+        return self._decoded.preparation
+
+    @property
     def frames(self) -> tuple[Frame, ...]:
         """How every prepared picture lies in its photograph."""
         unknown = [sample for sample in self.samples if sample.path not in self._decoded.frames]

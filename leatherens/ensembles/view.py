@@ -14,6 +14,7 @@ from leatherens.ensembles.colouring import Colouring
 from leatherens.ensembles.deciding import Decider, promise_remark
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.facts import Facts
+from leatherens.ensembles.preparing import prepared_images
 from leatherens.ensembles.scoring import Scores
 from leatherens.ensembles.sources import FileSource
 
@@ -44,6 +45,7 @@ def view_of(
         command=facts.command,
         versions=facts.versions,
         explained=() if block is None else block.explained(),
+        prepared=partial(prepared_images, source),
         colours=colouring.sentence,
     )
 

@@ -164,6 +164,7 @@ def register_readers(register: Register) -> None:
 
 
 PREPARATIONS = (
+    ("registration", "registration:RegistrationPreparation", "a nudged camera put back where it was"),
     ("colour-constancy", "colour_constancy:ColourConstancy", "the colour of the light taken out"),
     ("flatten", "flatten:Flatten", "uneven light evened out"),
     ("mask", "mask:MaskPreparation", "a region that is not to be inspected"),

@@ -113,6 +113,18 @@ def check_preparation_finds_the_way_back(trial: Bench) -> None:
         )
 
 
+def check_preparation_compares_alike(trial: Bench) -> None:
+    """What a report shows of a step is two pictures of one size and words to read them by, or nothing."""
+    for picture in pictures():
+        found = fitted(trial).compare(picture)
+        if found is None:
+            return
+        shapes = {(shown.shape, str(shown.dtype)) for shown in (found.before, found.after)}
+        alike = len(shapes) == 1 and all(len(shape) == 3 and kind == "uint8" for shape, kind in shapes)
+        trial.expect(alike, f"before and after must be (h, w, 3) uint8 of one size, got {sorted(shapes)}")
+        trial.expect(bool(found.caption and found.legend), "the comparison lacks its caption or its legend")
+
+
 def check_preparation_is_kept(trial: Bench) -> None:
     """Saved, loaded and refitted, a step does the same; unfitted, one that learns does nothing."""
     step, (picture, *_) = trial.make(), pictures()
@@ -151,5 +163,6 @@ CHECKS = (
     check_preparation_depends_on_the_photograph_alone,
     check_preparation_keeps_regions,
     check_preparation_finds_the_way_back,
+    check_preparation_compares_alike,
     check_preparation_is_kept,
 )

@@ -22,6 +22,7 @@ from leatherens.plugins.html_report.curves import curves, why_no_curves
 from leatherens.plugins.html_report.explained import explained_figure
 from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
 from leatherens.plugins.html_report.histogram import histogram
+from leatherens.plugins.html_report.prepared import prepared_figures
 from leatherens.plugins.html_report.project import PartStudio, project_content
 from leatherens.plugins.html_report.table import COLUMNS, definitions, number, percent, rows
 from leatherens.plugins.html_report.verdict import mistakes, observed, tally
@@ -82,6 +83,7 @@ class HtmlReport(Reporter):
             "why_no_curves": why_no_curves(run.images),
             "histogram": histogram(run.images, decision.image),
             "explained": explained_figure(run.explained),
+            "prepared": prepared_figures(run.prepared(), self.params.thumbnail, self.params.quality),
             "scale": scale,
             "shown": len(shown),
             "cards": cards(shown, Studio(scale, decision.pixel, self.params.thumbnail, self.params.quality)),
