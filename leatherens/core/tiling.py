@@ -1,0 +1,154 @@
+"""A picture as overlapping tiles, and the maps of its tiles as one map again.
+
+Tiles stand in rows and columns, evenly spread, the first and the last flush with the picture's edges: every
+pixel lies in a tile, no tile but that of a picture smaller than itself reaches beyond the picture, and
+neighbours share at least the overlap asked for. Where tiles overlap, their maps are blended with weights that
+fall to nothing at a tile's own edge, where a network sees the least around a pixel, and sum to 1 everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leatherens.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatMap = NDArray[np.float32]
+
+OVERLAP = 0.25
+"""Share of a tile's side; what it buys and costs is measured in docs/large-images.md."""
+
+MOST_OVERLAP = 0.75
+"""A picture is then read 16 times over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A place in a picture: rows `top` to `bottom`, columns `left` to `right`, the ends left out."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the tiles of one picture stand, row by row.
+
+    size, tile: height and width in pixels. tops, lefts: the first row, or column, of each row of tiles.
+    """
+
+    size: tuple[int, int]
+    tile: tuple[int, int]
+    tops: tuple[int, ...]
+    lefts: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.tops) * len(self.lefts)
+
+    def box(self, number: int) -> Box:
+        """The part of tile `number` that lies in the picture."""
+        row, column = divmod(number, len(self.lefts))
+        top, left = self.tops[row], self.lefts[column]
+        (height, width), (tall, wide) = self.size, self.tile
+        return Box(top, min(top + tall, height), left, min(left + wide, width))
+
+    def boxes(self) -> Iterator[Box]:
+        """Every tile's, in order."""
+        return map(self.box, range(len(self)))
+
+    @property
+    def bands(self) -> list[tuple[int, int]]:
+        """The rows of the picture that each row of tiles needs, the end left out."""
+        return [(top, min(top + self.tile[0], self.size[0])) for top in self.tops]
+
+    def weights(self, number: int) -> FloatMap:
+        """(h, w) of tile `number` within the picture; those of all tiles at one pixel sum to 1."""
+        row, column = divmod(number, len(self.lefts))
+        down, across = self._shares
+        return down[row][:, None] * across[column]
+
+    @cached_property
+    def _shares(self) -> tuple[list[FloatMap], list[FloatMap]]:
+        return tuple(  # type: ignore[return-value]
+            shares(starts, tile, length)
+            for starts, tile, length in zip((self.tops, self.lefts), self.tile, self.size, strict=True)
+        )
+
+
+def grid(size: tuple[int, int], tile: tuple[int, int], overlap: float = OVERLAP) -> Grid:
+    """The tiles of a picture of (height, width) `size`, neighbours sharing at least `overlap` of a side.
+
+    >>> grid((256, 700), (256, 256), 0.25).lefts
+    (0, 148, 296, 444)
+    """
+    if min(tile) < 1:
+        raise ConfigError(f"tile: expected a height and a width of at least 1 pixel, got {tile[0]} x {tile[1]}")
+    if not 0 <= overlap <= MOST_OVERLAP:
+        raise ConfigError(f"overlap: expected a share of a tile from 0 to {MOST_OVERLAP}, got {overlap:g}")
+    tops, lefts = (_starts(length, side, overlap) for length, side in zip(size, tile, strict=True))
+    return Grid(size, tile, tops, lefts)
+
+
+def _starts(length: int, side: int, overlap: float) -> tuple[int, ...]:
+    """Where tiles begin along one side of a picture."""
+    room = max(0, length - side)
+    steps = math.ceil(room / max(1, math.floor(side * (1 - overlap))))
+    return tuple(number * room // steps for number in range(steps + 1)) if steps else (0,)
+
+
+def shares(starts: tuple[int, ...], side: int, length: int) -> list[FloatMap]:
+    """What each tile along one side counts at each of its pixels; at every pixel they sum to 1.
+
+    Squared sines over the tile, divided by their sum: smooth, and exactly 1 where a tile stands alone.
+    """
+    window = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
+    inside = [slice(start, min(start + side, length)) for start in starts]
+    total = np.zeros(length)
+    for place in inside:
+        total[place] += window[: place.stop - place.start]
+    return [
+        (window[: place.stop - place.start] / total[place]).astype(np.float32) for place in inside
+    ]
+
+
+class Stitcher:
+    """Makes one map of the maps of a grid's tiles, holding one row of tiles and never the picture."""
+
+    def __init__(self, tiles: Grid) -> None:
+        self._grid = tiles
+        self._next = 0
+        self._rows = np.zeros((min(tiles.tile[0], tiles.size[0]), tiles.size[1]), dtype=np.float32)
+
+    def add(self, tile: FloatMap | None) -> FloatMap:
+        """Take the next tile's map (h, w), or `None` of one that was left out, in the grid's order.
+
+        Returns the rows (r, W) that are finished with it: none, but at the end of a row of tiles. What lies
+        beyond the picture is cut off; pixels that only left-out tiles cover are 0.
+        """
+        if tile is not None:
+            box = self._grid.box(self._next)
+            height, width = box.bottom - box.top, box.right - box.left
+            part = self._rows[:height, box.left : box.right]
+            part += tile[:height, :width] * self._grid.weights(self._next)
+        row, column = divmod(self._next, len(self._grid.lefts))
+        self._next += 1
+        return self._finished(row) if column == len(self._grid.lefts) - 1 else self._rows[:0]
+
+    def _finished(self, row: int) -> FloatMap:
+        """The rows above the next row of tiles; those below move up to stand at its top."""
+        tops = (*self._grid.tops, self._grid.size[0])
+        count = tops[row + 1] - tops[row]
+        done = self._rows[:count].copy()
+        rest = self._rows[count:]
+        self._rows = np.concatenate([rest, np.zeros((count, self._rows.shape[1]), dtype=np.float32)])
+        return done

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leatherens.core.errors import ConfigError
+from leatherens.core.tiling import Box, Grid, Stitcher, grid, shares
+
+SIZES = st.tuples(st.integers(1, 60), st.integers(1, 60))
+TILES = st.tuples(st.integers(1, 30), st.integers(1, 30))
+OVERLAPS = st.floats(0, 0.75)
+
+
+def cut(tiles: Grid, pixels: np.ndarray) -> list[np.ndarray]:
+    """The tiles of a map at full size, what lies beyond the picture filled with a number that must not count."""
+    cut_out = []
+    for box in tiles.boxes():
+        tile = np.full(tiles.tile, 1e9, dtype=np.float32)
+        part = pixels[box.top : box.bottom, box.left : box.right]
+        tile[: part.shape[0], : part.shape[1]] = part
+        cut_out.append(tile)
+    return cut_out
+
+
+def stitched(tiles: Grid, maps: list[np.ndarray | None]) -> np.ndarray:
+    stitcher = Stitcher(tiles)
+    return np.concatenate([stitcher.add(tile) for tile in maps])
+
+
+@given(size=SIZES, tile=TILES, overlap=OVERLAPS)
+@settings(deadline=None)
+def test_grid__covers_every_pixel_with_the_overlap_asked_for(size, tile, overlap):
+    tiles = grid(size, tile, overlap)
+    covered = np.zeros(size, dtype=int)
+    for box in tiles.boxes():
+        covered[box.top : box.bottom, box.left : box.right] += 1
+        for length, side, extent in zip(
+            size, tile, (box.bottom - box.top, box.right - box.left), strict=True
+        ):
+            assert extent == min(length, side), "only a picture smaller than a tile leaves some of it empty"
+    assert covered.min() >= 1
+    for starts, side in ((tiles.tops, tile[0]), (tiles.lefts, tile[1])):
+        for before, after in pairwise(starts):
+            assert after > before
+            assert before + side - after >= min(side - 1, np.floor(side * overlap))
+
+
+def test_grid__of_hand():
+    tiles = grid((5, 8), (4, 4), 0)
+    assert (tiles.tops, tiles.lefts, len(tiles)) == ((0, 1), (0, 4), 4)
+    assert list(tiles.boxes()) == [Box(0, 4, 0, 4), Box(0, 4, 4, 8), Box(1, 5, 0, 4), Box(1, 5, 4, 8)]
+    assert tiles.bands == [(0, 4), (1, 5)]
+
+
+def test_grid__of_a_picture_smaller_than_a_tile__is_one_tile_that_reaches_beyond():
+    tiles = grid((3, 9), (4, 4), 0.5)
+    assert (tiles.tops, tiles.box(0), tiles.bands) == ((0,), Box(0, 3, 0, 4), [(0, 3)])
+
+
+def test_grid__without_need_has_no_more_tiles():
+    assert len(grid((1024, 1024), (256, 256), 0)) == 16
+    assert len(grid((1024, 1024), (256, 256), 0.25)) == 25
+    assert len(grid((256, 256), (256, 256), 0.75)) == 1
+
+
+@given(size=SIZES, tile=TILES, overlap=OVERLAPS)
+@settings(deadline=None)
+def test_weights__sum_to_one_at_every_pixel(size, tile, overlap):
+    tiles = grid(size, tile, overlap)
+    total = np.zeros(size)
+    for number, box in enumerate(tiles.boxes()):
+        weights = tiles.weights(number)
+        assert weights.min() > 0
+        total[box.top : box.bottom, box.left : box.right] += weights
+    assert np.allclose(total, 1, atol=1e-6)
+
+
+def test_shares__of_hand():
+    """Two tiles of 4 pixels share 2: sin^2 of 1/8, 3/8, 5/8 and 7/8 of pi."""
+    low, high = np.sin(np.pi / 8) ** 2, np.sin(3 * np.pi / 8) ** 2
+    first, second = shares((0, 2), 4, 6)
+    assert np.allclose(first, [1, 1, high / (high + low), low / (low + high)])
+    assert np.allclose(second, first[::-1])
+
+
+@given(size=SIZES, tile=TILES, overlap=OVERLAPS, seed=st.integers(0, 99))
+@settings(deadline=None)
+def test_map_cut_and_stitched__is_itself(size, tile, overlap, seed):
+    tiles = grid(size, tile, overlap)
+    pixels = np.random.default_rng(seed).normal(size=size).astype(np.float32)
+    assert np.allclose(stitched(tiles, cut(tiles, pixels)), pixels, atol=2e-6)
+
+
+@given(size=SIZES, tile=TILES, overlap=OVERLAPS)
+@settings(deadline=None)
+def test_constant_map__stays_constant_and_a_ramp_linear(size, tile, overlap):
+    tiles = grid(size, tile, overlap)
+    down, across = np.indices(size, dtype=np.float32)
+    for pixels in (np.full(size, 3.0, dtype=np.float32), 2 * down - across):
+        assert np.allclose(stitched(tiles, cut(tiles, pixels)), pixels, rtol=1e-6, atol=1e-4)
+
+
+def test_tiles_that_disagree__meet_without_a_seam():
+    """Neighbours of 0 and 1 that share 64 pixels: no step between two pixels is larger than a smooth one's."""
+    tiles = grid((128, 448), (128, 128), 0.5)
+    maps = [np.full((128, 128), number % 2, dtype=np.float32) for number in range(len(tiles))]
+    row = stitched(tiles, maps)[64]
+    assert (row.min(), row.max()) == (0, 1)
+    assert np.abs(np.diff(row)).max() < np.pi / 2 / 64 * 1.01
+    butted = stitched(grid((128, 256), (128, 128), 0), maps[:2])[64]
+    assert np.abs(np.diff(butted)).max() == 1, "without overlap there is a seam: the test can fail"
+
+
+def test_bands__are_given_out_as_soon_as_no_later_tile_touches_them():
+    tiles = grid((10, 8), (4, 4), 0.25)  # tops 0, 3, 6
+    stitcher = Stitcher(tiles)
+    given_out = [len(stitcher.add(tile)) for tile in cut(tiles, np.ones((10, 8), dtype=np.float32))]
+    columns = len(tiles.lefts)
+    assert [sum(given_out[i : i + columns]) for i in range(0, len(given_out), columns)] == [3, 3, 4]
+    assert all(count == 0 for i, count in enumerate(given_out) if (i + 1) % columns)
+
+
+def test_memory__is_one_row_of_tiles_however_high_the_picture():
+    held = {height: Stitcher(grid((height, 64), (16, 16)))._rows.nbytes for height in (16, 160, 16000)}
+    assert len(set(held.values())) == 1
+
+
+def test_left_out_tiles__leave_zeros_where_no_other_stands():
+    tiles = grid((4, 12), (4, 4), 0)
+    maps: list[np.ndarray | None] = list(cut(tiles, np.ones((4, 12), dtype=np.float32)))
+    maps[1] = None
+    assert stitched(tiles, maps)[0].tolist() == [1] * 4 + [0] * 4 + [1] * 4
+
+
+def test_wrong_tile_or_overlap():
+    with pytest.raises(
+        ConfigError, match=r"^tile: expected a height and a width of at least 1 pixel, got 0 x 4$"
+    ):
+        grid((9, 9), (0, 4))
+    with pytest.raises(ConfigError, match=r"^overlap: expected a share of a tile from 0 to 0.75, got 0.8$"):
+        grid((9, 9), (4, 4), 0.8)
