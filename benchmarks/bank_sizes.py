@@ -27,6 +27,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.memory_bank import BankParams, MemoryBank, thinned
 from leatherens.core.metrics import image_auroc, pixel_metrics
 from leatherens.core.patches import patch_scores
+from leatherens.core.preparation import Frame
 from leatherens.core.progress import Silent
 from leatherens.core.rows import maps_of, rows_of
 from leatherens.core.synthesis.spoilt_images import example_images
@@ -34,7 +35,6 @@ from leatherens.core.types import ImageBatch, batches
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.opening import OpenedRun, open_run
 from leatherens.ensembles.parts import build
-from leatherens.ensembles.scoring import at_original_size
 from leatherens.ensembles.sources import FileSource
 from leatherens.ensembles.splits import Splits
 
@@ -107,7 +107,7 @@ def measured(bank: MemoryBank, judged: Judged, size: tuple[int, int], reweight: 
         scores = patch_scores(patches, size, smoothing=4.0, image=image)
         images.append(scores.image)
         pixels += list(scores.pixels)
-    full = [at_original_size(map, mask.shape) for map, mask in zip(pixels, judged.masks, strict=True)]
+    full = [Frame(mask.shape, mask.shape).back(map) for map, mask in zip(pixels, judged.masks, strict=True)]
     au_pro = pixel_metrics(full, judged.masks).au_pro
     auroc = image_auroc(torch.cat(images).numpy(), judged.labels)
     return [auroc, au_pro, 1000 * seconds / len(judged.labels)]

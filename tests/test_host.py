@@ -106,6 +106,7 @@ BUILTIN = {
     "fusion_blocks": ("global", "independent"),
     "heads": ("discriminator", "gaussian", "memory-bank"),
     "readers": ("folder", "mvtec-ad"),
+    "preparations": ("mask",),
     "reporters": ("html",),
     "score_fusions": ("maximum", "mean", "rank-mean", "stacker", "vote", "weighted"),
     "thresholds": ("conformal", "k-sigma", "maximum", "p-quantile"),

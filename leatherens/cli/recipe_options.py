@@ -21,15 +21,22 @@ _PLAIN = ("effort", "mode", "device", "seed")
 _PARTS = ("block", "head", "score_fusion", "calibrator", "threshold")
 """Recipe keys that name one plugin each; --set takes them like members."""
 
+_MASK = "mask"
+"""The step that --ignore adds."""
+
 
 def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     """The recipe that the given options make; those not given are left to the recipe's defaults."""
     ids = _ids(options["members"], host)
-    settings = _settings(options["settings"], ids)
+    steps = _steps(options, ids, host)
+    settings = _settings(options["settings"], [*ids, *steps])
     cuts = _features(options.get("features") or (), ids)
     content: dict[str, Any] = {
         "members": {id: {"options": settings.get(id, {}), "features": cuts.get(id)} for id in ids}
     }
+    if steps:
+        _add_masking(options, settings)
+        content["preparation"] = [{"id": id, "options": settings.get(id, {})} for id in steps]
     _add_textures(options["textures"], content["members"], host)
     for part in _PARTS:
         if options.get(part) is not None or part in settings:
@@ -66,8 +73,34 @@ def _ids(text: str | None, host: PluginHost) -> list[str]:
     return ids
 
 
+def _steps(options: Mapping[str, Any], members: list[str], host: PluginHost) -> list[str]:
+    """The preparation's steps in order; --ignore adds a mask, at the end unless its place is named."""
+    steps = [id.strip() for id in (options.get("prepare") or "").split(",") if id.strip()]
+    for id in steps:
+        if steps.count(id) > 1 or id in members:
+            raise ConfigError(f"--prepare: '{id}' is named twice; name each step once")
+        host.preparations().entry(id)
+    if options.get("ignore") is not None and _MASK not in steps:
+        steps.append(_MASK)
+    if options.get("masking") is not None and _MASK not in steps:
+        raise ConfigError("--masking: there is no mask to apply; give --ignore FILE as well")
+    return steps
+
+
+def _add_masking(options: Mapping[str, Any], settings: dict[str, dict[str, Any]]) -> None:
+    """What --ignore and --masking say, to the mask's own options."""
+    given = {"ignore": options.get("ignore"), "when": options.get("masking")}
+    if given["ignore"] is not None:
+        if not given["ignore"].is_file():
+            raise ConfigError(f"--ignore: {given['ignore']}: no such file; check the name")
+        given["ignore"] = str(given["ignore"].resolve())
+    for key, value in given.items():
+        if value is not None:
+            settings.setdefault(_MASK, {}).setdefault(key, value)
+
+
 def _settings(given: Sequence[str], ids: list[str]) -> dict[str, dict[str, Any]]:
-    """What --set says, by member or part."""
+    """What --set says, by member, step of the preparation or part."""
     import yaml
 
     found: dict[str, dict[str, Any]] = {}
@@ -105,7 +138,7 @@ def _features(given: Sequence[str], ids: list[str]) -> dict[str, tuple[str, ...]
 
 
 def _owner(path: str, ids: list[str]) -> str:
-    """The member or part that a path begins with."""
+    """The member, step or part that a path begins with."""
     owners = [*ids, *_PARTS]
     for owner in owners:
         if path.startswith(f"{owner}."):

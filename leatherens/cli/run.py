@@ -63,12 +63,20 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     "--false-alarms", type=float, show_default="0.01", help="Share of good images that may be flagged."
 )
 @click.option("--size", metavar="N or HxW", show_default="256", help="Size images are brought to.")
+@click.option("--prepare", metavar="ID,ID", help="Steps before images are brought to --size, in this order.")
+@click.option("--ignore", type=PATH, help="Picture, white where nothing is to be inspected.")
+@click.option(
+    "--masking",
+    type=click.Choice(["before", "after"]),
+    show_default="before",
+    help="Whether models see what --ignore leaves out (after) or not (before).",
+)
 @click.option(
     "--set",
     "settings",
     metavar="MEMBER.KEY=VALUE",
     multiple=True,
-    help="An option of a member, or of block, head, threshold ... (repeatable).",
+    help="An option of a member, a step of --prepare, or block, head, threshold ... (repeatable).",
 )
 @click.option("--textures", type=PATH, help="Folder of pictures for artificial anomalies.")
 @click.option(

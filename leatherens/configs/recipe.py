@@ -47,7 +47,10 @@ class MemberChoice(Params):
 
 
 class Recipe(Params):
-    """What a run does. Ids name plugins."""
+    """What a run does. Ids name plugins.
+
+    preparation: what happens to a photograph before it is brought to `size`, in this order.
+    """
 
     members: Annotated[dict[str, MemberChoice], Field(min_length=1)]
     effort: str = "auto"
@@ -55,6 +58,7 @@ class Recipe(Params):
     block: Choice = Choice(id="independent")
     head: Choice = Choice(id="memory-bank")
     score_fusion: Choice = Choice(id="weighted")
+    preparation: tuple[Choice, ...] = ()
     calibrator: Choice = Choice(id="conformal")
     threshold: Choice = Choice(id="conformal")
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)

@@ -33,7 +33,7 @@ class Agreement:
     def __call__(self, fused: ScoreMap) -> Tensor:
         """(B,) image scores of fused scores on the common scale."""
         told = torch.asinh(self.image(fused.image))
-        return ((told + self.top(top_mean(fused.pixels))) / 2).to(torch.float32)
+        return ((told + self.top(top_mean(fused.pixels, fused.valid))) / 2).to(torch.float32)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors for the artifact."""
@@ -51,15 +51,21 @@ def fit_agreement(good: Sequence[ScoreMap]) -> Agreement:
     if not good:
         raise InputError("an agreement needs at least one held-out good image")
     image = torch.cat([scores.image for scores in good])
-    top = torch.cat([top_mean(scores.pixels) for scores in good])
+    top = torch.cat([top_mean(scores.pixels, scores.valid) for scores in good])
     return Agreement(fit_spread(image), fit_spread(top))
 
 
-def top_mean(pixels: Tensor) -> Tensor:
-    """(B,): the mean of the highest `TOP` of the pixels of maps (B, H, W), of one at least.
+def top_mean(pixels: Tensor, valid: Tensor | None = None) -> Tensor:
+    """(B,): the mean of the highest `TOP` of the valid pixels of maps (B, H, W), of one at least.
 
     >>> top_mean(torch.arange(400.0).view(1, 20, 20)).tolist()
     [397.5]
     """
     flat = pixels.flatten(1)
-    return flat.topk(max(1, round(TOP * flat.shape[1])), dim=1, sorted=False).values.mean(dim=1)
+    if valid is None:
+        return flat.topk(max(1, round(TOP * flat.shape[1])), dim=1, sorted=False).values.mean(dim=1)
+    count = (TOP * valid.flatten(1).sum(dim=1)).round().clamp_min(1).long()  # (B,)
+    flat = flat.masked_fill(~valid.flatten(1), -torch.inf)
+    highest = flat.topk(int(count.max()), dim=1).values
+    counted = torch.arange(highest.shape[1], device=flat.device) < count[:, None]
+    return highest.where(counted, 0.0).sum(dim=1) / count

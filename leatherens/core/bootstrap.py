@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leatherens.core.metrics import FPR_LIMIT
-from leatherens.core.pixel_pool import BoolArray, pool_pixels
+from leatherens.core.pixel_pool import BoolArray, Valid, pool_pixels
 from leatherens.core.sweep import FloatArray, IntArray, area
 
 DEFECT_LEVELS = 1024
@@ -98,18 +98,26 @@ class PixelCounts:
         return np.array([_area(x, y, limit) for x, y in zip(rate, overlap, strict=True)]) / limit
 
 
-def pixel_counts(maps: Sequence[FloatArray], masks: Sequence[BoolArray]) -> PixelCounts:
-    """Counts of (H, W) maps and masks; the thresholds are placed by the pooled pixels of both kinds."""
-    thresholds = _thresholds(maps, masks)
-    rows = [_counts(scores, mask, thresholds) for scores, mask in zip(maps, masks, strict=True)]
+def pixel_counts(
+    maps: Sequence[FloatArray], masks: Sequence[BoolArray], valid: Valid | None = None
+) -> PixelCounts:
+    """Counts of valid pixels of (H, W) maps and masks; pooled, both kinds place the thresholds."""
+    valid = [None] * len(maps) if valid is None else valid
+    images = list(zip(maps, masks, valid, strict=True))
+    thresholds = _thresholds(images)
+    rows = [_counts(*image, thresholds) for image in images]
     return PixelCounts(*(np.array(column, dtype=np.float64) for column in zip(*rows, strict=True)))
 
 
-def _thresholds(maps: Sequence[FloatArray], masks: Sequence[BoolArray]) -> FloatArray:
+Image = tuple[FloatArray, BoolArray, "BoolArray | None"]
+"""A map, its mask, and where both count."""
+
+
+def _thresholds(images: Sequence[Image]) -> FloatArray:
     """(T,) falling: quantiles of defect scores, rare quantiles of good ones, and the lowest score of all."""
-    defect = np.sort(np.concatenate(list(_thinned(maps, masks))))
-    good = np.sort(np.concatenate(list(_thinned(maps, [~mask for mask in masks]))))
-    chosen = [np.array([min(float(scores.min()) for scores in maps)])]
+    defect = np.sort(np.concatenate(list(_thinned(images, defective=True))))
+    good = np.sort(np.concatenate(list(_thinned(images, defective=False))))
+    chosen = [np.array([min(float(scores.min()) for scores, *_ in images)])]
     if defect.size:
         at = np.linspace(0, defect.size - 1, min(defect.size, DEFECT_LEVELS))
         chosen.append(defect[at.round().astype(np.int64)])
@@ -119,15 +127,20 @@ def _thresholds(maps: Sequence[FloatArray], masks: Sequence[BoolArray]) -> Float
     return np.unique(np.concatenate(chosen))[::-1]
 
 
-def _thinned(maps: Sequence[FloatArray], masks: Sequence[BoolArray]) -> Iterator[FloatArray]:
-    """The marked scores of each map, one in so many where there are more than `MOST_PIXELS`."""
-    step = -(-sum(int(np.count_nonzero(mask)) for mask in masks) // MOST_PIXELS) or 1
-    return (scores[mask][::step] for scores, mask in zip(maps, masks, strict=True))
+def _thinned(images: Sequence[Image], *, defective: bool) -> Iterator[FloatArray]:
+    """The scores of one kind in each map, one in so many where there are more than `MOST_PIXELS`."""
+    chosen = [
+        (mask == defective) if valid is None else (mask == defective) & valid for _, mask, valid in images
+    ]
+    step = -(-sum(int(np.count_nonzero(mask)) for mask in chosen) // MOST_PIXELS) or 1
+    return (scores[mask][::step] for (scores, *_), mask in zip(images, chosen, strict=True))
 
 
-def _counts(scores: FloatArray, mask: BoolArray, thresholds: FloatArray) -> tuple[Any, ...]:
+def _counts(
+    scores: FloatArray, mask: BoolArray, valid: BoolArray | None, thresholds: FloatArray
+) -> tuple[Any, ...]:
     """One image's row of every field of `PixelCounts`."""
-    pool = pool_pixels([scores], [mask], None)
+    pool = pool_pixels([scores], [mask], [valid])
     order = np.argsort(pool.defect)
     above = _at_least(pool.defect[order], thresholds)
     overlap = np.concatenate([[0.0], np.cumsum(pool.weights[order][::-1])])  # of the k highest

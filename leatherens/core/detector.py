@@ -154,7 +154,7 @@ class Detector(Component):
         self._check_observation(seen, batch)
         return Observation(
             replace(seen.features, ids=batch.ids),
-            ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image),
+            ScoreMap(silence(seen.scores.pixels, batch.valid), seen.scores.image, batch.valid),
         )
 
     @abstractmethod

@@ -65,6 +65,11 @@ def register_readers(register: Register) -> None:
 
 
 @_hookspec
+def register_preparations(register: Register) -> None:
+    """Offer steps between a photograph and the working size: to register, to even out light, to mask."""
+
+
+@_hookspec
 def register_backbones(register: Register) -> None:
     """Offer pretrained weights an installed package brings along; the id is timm's model name."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from leatherens.core.detector import Detector
     from leatherens.core.fusion import FusionBlock
     from leatherens.core.heads import Head
+    from leatherens.core.preparation import Preparation
     from leatherens.core.reading import Reader
     from leatherens.core.reporting import Reporter
     from leatherens.core.scorefusion import ScoreFusion
@@ -113,6 +114,10 @@ class PluginHost:
     def readers(self) -> Registry[Reader]:
         """Data set layouts."""
         return self.registry("readers")
+
+    def preparations(self) -> Registry[Preparation]:
+        """Steps between a photograph and the working size."""
+        return self.registry("preparations")
 
     def backbones(self) -> Registry[Backbone]:
         """Packages that bring pretrained weights along."""

@@ -6,7 +6,8 @@ region, no good pixel) is NaN, never 0 or 0.5. The evaluation and the report cal
 
 Pixel metrics take one (H, W) map and one (H, W) bool mask (True: defect) per image, at the image's original
 size, which may differ between images, and optionally one (H, W) bool `valid` per image: False pixels are
-ignored everywhere. The pixels of all images are pooled, those of good images included.
+ignored everywhere; `None` for an image: all its pixels count. The pixels of all images are pooled, those of
+good images included.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leatherens.core.errors import InputError
-from leatherens.core.pixel_pool import Maps, Masks, pool_pixels
+from leatherens.core.pixel_pool import Maps, Masks, Valid, pool_pixels
 from leatherens.core.sweep import FloatArray, Sweep, area, share, sweep
 
 FPR_LIMIT: Final = 0.3  # the integration limit of MVTec AD's AU-PRO
@@ -157,7 +158,7 @@ class PixelMetrics:
 
 
 def pixel_metrics(
-    maps: Maps, masks: Masks, *, valid: Masks | None = None, limit: float = FPR_LIMIT
+    maps: Maps, masks: Masks, *, valid: Valid | None = None, limit: float = FPR_LIMIT
 ) -> PixelMetrics:
     """All ranking metrics of pooled pixels from one sort; memory is about twice that of the maps.
 
@@ -215,28 +216,28 @@ def sampled_au_pro(
     return _area_under_pro(sweep(defects, np.array(good), weights), limit)
 
 
-def pixel_auroc(maps: Maps, masks: Masks, *, valid: Masks | None = None) -> float:
+def pixel_auroc(maps: Maps, masks: Masks, *, valid: Valid | None = None) -> float:
     """AUROC of pooled pixels, half credit for ties; NaN with one class only."""
     return pixel_metrics(maps, masks, valid=valid).auroc
 
 
-def pixel_ap(maps: Maps, masks: Masks, *, valid: Masks | None = None) -> float:
+def pixel_ap(maps: Maps, masks: Masks, *, valid: Valid | None = None) -> float:
     """Average precision of pooled pixels, step-wise; NaN with one class only."""
     return pixel_metrics(maps, masks, valid=valid).ap
 
 
-def pixel_f1_max(maps: Maps, masks: Masks, *, valid: Masks | None = None) -> tuple[float, float]:
+def pixel_f1_max(maps: Maps, masks: Masks, *, valid: Valid | None = None) -> tuple[float, float]:
     """The largest F1 of pooled pixels and the lowest threshold giving it, by the `>=` rule of `f1_max`."""
     found = pixel_metrics(maps, masks, valid=valid)
     return found.f1_max, found.f1_threshold
 
 
-def au_pro(maps: Maps, masks: Masks, *, valid: Masks | None = None, limit: float = FPR_LIMIT) -> float:
+def au_pro(maps: Maps, masks: Masks, *, valid: Valid | None = None, limit: float = FPR_LIMIT) -> float:
     """Area under the PRO curve, see `pixel_metrics`; NaN without a region or without a good pixel."""
     return pixel_metrics(maps, masks, valid=valid, limit=limit).au_pro
 
 
-def pro(maps: Maps, masks: Masks, threshold: float, *, valid: Masks | None = None) -> float:
+def pro(maps: Maps, masks: Masks, threshold: float, *, valid: Valid | None = None) -> float:
     """Mean over all defect regions of the share with `score > threshold` (strict); NaN without a region."""
     pool = pool_pixels(maps, masks, valid)
     if not pool.regions:
@@ -245,7 +246,7 @@ def pro(maps: Maps, masks: Masks, threshold: float, *, valid: Masks | None = Non
     return float(found.sum() / pool.weights.sum())  # the divisor is the number of regions, up to rounding
 
 
-def iou(maps: Maps, masks: Masks, threshold: float, *, valid: Masks | None = None) -> float:
+def iou(maps: Maps, masks: Masks, threshold: float, *, valid: Valid | None = None) -> float:
     """TP / (TP + FP + FN) of pooled pixels with `score > threshold` (strict): one ratio for all images.
 
     NaN when neither the masks nor the decisions mark a pixel.

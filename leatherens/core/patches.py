@@ -99,4 +99,6 @@ def patch_scores(
     """
     positions = positions_of(patches, valid)
     pixels = enlarged(silence(patches, positions), size, smoothing)
-    return ScoreMap(silence(pixels, valid), image_maximum(patches, positions) if image is None else image)
+    return ScoreMap(
+        silence(pixels, valid), image_maximum(patches, positions) if image is None else image, valid
+    )

@@ -18,6 +18,8 @@ from leatherens.core.sweep import FloatArray
 BoolArray = npt.NDArray[np.bool_]
 Maps = Sequence[FloatArray]
 Masks = Sequence[BoolArray]
+Valid = Sequence["BoolArray | None"]
+"""`None` where a whole image is valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,13 @@ class PixelPool:
     regions: int  # 8-connected regions of valid defect pixels, all images together
 
 
-def pool_pixels(maps: Maps, masks: Masks, valid: Masks | None) -> PixelPool:
+def pool_pixels(maps: Maps, masks: Masks, valid: Valid | None) -> PixelPool:
     """Check every image and gather its pixels; the arrays are copies."""
     _check_lengths(maps, masks, valid)
     defect, weights, good, regions = [], [], [], 0
     for index in range(len(maps)):
         scores, mask = np.asarray(maps[index]), np.asarray(masks[index])
-        inside = None if valid is None else np.asarray(valid[index])
+        inside = None if valid is None else valid[index]
         _check_image(index, scores, mask, inside)
         marked = mask if inside is None else mask & inside
         unmarked = ~mask if inside is None else ~mask & inside
@@ -61,7 +63,7 @@ def _region_weights(marked: BoolArray) -> tuple[FloatArray, int]:
     return (1 / np.bincount(region))[region], count
 
 
-def _check_lengths(maps: Maps, masks: Masks, valid: Masks | None) -> None:
+def _check_lengths(maps: Maps, masks: Masks, valid: Valid | None) -> None:
     if not len(maps):
         raise InputError("expected at least one map, got none")
     if len(masks) != len(maps):

@@ -119,7 +119,7 @@ class Scale:
     def __call__(self, scores: ScoreMap) -> ScoreMap:
         """Scores of any unit to the common scale."""
         image = torch.asinh(self.image(scores.image)).to(torch.float32)
-        return ScoreMap(self.tail(scores.pixels), image)
+        return ScoreMap(self.tail(scores.pixels), image, scores.valid)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors for the artifact."""
@@ -142,7 +142,7 @@ def fit_scale(good: Sequence[ScoreMap]) -> Scale:
     """Learn one voter's scale from batches of held-out good images."""
     if not good:
         raise InputError("a scale needs at least one held-out good image")
-    pixels = torch.cat([scores.pixels.flatten() for scores in good])
+    pixels = torch.cat([scores.counted for scores in good])
     step = -(-len(pixels) // MOST_PIXELS) | 1  # odd: an even one would meet the same columns in every row
     thinned = pixels[::step].double().cpu().numpy()
     return Scale(fit_tail(thinned), fit_spread(torch.cat([scores.image for scores in good])))

@@ -81,7 +81,8 @@ class ScoreFusion(Component):
         image = torch.stack([voters[name].image for name in names])  # (V, B)
         pixels = torch.stack([voters[name].pixels for name in names])  # (V, B, H, W)
         with torch.inference_mode():
-            return ScoreMap(self._combine(pixels, Of.pixels), self._combine(image, Of.images))
+            fused = self._combine(pixels, Of.pixels), self._combine(image, Of.images)
+            return ScoreMap(*fused, voters[names[0]].valid)
 
     @abstractmethod
     def _combine(self, stacked: Tensor, of: Of) -> Tensor:

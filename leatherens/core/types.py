@@ -23,12 +23,15 @@ class ImageBatch:
     pixels: (B, 3, H, W) float32 RGB in 0..1, not normalised (mean and std belong to the weights).
     ids: B names, for messages and reports.
     valid: (B, H, W) bool, False where there is nothing to inspect; `None` means everywhere.
-        Pixels outside are replaced by the image's own mean colour, so that nobody can read them.
+    hidden: (B, H, W) bool, False wherever `valid` is True: pixels that nobody may read. They are replaced by
+        the mean colour of the image's others. `None`: whatever is not valid is hidden. What is neither valid
+        nor hidden may be looked at, though nothing counts there.
     """
 
     pixels: Tensor
     ids: tuple[str, ...]
     valid: Tensor | None = None
+    hidden: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_pixels(self.pixels)
@@ -36,7 +39,10 @@ class ImageBatch:
             raise InputError(f"a batch of {len(self.pixels)} images needs as many ids, got {len(self.ids)}")
         if self.valid is not None:
             _check_valid(self.valid, self.pixels, self.ids)
-            object.__setattr__(self, "pixels", _filled(self.pixels, self.valid))
+            seen = self.valid if self.hidden is None else _seen(self.hidden, self.valid, self.ids)
+            object.__setattr__(self, "pixels", _filled(self.pixels, seen))
+        elif self.hidden is not None:
+            raise InputError("pixels are hidden, but all are valid; give the valid mask as well")
         _check_values(self.pixels, self.ids)
 
     def __len__(self) -> int:
@@ -50,8 +56,14 @@ class ImageBatch:
 
     def to(self, device: torch.device | str) -> ImageBatch:
         """The same batch on another device."""
-        valid = None if self.valid is None else self.valid.to(device)
-        return replace(self, pixels=self.pixels.to(device), valid=valid)
+        valid, hidden = (None if m is None else m.to(device) for m in (self.valid, self.hidden))
+        return replace(self, pixels=self.pixels.to(device), valid=valid, hidden=hidden)
+
+    def rows(self, rows: Sequence[int]) -> ImageBatch:
+        """Some of its images."""
+        chosen = list(rows)
+        valid, hidden = (None if m is None else m[chosen] for m in (self.valid, self.hidden))
+        return ImageBatch(self.pixels[chosen], tuple(self.ids[i] for i in chosen), valid, hidden)
 
 
 def all_finite(values: Tensor) -> bool:
@@ -96,6 +108,18 @@ def _check_valid(valid: Tensor, pixels: Tensor, ids: Sequence[str]) -> None:
         raise InputError(f"{ids[int(inspected.int().argmin())]}: the valid mask leaves nothing to inspect")
 
 
+def _seen(hidden: Tensor, valid: Tensor, ids: Sequence[str]) -> Tensor:
+    if hidden.dtype != torch.bool or hidden.shape != valid.shape:
+        raise InputError(
+            f"expected a bool mask of hidden pixels of shape {tuple(valid.shape)}, got {hidden.dtype} "
+            f"{tuple(hidden.shape)}"
+        )
+    both = (hidden & valid).flatten(1).any(dim=1)
+    if bool(both.any()):
+        raise InputError(f"{ids[int(both.int().argmax())]}: pixels are hidden and valid at once")
+    return ~hidden
+
+
 def _filled(pixels: Tensor, valid: Tensor) -> Tensor:
     inside = valid[:, None]  # (B, 1, H, W)
     kept = torch.where(inside, pixels, 0.0)
@@ -136,14 +160,22 @@ class ScoreMap:
 
     pixels: (B, H, W) float32 at the batch's size.
     image: (B,) float32, the method's own image score (the map's maximum unless its paper says otherwise).
+    valid: (B, H, W) bool, the batch's; elsewhere the map says nothing. `None` means everywhere.
     """
 
     pixels: Tensor
     image: Tensor
+    valid: Tensor | None = None
 
     def to(self, device: torch.device | str) -> ScoreMap:
         """The same scores on another device."""
-        return ScoreMap(self.pixels.to(device), self.image.to(device))
+        valid = None if self.valid is None else self.valid.to(device)
+        return ScoreMap(self.pixels.to(device), self.image.to(device), valid)
+
+    @property
+    def counted(self) -> Tensor:
+        """(N,) the scores of the pixels that count, in order."""
+        return self.pixels.flatten() if self.valid is None else self.pixels[self.valid]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +235,7 @@ class ImagesInMemory:
 
     def batch(self, indices: Sequence[int]) -> ImageBatch:
         """The images at these positions."""
-        rows = list(indices)
-        valid = None if self.images.valid is None else self.images.valid[rows]
-        return ImageBatch(self.images.pixels[rows], tuple(self.images.ids[i] for i in rows), valid)
+        return self.images.rows(indices)
 
 
 def batches(source: ImageSource, size: int, order: Sequence[int] | None = None) -> Iterator[ImageBatch]:

@@ -73,8 +73,8 @@ class Change:
         return fresh
 
     def source(self, samples: Sequence[Sample]) -> FileSource:
-        """Images at the run's size."""
-        return FileSource(samples, size=self.opened.recipe.size)
+        """Images prepared as the run's, at its size."""
+        return self.opened.source(samples)
 
     def decide(
         self, ensemble: Ensemble, recipe: Recipe, calibrate: Sequence[Sample]

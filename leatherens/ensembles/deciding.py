@@ -49,7 +49,9 @@ def learn_deciders(recipe: Recipe, host: PluginHost, scores: Scores) -> dict[str
 
 
 def _learn(recipe: Recipe, host: PluginHost, scores: ScorerScores) -> Decider:
-    threshold = build_threshold(recipe, host).fit(Normals(scores.images, scores.all_maps()))
+    threshold = build_threshold(recipe, host).fit(
+        Normals(scores.images, scores.all_maps(), scores.all_valid())
+    )
     calibrator = build_calibrator(recipe, host).fit(torch.from_numpy(scores.images))
     return Decider(threshold, calibrator)
 

@@ -17,6 +17,7 @@ from leatherens.core.agreement import Agreement
 from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids
 from leatherens.core.detector import Detector, cut
 from leatherens.core.fusion import FusionBlock, MemberFeatures
+from leatherens.core.geometry import silence
 from leatherens.core.heads import Head
 from leatherens.core.own_level import less_own_level
 from leatherens.core.scale import Scale
@@ -125,7 +126,7 @@ class Ensemble:
             return voters[self.voter_names[0]]
         fused = self.fused(voters)
         image = fused.image if self.agreement is None else self.agreement(fused)
-        return ScoreMap(less_own_level(fused.pixels), image)
+        return ScoreMap(silence(less_own_level(fused.pixels), fused.valid), image, fused.valid)
 
     def features(self, seen: Mapping[str, Observation]) -> MemberFeatures:
         """What fusion takes from each member: the maps of its cut, and its scores if the block wants them."""

@@ -14,6 +14,7 @@ import numpy as np
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import write_json, write_text, written_whole
 from leatherens.core.host import PluginHost
+from leatherens.core.listing import counted, named
 from leatherens.core.metrics import (
     DEFINITIONS,
     false_alarm_rate,
@@ -23,6 +24,7 @@ from leatherens.core.metrics import (
     pixel_metrics,
 )
 from leatherens.core.photographs import Mask
+from leatherens.core.preparation import FloatMap
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
@@ -30,7 +32,8 @@ from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.scoring import FloatMap, ScorerScores, Scores, score_images
+from leatherens.ensembles.preparing import preparation_remarks
+from leatherens.ensembles.scoring import ScorerScores, Scores, score_images
 from leatherens.ensembles.sources import FileSource
 from leatherens.ensembles.view import view_of
 
@@ -71,7 +74,10 @@ class Evaluation:
                 advance(1)
         metrics = _content(rows, source.samples, masks)
         block = self.ensemble.block
-        return view_of(self.recipe, self.facts, source, scores, self.deciders, metrics, block)
+        told = preparation_remarks(source.remarks, len(source.ids))
+        told += _unseen_remarks(source, scores, masks)
+        facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
+        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, block)
 
     def _write(self, folder: RunFolder, source: FileSource, scores: Scores, view: RunView) -> None:
         write_maps(folder, scores)
@@ -82,6 +88,20 @@ class Evaluation:
             for id in reporters.ids():
                 reporters.load(id)().write(view, folder.path)
                 advance(1)
+
+
+def _unseen_remarks(source: FileSource, scores: Scores, masks: Masks) -> tuple[str, ...]:
+    """Defects that no model can find, as they lie where nothing is inspected."""
+    found = scores.by_scorer[ENSEMBLE]
+    unseen = [
+        sample.id
+        for i, (sample, mask) in enumerate(zip(source.samples, masks, strict=True))
+        if mask is not None and mask.any() and (valid := found.valid(i)) is not None and not mask[valid].any()
+    ]
+    if not unseen:
+        return ()
+    count = counted(len(unseen), "image")
+    return (f"the whole defect of {count} lies where nothing is inspected: {named(unseen)}",)
 
 
 def _content(rows: Mapping[str, dict[str, float]], samples: Sequence[Sample], masks: Masks) -> dict[str, Any]:
@@ -121,7 +141,7 @@ def _pixel_row(scores: ScorerScores, masks: Masks) -> dict[str, float]:
     truth = [mask for mask in masks if mask is not None]
     if not any(mask.any() for mask in truth):
         return {"pixel_auroc": float("nan"), "pixel_ap": float("nan"), "au_pro": float("nan")}
-    found = pixel_metrics([scores.map(i) for i in known], truth)
+    found = pixel_metrics([scores.map(i) for i in known], truth, valid=[scores.valid(i) for i in known])
     return {"pixel_auroc": found.auroc, "pixel_ap": found.ap, "au_pro": found.au_pro}
 
 

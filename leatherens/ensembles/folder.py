@@ -4,6 +4,7 @@
 RUN/
   recipe.yaml   the resolved recipe     run.json    versions, data, command, weights
   splits.json   which image taught what  images.json  a digest of each image
+  preparation/N-ID/   what a step learned, such as a reference to register against
   members/ID/   state, training log, checkpoint while training
   ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds
   metrics.json  scores.csv  maps/  report.html
@@ -103,6 +104,10 @@ class RunFolder:
         """One part: `block`, `head`, `score-fusion`, `calibrators` or `thresholds` and a scorer's id."""
         return self._in_force("ensemble", *map(_file_name, names))
 
+    def preparation(self, number: int, id: str) -> Path:
+        """One step of the preparation; the same step may come twice."""
+        return self._in_force("preparation", f"{number}-{_file_name(id)}")
+
     def scale(self, voter: str) -> Path:
         """One voter's scale."""
         return self._in_force("ensemble", "scales", f"{_file_name(voter)}.safetensors")
@@ -151,7 +156,8 @@ class RunFolder:
         """Take back a beginning of which nothing was learned: what was refused leaves no run behind."""
         for path in (self.path / "run.json", self.splits, self.images, self.recipe):
             path.unlink(missing_ok=True)
-        shutil.rmtree(self.path / "members", ignore_errors=True)
+        for name in ("members", "preparation"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def write_facts(self, facts: Facts) -> None:
         """Write run.json, after which the run has begun."""

@@ -14,6 +14,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted
+from leatherens.core.preparation import FloatMap, Frame, Preparation
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection, Sample
 from leatherens.core.reporting import RunView
@@ -24,7 +25,7 @@ from leatherens.ensembles.evaluation import Evaluation
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.history import Entry, History
 from leatherens.ensembles.parts import build, load_backbones, reductions
-from leatherens.ensembles.scoring import FloatMap, at_original_size
+from leatherens.ensembles.preparing import load_preparation
 from leatherens.ensembles.sources import FileSource, require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
@@ -36,7 +37,8 @@ class Judgement:
     """One image judged. A failed one has only a `problem`, a sentence that names the file.
 
     calibrated: share of held-out good images it scores above, in the conformal sense.
-    map: (H, W) scores at original size; mask: where they are above the pixel threshold.
+    map: (H, W) scores at original size; mask: where they count and are above the pixel threshold.
+    remarks: what preparing it has to tell.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class Judgement:
     defective: bool = False
     map: FloatMap | None = None
     mask: NDArray[np.bool_] | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +64,19 @@ class OpenedRun:
     recipe: Recipe
     ensemble: Ensemble
     deciders: Mapping[str, Decider]
+    preparation: tuple[Preparation, ...] = ()
     lineage: tuple[Entry, ...] = ()
+
+    def source(self, samples: Sequence[Sample]) -> FileSource:
+        """Images prepared as those the run learned from, at its size."""
+        return FileSource(samples, size=self.recipe.size, preparation=self.preparation)
 
     def judge(self, samples: Sequence[Sample]) -> Iterator[Judgement]:
         """Judge images one batch at a time, in order; files that cannot be read are told, not raised."""
         size = self.recipe.batch_size
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
-            source = FileSource(chunk, size=self.recipe.size)
+            source = self.source(chunk)
             problems = {problem.id: problem.reason for problem in source.problems()}
             good = source.only([sample.id for sample in chunk if sample.id not in problems])
             judged = {judgement.id: judgement for judgement in self._batch(good)}
@@ -86,7 +94,7 @@ class OpenedRun:
             raise InputError(
                 f"{collection.root}: no test images; expected {collection.title} with images to test on"
             )
-        source = FileSource(samples, size=self.recipe.size)
+        source = self.source(samples)
         require_no_problems(source.problems(progress), len(samples))
         shown = {
             "data_sentence": collection.sentence,
@@ -133,12 +141,18 @@ class OpenedRun:
         batch = source.batch(range(len(source.ids))).to(self.recipe.device)
         scores = self.ensemble.score(batch)[ENSEMBLE].to("cpu")
         for index, sample in enumerate(source.samples):
-            yield self._judgement(sample, scores, index, source.original_sizes[index])
+            yield self._judgement(
+                sample, scores, index, source.frames[index], source.remarks.get(sample.id, ())
+            )
 
-    def _judgement(self, sample: Sample, scores: ScoreMap, index: int, size: tuple[int, int]) -> Judgement:
+    def _judgement(
+        self, sample: Sample, scores: ScoreMap, index: int, frame: Frame, remarks: tuple[str, ...]
+    ) -> Judgement:
         decider = self.deciders[ENSEMBLE]
         image = scores.image[index : index + 1].numpy()
-        pixels = at_original_size(scores.pixels[index], size)
+        pixels = frame.back(scores.pixels[index])
+        counted = None if scores.valid is None else frame.back_valid(scores.valid[index])
+        above = pixels.astype(np.float64) > decider.threshold.pixel_
         return Judgement(
             path=sample.path,
             id=sample.id,
@@ -147,7 +161,8 @@ class OpenedRun:
             calibrated=float(decider.calibrated(image)[0]),
             defective=bool(decider.flags(image)[0]),
             map=pixels,
-            mask=pixels.astype(np.float64) > decider.threshold.pixel_,
+            mask=above if counted is None else above & counted,
+            remarks=remarks,
         )
 
 
@@ -179,7 +194,8 @@ def open_run(
     )
     deciders = load_deciders(folder, recipe, host, (ENSEMBLE, *members))
     recipe = recipe_in_force(recipe, deciders)
-    return OpenedRun(folder, recipe, with_voting(folder, ensemble), deciders, tuple(lineage))
+    steps = load_preparation(folder, parts.preparation)
+    return OpenedRun(folder, recipe, with_voting(folder, ensemble), deciders, steps, tuple(lineage))
 
 
 def with_voting(folder: RunFolder, ensemble: Ensemble) -> Ensemble:

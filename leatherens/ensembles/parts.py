@@ -21,6 +21,7 @@ from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.fusion import FusionBlock
 from leatherens.core.heads import Head
 from leatherens.core.host import PluginHost
+from leatherens.core.preparation import Preparation
 from leatherens.core.scorefusion import ScoreFusion
 from leatherens.core.thresholds import Threshold
 from leatherens.core.weights import WeightFinder
@@ -34,6 +35,7 @@ class Parts:
     """What a recipe names, made but not fitted.
 
     block, head: `None` where only scores are fused. votes: whether the members' own scores count.
+    preparation: the steps in their order.
     """
 
     members: Mapping[str, Detector]
@@ -42,6 +44,7 @@ class Parts:
     head: Head | None
     score_fusion: ScoreFusion
     votes: bool
+    preparation: tuple[Preparation, ...] = ()
 
 
 def resolve(recipe: Recipe, host: PluginHost) -> Recipe:
@@ -56,6 +59,7 @@ def resolve(recipe: Recipe, host: PluginHost) -> Recipe:
         "score_fusion": _written_out(host, "score_fusions", recipe.score_fusion),
         "calibrator": _written_out(host, "calibrators", recipe.calibrator),
         "threshold": _written_out(host, "thresholds", recipe.threshold),
+        "preparation": tuple(_written_out(host, "preparations", step) for step in recipe.preparation),
         "members": {
             id: _resolved_member(host, id, recipe.members[id], effort) for id in sorted(recipe.members)
         },
@@ -78,7 +82,13 @@ def build(recipe: Recipe, host: PluginHost) -> Parts:
         head=_made(host, "heads", recipe.head) if fused else None,
         score_fusion=_made(host, "score_fusions", recipe.score_fusion),
         votes=recipe.fusion_mode is not Mode.feature,
+        preparation=build_preparation(recipe, host),
     )
+
+
+def build_preparation(recipe: Recipe, host: PluginHost) -> tuple[Preparation, ...]:
+    """Fresh steps between a photograph and the working size."""
+    return tuple(_made(host, "preparations", step) for step in recipe.preparation)
 
 
 def build_calibrator(recipe: Recipe, host: PluginHost) -> Calibrator:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from leatherens.configs.recipe import Recipe, write_recipe
@@ -21,7 +23,8 @@ from leatherens.ensembles.evaluation import Evaluation
 from leatherens.ensembles.facts import Facts, recipe_fingerprint
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.parts import build, load_backbones, reductions
+from leatherens.ensembles.parts import build, build_preparation, load_backbones, reductions
+from leatherens.ensembles.preparing import fit_preparation
 from leatherens.ensembles.scoring import score_images
 from leatherens.ensembles.sources import FileSource, require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests, fingerprint, make_splits
@@ -41,15 +44,9 @@ class Run:
 
     def make(self) -> RunView:
         """Do what is not done yet, and measure."""
-        with self.folder.locked():
-            begun = self.folder.begun
+        with self.folder.locked(), self.withdrawn_if_refused():
             source, pool, splits = self.prepare()
-            try:
-                ensemble = self._fit(pool, source, splits)
-            except (ConfigError, InputError):  # what only the images show: options that do not fit them
-                if not begun and not self.folder.learned:
-                    self.folder.withdraw()
-                raise
+            ensemble = self._fit(pool, source, splits)
             deciders = self._decide(ensemble, source, splits)
             evaluation = Evaluation(
                 self.recipe, self.host, ensemble, deciders, self.folder.facts(), self.progress
@@ -58,16 +55,37 @@ class Run:
             self.folder.finish()
         return view
 
+    @contextmanager
+    def withdrawn_if_refused(self) -> Iterator[None]:
+        """What only the images show, such as options that do not fit them, leaves no run behind."""
+        begun = self.folder.begun
+        try:
+            yield
+        except (ConfigError, InputError):
+            if not begun and not self.folder.learned:
+                self.folder.withdraw()
+            raise
+
     def prepare(self) -> tuple[FileSource, BackbonePool, Splits]:
         """All images, the backbones, and who learns from what; written down once, then checked."""
         collection = self.data.read(self.host)
         self.progress.say(collection.sentence)
         for remark in collection.remarks:
             self.progress.say(remark)
-        source = FileSource(collection.samples, size=self.recipe.size)
         pool = self._pool()
+        steps = build_preparation(self.recipe, self.host)
+        if not steps:
+            source = self._checked(FileSource(collection.samples, size=self.recipe.size))
+            return source, pool, self._begin(collection, pool)
+        splits = self._begin(collection, pool)
+        taught = [sample for sample in collection.samples if sample.id in set(splits.fit)]
+        steps = fit_preparation(self.folder, steps, taught, seed=self.recipe.seed, progress=self.progress)
+        source = FileSource(collection.samples, size=self.recipe.size, preparation=steps)
+        return self._checked(source), pool, splits
+
+    def _checked(self, source: FileSource) -> FileSource:
         require_no_problems(source.problems(self.progress), len(source.ids))
-        return source, pool, self._begin(collection, pool)
+        return source
 
     def _pool(self) -> BackbonePool:
         """The loaded backbones: missing weights, a wrong size or options that do not fit fail here.

@@ -9,34 +9,54 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import Self
 
-from leatherens.core.geometry import resize_scores
+from leatherens.core.photographs import Mask
+from leatherens.core.preparation import FloatMap, Frame
 from leatherens.core.progress import Advance
 from leatherens.core.types import ScoreMap, batches
 from leatherens.ensembles.ensemble import Ensemble, Stopwatch
 from leatherens.ensembles.sources import FileSource
-
-FloatMap = NDArray[np.float32]
 
 
 @dataclass(slots=True)
 class ScorerScores:
     """One scorer's scores of n images.
 
-    images: (n,) image scores. maps: n maps at input size, brought to original size when asked for.
+    images: (n,) image scores. maps: n maps at working size, taken back to their photographs when asked for.
+    valids: where each map counts, bool at working size; `None` everywhere. frames: the way back.
     """
 
     images: NDArray[np.float32]
     maps: Sequence[Tensor]
-    sizes: Sequence[tuple[int, int]]
+    valids: Sequence[Tensor | None]
+    frames: Sequence[Frame]
+
+    @classmethod
+    def of(cls, parts: Sequence[ScoreMap], frames: Sequence[Frame]) -> Self:
+        """Batch by batch, in order."""
+        images: NDArray[np.float32] = torch.cat([part.image for part in parts]).numpy()
+        maps = [pixels for part in parts for pixels in part.pixels]
+        nothing = [None]
+        valids = [v for p in parts for v in (nothing * len(p.image) if p.valid is None else p.valid)]
+        return cls(images, maps, valids, frames)
 
     def map(self, index: int) -> FloatMap:
-        """(H, W) float32 at original size, bilinear."""
-        return at_original_size(self.maps[index], self.sizes[index])
+        """(H, W) float32 as the photograph lies, bilinear."""
+        return self.frames[index].back(self.maps[index])
 
     def all_maps(self) -> list[FloatMap]:
-        """Every map at original size."""
+        """Every map as its photograph lies."""
         return [self.map(index) for index in range(len(self.maps))]
+
+    def valid(self, index: int) -> Mask | None:
+        """(H, W) bool, where the map counts; `None` everywhere."""
+        valid = self.valids[index]
+        return None if valid is None else self.frames[index].back_valid(valid)
+
+    def all_valid(self) -> list[Mask | None]:
+        """`valid` of every map."""
+        return [self.valid(index) for index in range(len(self.maps))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +66,6 @@ class Scores:
     ids: tuple[str, ...]
     by_scorer: Mapping[str, ScorerScores]
     milliseconds: Mapping[str, float]
-
-
-def at_original_size(pixels: Tensor, size: tuple[int, int]) -> FloatMap:
-    """One (h, w) map to a photograph's own size."""
-    resized: FloatMap = resize_scores(pixels[None].float().cpu(), size)[0].numpy()
-    return resized
 
 
 def score_images(ensemble: Ensemble, source: FileSource, batch_size: int, advance: Advance) -> Scores:
@@ -65,10 +79,5 @@ def score_images(ensemble: Ensemble, source: FileSource, batch_size: int, advanc
             gathered.setdefault(scorer, []).append(scores.to("cpu"))
         timed += len(batch)
         advance(len(batch))
-    by_scorer = {scorer: _joined(parts, source.original_sizes) for scorer, parts in gathered.items()}
+    by_scorer = {scorer: ScorerScores.of(parts, source.frames) for scorer, parts in gathered.items()}
     return Scores(source.ids, by_scorer, ensemble.milliseconds(watch, timed))
-
-
-def _joined(parts: Sequence[ScoreMap], sizes: Sequence[tuple[int, int]]) -> ScorerScores:
-    images: NDArray[np.float32] = torch.cat([part.image for part in parts]).numpy()
-    return ScorerScores(images, [pixels for part in parts for pixels in part.pixels], sizes)

@@ -1,11 +1,11 @@
-"""An `ImageSource` over files: decoded by several threads, resized, and kept in memory up to a bound."""
+"""An `ImageSource` over files: decoded by several threads, prepared, resized, and kept up to a bound."""
 
 from __future__ import annotations
 
 import copy
 import os
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,16 @@ import torch
 from typing_extensions import Self
 
 from leatherens.core.errors import ConfigError, InputError
-from leatherens.core.photographs import Mask, Photograph, read_mask, read_photograph, resize_photograph
+from leatherens.core.photographs import Mask, read_mask, read_photograph
+from leatherens.core.preparation import (
+    Frame,
+    Preparation,
+    Prepared,
+    Working,
+    at_working_size,
+    prepare,
+    stacked,
+)
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import Sample
 from leatherens.core.types import ImageBatch
@@ -38,18 +47,24 @@ class Problem:
 class FileSource:
     """Samples as batches of one size, (height, width) in pixels; the aspect ratio is not kept.
 
+    preparation: steps that a photograph goes through before it is resized, fitted.
     memory_mb: bound on the resized images kept, so that later epochs decode nothing.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], *, size: tuple[int, int], memory_mb: int = MEMORY_MB
+        self,
+        samples: Sequence[Sample],
+        *,
+        size: tuple[int, int],
+        preparation: Sequence[Preparation] = (),
+        memory_mb: int = MEMORY_MB,
     ) -> None:
         if min(size) < 1:
             raise ConfigError(
                 f"size: expected a height and a width of at least 1 pixel, got {size[0]} x {size[1]}"
             )
         self.samples = tuple(samples)
-        self._decoded = _Decoded(size, memory_mb)
+        self._decoded = _Decoded(size, tuple(preparation), memory_mb)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -62,11 +77,22 @@ class FileSource:
         return self._decoded.size
 
     @property
+    def frames(self) -> tuple[Frame, ...]:
+        """How every prepared picture lies in its photograph."""
+        unknown = [sample for sample in self.samples if sample.path not in self._decoded.frames]
+        self._decoded.load(unknown)
+        return tuple(self._decoded.frames[sample.path] for sample in self.samples)
+
+    @property
     def original_sizes(self) -> tuple[tuple[int, int], ...]:
         """Height and width of every photograph on disk, upright."""
-        unknown = [s.path for s in self.samples if s.path not in self._decoded.sizes]
-        self._decoded.load(unknown)
-        return tuple(self._decoded.sizes[sample.path] for sample in self.samples)
+        return tuple(frame.original for frame in self.frames)
+
+    @property
+    def remarks(self) -> Mapping[str, tuple[str, ...]]:
+        """What the preparation has to tell of images, by id; only of those that were loaded."""
+        told = {sample.id: self._decoded.remarks.get(sample.path, ()) for sample in self.samples}
+        return {id: remarks for id, remarks in told.items() if remarks}
 
     def only(self, ids: Collection[str]) -> Self:
         """These samples, in the order they stand here, sharing what is decoded."""
@@ -82,17 +108,20 @@ class FileSource:
     def batch(self, indices: Sequence[int]) -> ImageBatch:
         """The images at these positions."""
         chosen = [self.samples[i] for i in indices]
-        stack = np.stack(self._decoded.load([sample.path for sample in chosen]))  # (B, H, W, 3)
+        working = self._decoded.load(chosen)
+        stack = np.stack([one.pixels for one in working])  # (B, H, W, 3)
         channels_first = torch.from_numpy(stack).permute(0, 3, 1, 2)  # (B, 3, H, W)
         pixels = channels_first.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-        return ImageBatch(pixels, tuple(sample.id for sample in chosen))
+        valid = stacked([one.valid for one in working], elsewhere=True)
+        hidden = None if valid is None else stacked([one.hidden for one in working], elsewhere=False)
+        return ImageBatch(pixels, tuple(sample.id for sample in chosen), valid, hidden)
 
     def mask(self, index: int) -> Mask | None:
         """The marked defect at original size: nothing of a good image, `None` where nobody has marked it."""
         sample = self.samples[index]
         if not sample.masks and sample.defective is not False:
             return None
-        marked = np.zeros(self._decoded.original_size(sample.path), dtype=np.bool_)
+        marked = np.zeros(self._decoded.original_size(sample), dtype=np.bool_)
         for path in sample.masks:
             marked |= read_mask(path, marked.shape)
         return marked
@@ -116,7 +145,7 @@ class FileSource:
 
     def _problem(self, sample: Sample) -> Problem | None:
         try:
-            size = self._decoded.original_size(sample.path)
+            size = self._decoded.original_size(sample)
             for mask in sample.masks:
                 read_mask(mask, size)
         except InputError as error:
@@ -143,35 +172,55 @@ class _Decoded:
     Epochs walk over all images: dropping the oldest would drop each one just before its turn.
     """
 
-    def __init__(self, size: tuple[int, int], memory_mb: int) -> None:
+    def __init__(self, size: tuple[int, int], preparation: tuple[Preparation, ...], memory_mb: int) -> None:
         self.size = size
-        self.sizes: dict[Path, tuple[int, int]] = {}
-        self._kept: dict[Path, Photograph] = {}
+        self.preparation = preparation
+        self.frames: dict[Path, Frame] = {}
+        self.remarks: dict[Path, tuple[str, ...]] = {}
+        self._kept: dict[Path, Working] = {}
         self._left = memory_mb << 20
         self._lock = threading.Lock()
 
-    def load(self, paths: Sequence[Path]) -> list[Photograph]:
-        """The resized photographs, each (H, W, 3); several are decoded at once."""
-        if sum(path not in self._kept for path in paths) < 2:
-            return [self._load(path) for path in paths]
+    def load(self, samples: Sequence[Sample]) -> list[Working]:
+        """The photographs at working size; several are decoded at once."""
+        if sum(sample.path not in self._kept for sample in samples) < 2:
+            return [self._load(sample) for sample in samples]
         with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(self._load, paths))
+            return list(pool.map(self._load, samples))
 
-    def original_size(self, path: Path) -> tuple[int, int]:
+    def original_size(self, sample: Sample) -> tuple[int, int]:
         """Height and width on disk."""
-        if path not in self.sizes:
-            self._load(path)
-        return self.sizes[path]
+        if sample.path not in self.frames:
+            self._load(sample)
+        return self.frames[sample.path].original
 
-    def _load(self, path: Path) -> Photograph:
+    def _load(self, sample: Sample) -> Working:
+        path = sample.path
         if path in self._kept:
             return self._kept[path]
-        original = read_photograph(path)
-        height, width, _ = original.shape
-        resized = resize_photograph(original, self.size)
+        photograph = read_photograph(path)
+        prepared = prepare(sample.id, photograph, self.preparation)
+        height, width, _ = photograph.shape
+        working = at_working_size(prepared, (height, width), self.size)
         with self._lock:
-            self.sizes[path] = height, width
-            if path not in self._kept and resized.nbytes <= self._left:
-                self._kept[path] = resized
-                self._left -= resized.nbytes
-        return resized
+            self.frames[path] = working.frame
+            self.remarks[path] = prepared.remarks
+            if path not in self._kept and working.nbytes <= self._left:
+                self._kept[path] = working
+                self._left -= working.nbytes
+        return working
+
+
+@dataclass(frozen=True, slots=True)
+class Photographs:
+    """Samples as photographs at full size after some steps of a preparation, decoded anew at each access."""
+
+    samples: Sequence[Sample]
+    steps: tuple[Preparation, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Prepared:
+        sample = self.samples[index]
+        return prepare(sample.id, read_photograph(sample.path), self.steps)

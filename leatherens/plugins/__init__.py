@@ -138,6 +138,17 @@ def register_readers(register: Register) -> None:
     )
 
 
+PREPARATIONS = (("mask", "mask:MaskPreparation", "a region that is not to be inspected"),)
+"""Id, module and class, summary, in the order they are best used: moved, lit, masked."""
+
+
+@hookimpl
+def register_preparations(register: Register) -> None:
+    """What happens to a photograph before it is brought to the working size."""
+    for id, target, summary in PREPARATIONS:
+        register(id, f"leatherens.plugins.{target}", summary=summary)
+
+
 @hookimpl
 def register_backbones(register: Register) -> None:
     """Weights that come as ordinary packages and need no download at run time."""

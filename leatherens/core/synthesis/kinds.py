@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -54,4 +54,4 @@ def spoilt_by(
     images, masks = (
         torch.from_numpy(np.stack(part)).to(batch.pixels.device) for part in zip(*drawn, strict=True)
     )
-    return ImageBatch(images.permute(0, 3, 1, 2), batch.ids, batch.valid), masks
+    return replace(batch, pixels=images.permute(0, 3, 1, 2)), masks

@@ -7,6 +7,7 @@ not depend on which others share the batch, or on how often it was drawn before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -75,7 +76,7 @@ class SpoiltImages:
         names = tuple(self._ids[index] for index in indices)
         generators = [numpy_generator(self._seed, "artificial anomaly", name) for name in names]
         batch, masks = spoilt_by(good, self._kind, generators)
-        return ImageBatch(batch.pixels, names, batch.valid), masks
+        return replace(batch, ids=names), masks
 
     def walk(self, size: int) -> Iterator[tuple[ImageBatch, Tensor]]:
         """All of them in batches, with their masks."""

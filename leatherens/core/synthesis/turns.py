@@ -20,18 +20,18 @@ def random_turns(batch: ImageBatch, degrees: float, generator: torch.Generator) 
         return batch
     pixels = batch.pixels.permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
     valid = np.ones(pixels.shape[:3], np.bool_) if batch.valid is None else batch.valid.cpu().numpy()
-    drawn = [
-        _turned(image, inside, rng.uniform(-degrees, degrees))
-        for image, inside, rng in zip(pixels, valid, numpy_generators(generator, len(batch)), strict=True)
-    ]
-    images, masks = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
-    device = batch.pixels.device
-    return ImageBatch(images.permute(0, 3, 1, 2).to(device), batch.ids, masks.to(device))
+    seen = valid if batch.hidden is None else ~batch.hidden.cpu().numpy()
+    angles = [rng.uniform(-degrees, degrees) for rng in numpy_generators(generator, len(batch))]
+    drawn = [_turned(*parts) for parts in zip(pixels, valid, seen, angles, strict=True)]
+    images, inside, shown = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+    turned = ImageBatch(images.permute(0, 3, 1, 2), batch.ids, inside, ~shown)
+    return turned.to(batch.pixels.device)
 
 
-def _turned(image: Floats, valid: Mask, degrees: float) -> tuple[Floats, Mask]:
+def _turned(image: Floats, valid: Mask, seen: Mask, degrees: float) -> tuple[Floats, Mask, Mask]:
     """As they are where the turn would leave nothing to inspect."""
-    inside = rotated(valid.astype(np.float32), degrees) > 0.999  # bilinear weights fall below 1 at its edge
+    # bilinear weights fall below 1 at an edge
+    inside, shown = (rotated(mask.astype(np.float32), degrees) > 0.999 for mask in (valid, seen))
     if not inside.any():
-        return image, valid
-    return np.clip(rotated(image, degrees), 0, 1), inside
+        return image, valid, seen
+    return np.clip(rotated(image, degrees), 0, 1), inside, shown

@@ -55,6 +55,11 @@ def require_same_origin(members: Mapping[str, Adopted], recipe: Recipe, collecti
                 raise ArtifactError(
                     f"{path}: '{id}' learned with {name} {other}, here it is {own}; fit it anew"
                 )
+        if recipe.preparation != theirs.preparation:
+            raise ArtifactError(
+                f"{path}: '{id}' learned from photographs prepared in another way "
+                f"({_steps(theirs)}, here {_steps(recipe)}); fit it anew"
+            )
         if member.folder.facts().data_fingerprint != mark:
             raise ArtifactError(
                 f"{path}: '{id}' learned from other images than those in {collection.root}; fit it anew"
@@ -63,6 +68,10 @@ def require_same_origin(members: Mapping[str, Adopted], recipe: Recipe, collecti
             raise ArtifactError(
                 f"{path}: '{id}' learned from another part of the images than is dealt out now; fit it anew"
             )
+
+
+def _steps(recipe: Recipe) -> str:
+    return ", ".join(step.id for step in recipe.preparation) or "not at all"
 
 
 def adopt(

@@ -75,7 +75,7 @@ class Yardstick:
         if not any(mask.any() for mask in masks):
             undefined = np.full(len(self.draws), np.nan)
             return {"pixel_ap": undefined, "au_pro": undefined}
-        counts = pixel_counts([scores.map(i) for i in known], masks)
+        counts = pixel_counts([scores.map(i) for i in known], masks, [scores.valid(i) for i in known])
         draws = self.draws[:, known]
         return {"pixel_ap": counts.ap(draws), "au_pro": counts.au_pro(draws)}
 

@@ -179,10 +179,7 @@ def _keys(batch: ImageBatch) -> list[str]:
 
 def _part(batch: ImageBatch, rows: list[int]) -> ImageBatch:
     """Some images of a batch; the batch itself where it is all of them."""
-    if len(rows) == len(batch):
-        return batch
-    valid = None if batch.valid is None else batch.valid[rows]
-    return ImageBatch(batch.pixels[rows], tuple(batch.ids[i] for i in rows), valid)
+    return batch if len(rows) == len(batch) else batch.rows(rows)
 
 
 @contextmanager

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-
 from leatherens.configs.recipe import Mode, Recipe
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.host import PluginHost
@@ -132,10 +130,8 @@ def scored(ensemble: Ensemble, source: FileSource, batch_size: int) -> tuple[Sco
     watch, found = Stopwatch(ensemble.device), []
     for batch in batches(source, batch_size):
         found.append(ensemble.score(batch.to(ensemble.device), watch)[ENSEMBLE].to("cpu"))
-    images = torch.cat([scores.image for scores in found]).numpy()
-    maps = [pixels for scores in found for pixels in scores.pixels]
     spent = 1000 * watch.seconds.get("fusion", 0.0) / len(source.ids)
-    return ScorerScores(images, maps, source.original_sizes), spent
+    return ScorerScores.of(found, source.frames), spent
 
 
 def _emptied(folder: Path) -> Path:
