@@ -20,6 +20,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.photographs import (
     _PILLOW_SILENT,
     MIN_SIDE,
+    photograph_size,
     read_mask,
     read_photograph,
     resize_photograph,
@@ -135,6 +136,23 @@ def test_orientation__as_pillow_applies_it(tmp_path, orientation, suffix):
         expected = np.asarray(ImageOps.exif_transpose(picture))
     assert np.array_equal(read_photograph(path), expected)
     assert expected.shape == ((32, 24, 3) if orientation > 4 else (24, 32, 3))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_size__is_read_upright_from_the_header(tmp_path, orientation, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path / f"a.{suffix}", grain(), exif=exif)
+    assert photograph_size(path) == read_photograph(path).shape[:2]
+
+
+def test_size__of_a_truncated_file_is_known_and_of_no_image_refused(tmp_path):
+    path = save(tmp_path / "a.png", grain())
+    path.write_bytes(path.read_bytes()[:60])
+    assert photograph_size(path) == (24, 32)
+    path.write_bytes(b"no image")
+    assert refusal(path, photograph_size).startswith("not an image")
 
 
 def test_damaged_exif__is_no_obstacle(tmp_path):
@@ -257,7 +275,8 @@ def test_decompression_bomb(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png", Image.new("L", (2000, 1100)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
     assert refusal(path) == (
-        "more than 2 million pixels, refused as a possible decompression bomb; cut it into tiles"
+        "more than 2 million pixels, refused as a possible decompression bomb; work in tiles "
+        "(leatherens run --tile, with leatherens[large] installed), or cut it into several files"
     )
 
 
@@ -282,7 +301,10 @@ def test_too_large_for_memory(tmp_path, monkeypatch):
 
     path = save(tmp_path / "a.png", grain())
     monkeypatch.setattr(Image, "open", exhausted)
-    assert refusal(path) == "too large for the memory of this machine; cut it into tiles"
+    assert refusal(path) == (
+        "too large for the memory of this machine; work in tiles (leatherens run --tile, with "
+        "leatherens[large] installed), or cut it into several files"
+    )
 
 
 def test_warning_filters__are_put_back_by_the_last_of_several_threads():

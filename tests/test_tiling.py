@@ -16,7 +16,7 @@ OVERLAPS = st.floats(0, 0.75)
 
 
 def cut(tiles: Grid, pixels: np.ndarray) -> list[np.ndarray]:
-    """The tiles of a map at full size, what lies beyond the picture filled with a number that must not count."""
+    """The tiles of a map at full size, what lies beyond the picture filled with what must not count."""
     cut_out = []
     for box in tiles.boxes():
         tile = np.full(tiles.tile, 1e9, dtype=np.float32)
@@ -105,7 +105,7 @@ def test_constant_map__stays_constant_and_a_ramp_linear(size, tile, overlap):
 
 
 def test_tiles_that_disagree__meet_without_a_seam():
-    """Neighbours of 0 and 1 that share 64 pixels: no step between two pixels is larger than a smooth one's."""
+    """Neighbours of 0 and 1 that share 64 pixels: no step is larger than a smooth one's."""
     tiles = grid((128, 448), (128, 128), 0.5)
     maps = [np.full((128, 128), number % 2, dtype=np.float32) for number in range(len(tiles))]
     row = stitched(tiles, maps)[64]

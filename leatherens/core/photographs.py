@@ -10,7 +10,8 @@ from __future__ import annotations
 import stat
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -26,6 +27,8 @@ Photograph: TypeAlias = "NDArray[np.uint8]"
 """(H, W, 3) RGB."""
 Mask: TypeAlias = "NDArray[np.bool_]"
 """(H, W), True where there is a defect."""
+Levels: TypeAlias = "NDArray[np.unsignedinteger[Any]]"
+"""(H, W) of a mask, 8 or 16 bits."""
 
 T = TypeVar("T", bound=np.generic)
 
@@ -46,6 +49,11 @@ _TURNS: dict[int, Callable[[Any], Any]] = {  # EXIF 2.3, tag Orientation: what u
     7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
     8: lambda pixels: np.rot90(pixels, 1),
 }
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""Orientations under which height and width change places."""
+_BEYOND = (
+    "work in tiles (leatherens run --tile, with leatherens[large] installed), or cut it into several files"
+)
 _REFUSED = {
     "F": "holds floating-point values, of which no file says what is black and what is white",
     "I": "holds 32-bit or signed integers, of which no file says what is black and what is white",
@@ -59,7 +67,18 @@ def read_photograph(path: Path) -> Photograph:
     Transparent parts are shown on white, as a page shows them: the colours stored under them are
     arbitrary and must not be scored.
     """
-    return _decoded(path, _colours)
+    return _decoded(path, colours_of)
+
+
+def photograph_size(path: Path) -> tuple[int, int]:
+    """Height and width of a photograph, upright, from its header alone."""
+    with _opened(path) as picture:
+        tags = getattr(
+            picture, "tag_v2", {}
+        )  # of TIFF, whose size some versions of Pillow tell upright already
+        width, height = (tags.get(tag, side) for tag, side in zip((256, 257), picture.size, strict=True))
+        lying = (tags.get(_ORIENTATION) if tags else orientation_of(picture)) in SIDEWAYS
+        return (width, height) if lying else (height, width)
 
 
 def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
@@ -69,7 +88,8 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     mask in the middle. A mask that never reaches half the scale holds class numbers, and every
     number above 0 is marked. Of colours the brightest channel counts; transparent is not marked.
     """
-    mask = _decoded(path, _marked)
+    levels = _decoded(path, levels_of)
+    mask = marked(levels, int(levels.max()))
     if size is not None and mask.shape != tuple(size):
         found, expected = (f"{height} x {width}" for height, width in (mask.shape, size))
         raise InputError(
@@ -126,12 +146,19 @@ _PILLOW_SILENT = _PillowSilent()
 
 def _decoded(path: Path, convert: Callable[[Image.Image], NDArray[T]]) -> NDArray[T]:
     """What `convert` makes of the picture in a file, turned upright."""
-    _require_content(path)
+    with _opened(path) as picture:
+        picture.load()
+        return upright(convert(picture), orientation_of(picture))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture of which the header was read and is good; whatever fails in the block is the file's fault."""
+    require_content(path)
     try:
         with _PILLOW_SILENT, Image.open(path, formats=_FORMATS) as picture:
             _require_plain(picture, path)
-            picture.load()
-            return _upright(convert(picture), _orientation(picture))
+            yield picture
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything, even SyntaxError
@@ -144,15 +171,16 @@ def _fault(error: Exception) -> str:
         return "not an image that can be read (PNG, JPEG, TIFF, BMP or WebP); convert it to PNG or remove it"
     if isinstance(error, Image.DecompressionBombError):
         limit = f"{2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels"
-        return f"more than {limit}, refused as a possible decompression bomb; cut it into tiles"
+        return f"more than {limit}, refused as a possible decompression bomb; {_BEYOND}"
     if isinstance(error, PermissionError):
         return "may not be read; change its permissions or remove it"
     if isinstance(error, MemoryError):
-        return "too large for the memory of this machine; cut it into tiles"
+        return f"too large for the memory of this machine; {_BEYOND}"
     return f"damaged ({str(error) or type(error).__name__}); copy it again or remove it"
 
 
-def _require_content(path: Path) -> None:
+def require_content(path: Path) -> None:
+    """Refuse, in a sentence, what is no file, or an empty one."""
     try:
         status = path.stat()
     except (OSError, ValueError):  # ValueError: a zero byte in the name
@@ -179,23 +207,29 @@ def _require_plain(picture: Image.Image, path: Path) -> None:
         raise InputError(f"{path}: {_REFUSED[picture.mode]}; save it as 8-bit or 16-bit grey or RGB")
 
 
-def _colours(picture: Image.Image) -> Photograph:
+def colours_of(picture: Image.Image) -> Photograph:
+    """The rule of `read_photograph` for a decoded picture, or a part of one, as it lies in the file."""
     if picture.mode.startswith("I"):  # one channel of 16 bits
         grey = (np.asarray(picture) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     return np.array(_on_paper(picture, 255).convert("RGB"))
 
 
-def _marked(picture: Image.Image) -> Mask:
+def levels_of(picture: Image.Image) -> Levels:
+    """(H, W) how strongly each pixel of a mask is marked, 8 or 16 bits."""
     if picture.mode.startswith("I"):
-        levels, half = np.asarray(picture), 1 << 15
-    else:
-        plain = _on_paper(picture, 0)
-        grey = plain.mode in ("1", "L")
-        levels = np.asarray(plain.convert("L")) if grey else np.asarray(plain.convert("RGB")).max(axis=2)
-        half = 1 << 7
-    marked: Mask = levels >= half if levels.max() >= half else levels > 0
-    return marked
+        return np.asarray(picture).astype(np.uint16)
+    plain = _on_paper(picture, 0)
+    grey = plain.mode in ("1", "L")
+    levels: Levels = np.asarray(plain.convert("L")) if grey else np.asarray(plain.convert("RGB")).max(axis=2)
+    return levels
+
+
+def marked(levels: Levels, highest: int) -> Mask:
+    """The levels of a mask, or of a part of one, as booleans; highest: the level it reaches anywhere."""
+    half = 1 << (8 * levels.itemsize - 1)
+    mask: Mask = levels >= half if highest >= half else levels > 0
+    return mask
 
 
 def _on_paper(picture: Image.Image, grey: int) -> Image.Image:
@@ -205,13 +239,15 @@ def _on_paper(picture: Image.Image, grey: int) -> Image.Image:
     return Image.alpha_composite(paper, picture.convert("RGBA"))
 
 
-def _orientation(picture: Image.Image) -> int:
+def orientation_of(picture: Image.Image) -> int:
+    """How the picture is to be turned, 1 to 8 as in EXIF."""
     try:
         return int(picture.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - damaged EXIF, in which Pillow raises anything, says nothing about the pixels
         return 1
 
 
-def _upright(pixels: NDArray[T], orientation: int) -> NDArray[T]:
+def upright(pixels: NDArray[T], orientation: int) -> NDArray[T]:
+    """Pixels (H, W, ...) as they lie in the file, turned as EXIF's orientation says."""
     turn = _TURNS.get(orientation)
     return pixels if turn is None else np.ascontiguousarray(turn(pixels))

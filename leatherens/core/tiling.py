@@ -75,7 +75,8 @@ class Grid:
         """(h, w) of tile `number` within the picture; those of all tiles at one pixel sum to 1."""
         row, column = divmod(number, len(self.lefts))
         down, across = self._shares
-        return down[row][:, None] * across[column]
+        weights: FloatMap = down[row][:, None] * across[column]
+        return weights
 
     @cached_property
     def _shares(self) -> tuple[list[FloatMap], list[FloatMap]]:
@@ -92,7 +93,9 @@ def grid(size: tuple[int, int], tile: tuple[int, int], overlap: float = OVERLAP)
     (0, 148, 296, 444)
     """
     if min(tile) < 1:
-        raise ConfigError(f"tile: expected a height and a width of at least 1 pixel, got {tile[0]} x {tile[1]}")
+        raise ConfigError(
+            f"tile: expected a height and a width of at least 1 pixel, got {tile[0]} x {tile[1]}"
+        )
     if not 0 <= overlap <= MOST_OVERLAP:
         raise ConfigError(f"overlap: expected a share of a tile from 0 to {MOST_OVERLAP}, got {overlap:g}")
     tops, lefts = (_starts(length, side, overlap) for length, side in zip(size, tile, strict=True))
@@ -116,9 +119,7 @@ def shares(starts: tuple[int, ...], side: int, length: int) -> list[FloatMap]:
     total = np.zeros(length)
     for place in inside:
         total[place] += window[: place.stop - place.start]
-    return [
-        (window[: place.stop - place.start] / total[place]).astype(np.float32) for place in inside
-    ]
+    return [(window[: place.stop - place.start] / total[place]).astype(np.float32) for place in inside]
 
 
 class Stitcher:
