@@ -249,8 +249,8 @@ def _refuse_unstreamed(path: Path, pixels: int) -> None:
     limit = 2 * (Image.MAX_IMAGE_PIXELS or pixels)
     if pixels > limit:
         raise InputError(
-            f"{path}: {pixels / 1e6:.0f} million pixels in a form that can only be decoded whole, of which "
-            f"{limit / 1e6:.0f} million are the most; save it as a baseline JPEG, as PNG without interlacing, "
+            f"{path}: {pixels / 1e6:.0f} million pixels in a form that can only be decoded whole, at most "
+            f"{limit / 1e6:.0f} million; save it as a baseline JPEG, as PNG without interlacing, "
             "or as plain 8-bit TIFF"
         )
 

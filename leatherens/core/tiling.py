@@ -149,7 +149,7 @@ class Stitcher:
         """The rows above the next row of tiles; those below move up to stand at its top."""
         tops = (*self._grid.tops, self._grid.size[0])
         count = tops[row + 1] - tops[row]
-        done = self._rows[:count].copy()
+        done: FloatMap = self._rows[:count].copy()
         rest = self._rows[count:]
         self._rows = np.concatenate([rest, np.zeros((count, self._rows.shape[1]), dtype=np.float32)])
         return done
