@@ -1,7 +1,8 @@
-"""Score fusions, calibrators and thresholds that each break one promise, named for their sin."""
+"""Score fusions, calibrators, thresholds, preparations: each breaks one promise, and is named for its sin."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from leatherens.core.calibration import Calibrator, conformal_scores
 from leatherens.core.examples import Examples, Of
+from leatherens.core.photographs import Mask
+from leatherens.core.preparation import Pictures, Preparation, Prepared
+from leatherens.core.progress import Progress
 from leatherens.core.scorefusion import Lessons, ScoreFusion
 from leatherens.core.thresholds import Floats, Threshold
 from leatherens.core.types import CalibratedScores, ScoreMap
@@ -160,3 +164,69 @@ class RemembersTheHighest(Highest):
 class LosesItsThreshold(Highest):
     def state(self) -> dict[str, Any]:
         return {name: value for name, value in super().state().items() if name != "pixel_"}
+
+
+class ShiftedBack(Preparation):
+    """Keeps the contract: moves a picture to the right, and says so."""
+
+    id = "shifted"
+    learns = True
+    by_: int
+
+    def _fit(self, good: Pictures, seed: int, progress: Progress) -> None:
+        self.by_ = len(good) + 3
+
+    def _apply(self, picture: Prepared) -> Prepared:
+        moved = np.zeros_like(picture.pixels)
+        moved[:, self.by_ :] = picture.pixels[:, : -self.by_]
+        empty = np.zeros(picture.size, np.bool_)
+        empty[:, : self.by_] = True
+        warp = np.array([[1.0, 0, self.by_], [0, 1, 0], [0, 0, 1]])
+        kept = replace(picture, pixels=moved, warp=warp)
+        for name in ("ignored", "hidden"):
+            kept = replace(kept, **{name: self._moved(getattr(picture, name))})
+        return kept.hiding(empty)
+
+    def _moved(self, region: Mask | None) -> Mask | None:
+        return None if region is None else np.roll(region, self.by_, axis=1)
+
+
+class DeliversFloats(ShiftedBack):
+    def _apply(self, picture: Prepared) -> Prepared:
+        found = super()._apply(picture)
+        return replace(found, pixels=found.pixels / 255)
+
+
+class WritesIntoThePhotograph(ShiftedBack):
+    def _apply(self, picture: Prepared) -> Prepared:
+        picture.pixels[:4] = 0
+        return super()._apply(picture)
+
+
+class MovesEachTimeFurther(ShiftedBack):
+    def _apply(self, picture: Prepared) -> Prepared:
+        self.by_ += 1
+        return super()._apply(picture)
+
+
+class ForgetsWhatWasLeftOut(ShiftedBack):
+    def _apply(self, picture: Prepared) -> Prepared:
+        return super()._apply(replace(picture, ignored=None, hidden=None))
+
+
+class WarpTurnedRound(ShiftedBack):
+    def _apply(self, picture: Prepared) -> Prepared:
+        found = super()._apply(picture)
+        return replace(found, warp=np.linalg.inv(found.warp))
+
+
+class RemembersEarlierPhotographs(ShiftedBack):
+    def _fit(self, good: Pictures, seed: int, progress: Progress) -> None:
+        super()._fit(good, seed, progress)
+        self.by_ += getattr(self, "earlier", 0)
+        self.earlier = 1
+
+
+class LosesItsShift(ShiftedBack):
+    def state(self) -> dict[str, Any]:
+        return dict(super().state()) | {"by_": 1}

@@ -39,6 +39,15 @@ def test_top_mean__is_that_of_the_sorted_highest(side: int, count: int) -> None:
     assert max(1, round(TOP * side * side)) == count
 
 
+def test_top_mean__of_what_counts_is_that_of_the_cut_maps() -> None:
+    """Images of which different parts count, in one batch, as each part alone."""
+    pixels = fused(0, 3, 30).pixels
+    valid = torch.ones(3, 30, 30, dtype=torch.bool)
+    valid[0, 10:], valid[1, :, 5:] = False, False
+    expected = torch.cat([top_mean(p) for p in (pixels[:1, :10], pixels[1:2, :, :5], pixels[2:])])
+    torch.testing.assert_close(top_mean(pixels, valid), expected)
+
+
 def test_what_was_learned_is_where_good_images_lie() -> None:
     good = fused(1)
     learned = fit_agreement([good])

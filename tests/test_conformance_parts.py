@@ -1,4 +1,4 @@
-"""The kit's checks of score fusions, calibrators and thresholds: good parts pass, each sin is caught."""
+"""The kit's checks of everything but detectors: good parts pass, each sin is caught."""
 
 from __future__ import annotations
 
@@ -37,10 +37,25 @@ SINS = [
     ),
     (broken.RemembersTheHighest, "threshold_is_kept", "a second fit remembers the first"),
     (broken.LosesItsThreshold, "threshold_is_kept", "AttributeError was raised"),
+    (broken.DeliversFloats, "preparation_delivers_a_photograph", "float64, expected (H, W, 3) uint8"),
+    (
+        broken.WritesIntoThePhotograph,
+        "preparation_leaves_its_input_alone",
+        "the photograph given was",
+    ),
+    (
+        broken.MovesEachTimeFurther,
+        "preparation_depends_on_the_photograph_alone",
+        "prepared again after others, a picture is another one",
+    ),
+    (broken.ForgetsWhatWasLeftOut, "preparation_keeps_regions", "of the ignored region counts again"),
+    (broken.WarpTurnedRound, "preparation_finds_the_way_back", "taken back, 0.png has a correlation of"),
+    (broken.RemembersEarlierPhotographs, "preparation_is_kept", "a second fit remembers the first"),
+    (broken.LosesItsShift, "preparation_is_kept", "saved and loaded, it does otherwise"),
 ]
 
 
-@parametrize_members(broken.Mean, broken.LearnedMean, broken.Conformal, broken.Highest)
+@parametrize_members(broken.Mean, broken.LearnedMean, broken.Conformal, broken.Highest, broken.ShiftedBack)
 def test_good_parts_conform(check):
     check()
 

@@ -60,3 +60,21 @@ def test_the_mask_is_cut_like_the_image() -> None:
         assert bool(inside[:, first:].all())
         assert not bool(inside[:, :first].any())
         assert float(square[:, :, :first].std()) < float(square[:, :, first:].std())
+
+
+def test_a_square_holds_something_to_inspect() -> None:
+    valid = torch.zeros(50, 40, 64, dtype=torch.bool)
+    valid[:, 31, 57] = True
+    batch = ImageBatch(numbered(40, 64, 50).pixels, tuple(map(str, range(50))), valid, ~everywhere(valid))
+
+    squares = random_crops(batch, 8, torch_generator(3))
+
+    assert squares.valid is not None
+    assert squares.valid.flatten(1).sum(dim=1).tolist() == [1] * 50
+    places = {tuple(mask.nonzero()[0].tolist()) for mask in squares.valid}
+    assert len(places) > 25, "it may lie anywhere in its square"
+    assert squares.pixels.std() > 0, "what does not count may still be seen"
+
+
+def everywhere(mask: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(mask)

@@ -212,6 +212,16 @@ def test_fit_scale__does_not_depend_on_how_images_are_batched() -> None:
     assert _same(fit_scale([whole]), fit_scale(halves))
 
 
+def test_fit_scale__learns_from_what_counts_only() -> None:
+    good = good_maps(PIXELS["normal"]())
+    wider = torch.cat([good.pixels, torch.full_like(good.pixels, 1e6)], dim=2)
+    valid = torch.zeros_like(wider, dtype=torch.bool)
+    valid[:, :, : good.pixels.shape[2]] = True
+    learned = fit_scale([ScoreMap(wider, good.image, valid)])
+    assert _same(learned, fit_scale([good]))
+    assert learned(ScoreMap(wider, good.image, valid)).valid is valid
+
+
 def test_fit_scale__needs_an_image() -> None:
     with pytest.raises(InputError, match=r"^a scale needs at least one held-out good image$"):
         fit_scale([])

@@ -126,6 +126,44 @@ def test_image_batch__shows_the_mean_colour_of_its_own_valid_pixels_where_it_is_
         assert torch.equal(shown[:, inside], image[:, inside])
 
 
+def test_image_batch__shows_what_is_not_hidden_though_it_does_not_count() -> None:
+    valid, hidden = everywhere.clone(), ~everywhere
+    valid[:, :, :2], hidden[:, 0] = False, True
+    valid &= ~hidden
+    images = pixels()
+    batch = ImageBatch(images, ("a", "b"), valid, hidden)
+    assert torch.equal(batch.pixels[:, :, 1:], images[:, :, 1:])
+    for shown, image in zip(batch.pixels, images, strict=True):
+        expected = image[:, 1:].mean(dim=(1, 2))[:, None].expand(3, 6)
+        torch.testing.assert_close(shown[:, 0], expected)
+    moved = batch.to("cpu").rows([1])
+    assert moved.hidden is not None
+    assert torch.equal(moved.hidden, hidden[1:])
+
+
+@pytest.mark.parametrize(
+    ("valid", "hidden", "sentence"),
+    [
+        (None, ~everywhere, "pixels are hidden, but all are valid; give the valid mask as well"),
+        (everywhere, everywhere, "a: pixels are hidden and valid at once"),
+        (everywhere, everywhere[:1], r"expected a bool mask of hidden pixels of shape \(2, 4, 6\), got"),
+    ],
+)
+def test_image_batch__refuses_hidden_pixels_that_count(
+    valid: Tensor | None, hidden: Tensor, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        ImageBatch(pixels(), ("a", "b"), valid, hidden)
+
+
+def test_score_map__knows_which_pixels_count() -> None:
+    scores = torch.arange(8.0).view(1, 2, 4)
+    valid = torch.zeros(1, 2, 4, dtype=torch.bool)
+    valid[0, 1, 1:3] = True
+    assert ScoreMap(scores, torch.zeros(1), valid).to("cpu").counted.tolist() == [5, 6]
+    assert len(ScoreMap(scores, torch.zeros(1)).counted) == 8
+
+
 def test_image_batch__does_not_care_what_stood_where_it_is_not_valid() -> None:
     valid = everywhere.clone()
     valid[1, 2, 3] = False

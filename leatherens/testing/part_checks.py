@@ -1,4 +1,4 @@
-"""Checks of the parts behind the detectors: score fusions, calibrators, thresholds.
+"""Checks of the parts behind the detectors: score fusions, calibrators, thresholds; by kind, all parts'.
 
 They are tried on made-up scores: heavy-tailed, as detectors' are, and never on images.
 """
@@ -6,25 +6,25 @@ They are tried on made-up scores: heavy-tailed, as detectors' are, and never on 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from leatherens.core.artifact import read_state, write_state
 from leatherens.core.calibration import Calibrator
 from leatherens.core.component import Component
 from leatherens.core.errors import NotFittedError
 from leatherens.core.examples import Examples, Votes, table
+from leatherens.core.preparation import Preparation
 from leatherens.core.randomness import numpy_generator, torch_generator
 from leatherens.core.scorefusion import Lessons, ScoreFusion
 from leatherens.core.thresholds import Normals, Threshold
 from leatherens.core.types import ScoreMap
+from leatherens.testing import preparation_checks
 from leatherens.testing.bench import Bench
 from leatherens.testing.declaration_checks import PART_CHECKS
+from leatherens.testing.reloading import reloaded
 
 ERRORS_ALLOWED = 4
 """Standard errors of a counted share; a correct part fails one run in tens of thousands."""
@@ -140,7 +140,7 @@ def check_fusion_is_kept(trial: Bench) -> None:
     expected = member.fuse(voters())
     if member.lessons is not Lessons.nothing:
         _expect_unfitted_refused(trial)
-        again = _reloaded(member)
+        again = reloaded(member)
         _expect_equal(trial, expected, again.fuse(voters()), "saved and loaded, it fuses otherwise")
     refitted = member.fit(lessons(seed=5)).fit(lessons())
     _expect_equal(trial, expected, refitted.fuse(voters()), "a second fit remembers the first")
@@ -273,15 +273,9 @@ def _expect_kept(trial: Bench, first: Any, other: Any, say: Callable[[Any], list
     else:
         trial.fail("state before fit must raise NotFittedError, but gave an answer")
     expected = say(member.fit(first))
-    trial.expect(say(_reloaded(member)) == expected, "saved and loaded, it decides otherwise")
+    trial.expect(say(reloaded(member)) == expected, "saved and loaded, it decides otherwise")
     trial.expect(say(member.fit(other).fit(first)) == expected, "a second fit remembers the first")
     trial.expect(member.fit(first) is member, "fit must return self")
-
-
-def _reloaded(member: Component) -> Any:
-    with TemporaryDirectory() as folder:
-        write_state(Path(folder), member.state())
-        return type(member).from_state(member.params, read_state(Path(folder)))
 
 
 FUSION_CHECKS = (
@@ -311,4 +305,5 @@ BY_KIND: dict[type[Component], tuple[Callable[[Bench], None], ...]] = {
     ScoreFusion: FUSION_CHECKS,
     Calibrator: CALIBRATOR_CHECKS,
     Threshold: THRESHOLD_CHECKS,
+    Preparation: preparation_checks.CHECKS,
 }
