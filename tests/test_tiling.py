@@ -26,9 +26,15 @@ def cut(tiles: Grid, pixels: np.ndarray) -> list[np.ndarray]:
     return cut_out
 
 
-def stitched(tiles: Grid, maps: list[np.ndarray | None]) -> np.ndarray:
-    stitcher = Stitcher(tiles)
-    return np.concatenate([stitcher.add(tile) for tile in maps])
+def stitched(tiles: Grid, maps: list[np.ndarray | None], valids: list[np.ndarray] | None = None):
+    """The map and where it counts."""
+    stitcher, bands = Stitcher(tiles), []
+    for number, tile in enumerate(maps):
+        if tile is not None:
+            bands += stitcher.add(number, tile, None if valids is None else valids[number])
+    bands += stitcher.finish()
+    counted = [np.ones(rows.shape, bool) if valid is None else valid for rows, valid in bands]
+    return np.concatenate([rows for rows, _ in bands]), np.concatenate(counted)
 
 
 @given(size=SIZES, tile=TILES, overlap=OVERLAPS)
@@ -92,7 +98,9 @@ def test_shares__of_hand():
 def test_map_cut_and_stitched__is_itself(size, tile, overlap, seed):
     tiles = grid(size, tile, overlap)
     pixels = np.random.default_rng(seed).normal(size=size).astype(np.float32)
-    assert np.allclose(stitched(tiles, cut(tiles, pixels)), pixels, atol=2e-6)
+    found, valid = stitched(tiles, cut(tiles, pixels))
+    assert np.allclose(found, pixels, atol=2e-6)
+    assert valid.all()
 
 
 @given(size=SIZES, tile=TILES, overlap=OVERLAPS)
@@ -101,39 +109,57 @@ def test_constant_map__stays_constant_and_a_ramp_linear(size, tile, overlap):
     tiles = grid(size, tile, overlap)
     down, across = np.indices(size, dtype=np.float32)
     for pixels in (np.full(size, 3.0, dtype=np.float32), 2 * down - across):
-        assert np.allclose(stitched(tiles, cut(tiles, pixels)), pixels, rtol=1e-6, atol=1e-4)
+        assert np.allclose(stitched(tiles, cut(tiles, pixels))[0], pixels, rtol=1e-6, atol=1e-4)
 
 
 def test_tiles_that_disagree__meet_without_a_seam():
     """Neighbours of 0 and 1 that share 64 pixels: no step is larger than a smooth one's."""
     tiles = grid((128, 448), (128, 128), 0.5)
     maps = [np.full((128, 128), number % 2, dtype=np.float32) for number in range(len(tiles))]
-    row = stitched(tiles, maps)[64]
+    row = stitched(tiles, maps)[0][64]
     assert (row.min(), row.max()) == (0, 1)
     assert np.abs(np.diff(row)).max() < np.pi / 2 / 64 * 1.01
-    butted = stitched(grid((128, 256), (128, 128), 0), maps[:2])[64]
+    butted = stitched(grid((128, 256), (128, 128), 0), maps[:2])[0][64]
     assert np.abs(np.diff(butted)).max() == 1, "without overlap there is a seam: the test can fail"
 
 
 def test_bands__are_given_out_as_soon_as_no_later_tile_touches_them():
     tiles = grid((10, 8), (4, 4), 0.25)  # tops 0, 3, 6
-    stitcher = Stitcher(tiles)
-    given_out = [len(stitcher.add(tile)) for tile in cut(tiles, np.ones((10, 8), dtype=np.float32))]
-    columns = len(tiles.lefts)
-    assert [sum(given_out[i : i + columns]) for i in range(0, len(given_out), columns)] == [3, 3, 4]
-    assert all(count == 0 for i, count in enumerate(given_out) if (i + 1) % columns)
+    stitcher, columns = Stitcher(tiles), len(tiles.lefts)
+    given_out = [
+        [len(rows) for rows, _ in stitcher.add(number, tile)]
+        for number, tile in enumerate(cut(tiles, np.ones((10, 8), dtype=np.float32)))
+    ]
+    assert [i for i, rows in enumerate(given_out) if rows] == [columns, 2 * columns]
+    assert given_out[columns] == given_out[2 * columns] == [3]
+    assert [len(rows) for rows, _ in stitcher.finish()] == [4]
 
 
 def test_memory__is_one_row_of_tiles_however_high_the_picture():
-    held = {height: Stitcher(grid((height, 64), (16, 16)))._rows.nbytes for height in (16, 160, 16000)}
+    held = {height: Stitcher(grid((height, 64), (16, 16)))._scores.nbytes for height in (16, 160, 16000)}
     assert len(set(held.values())) == 1
 
 
-def test_left_out_tiles__leave_zeros_where_no_other_stands():
-    tiles = grid((4, 12), (4, 4), 0)
-    maps: list[np.ndarray | None] = list(cut(tiles, np.ones((4, 12), dtype=np.float32)))
-    maps[1] = None
-    assert stitched(tiles, maps)[0].tolist() == [1] * 4 + [0] * 4 + [1] * 4
+def test_left_out_tiles__count_nowhere():
+    tiles = grid((12, 12), (4, 4), 0)
+    maps: list[np.ndarray | None] = list(cut(tiles, np.ones((12, 12), dtype=np.float32)))
+    for number in (1, 3, 4, 5, 8):
+        maps[number] = None
+    found, valid = stitched(tiles, maps)
+    assert found[::4, ::4].tolist() == [[1, 0, 1], [0, 0, 0], [1, 1, 0]]
+    assert np.array_equal(valid, found > 0)
+
+
+@given(size=SIZES, tile=TILES, overlap=OVERLAPS, seed=st.integers(0, 99))
+@settings(deadline=None)
+def test_pixels_that_do_not_count__change_nothing(size, tile, overlap, seed):
+    tiles, generator = grid(size, tile, overlap), np.random.default_rng(seed)
+    pixels, counted = generator.normal(size=size).astype(np.float32), generator.random(size) > 0.4
+    spoilt = cut(tiles, np.where(counted, pixels, np.float32(1e6)))
+    found, valid = stitched(tiles, spoilt, [part > 0 for part in cut(tiles, counted.astype(np.float32))])
+    assert np.array_equal(valid, counted)
+    assert np.allclose(found[counted], pixels[counted], atol=1e-5)
+    assert not found[~counted].any()
 
 
 def test_wrong_tile_or_overlap():

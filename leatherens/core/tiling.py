@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     FloatMap = NDArray[np.float32]
+    Mask = NDArray[np.bool_]
+    Band = tuple[FloatMap, Mask | None]
+    """Rows (r, W) of a map, and where they count; `None` everywhere."""
 
 OVERLAP = 0.25
 """Share of a tile's side; what it buys and costs is measured in docs/large-images.md."""
@@ -123,33 +126,49 @@ def shares(starts: tuple[int, ...], side: int, length: int) -> list[FloatMap]:
 
 
 class Stitcher:
-    """Makes one map of the maps of a grid's tiles, holding one row of tiles and never the picture."""
+    """Makes one map of the maps of a grid's tiles, holding one row of tiles and never the picture.
+
+    Finished rows come out as bands, from top to bottom. Pixels that count in no tile have the score 0.
+    """
 
     def __init__(self, tiles: Grid) -> None:
         self._grid = tiles
-        self._next = 0
-        self._rows = np.zeros((min(tiles.tile[0], tiles.size[0]), tiles.size[1]), dtype=np.float32)
+        self._row = 0  # of tiles; the first of the held rows is its top
+        shape = min(tiles.tile[0], tiles.size[0]), tiles.size[1]
+        self._scores, self._weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
 
-    def add(self, tile: FloatMap | None) -> FloatMap:
-        """Take the next tile's map (h, w), or `None` of one that was left out, in the grid's order.
+    def add(self, number: int, tile: FloatMap, valid: Mask | None = None) -> list[Band]:
+        """Take the map (h, w) of a tile; returns what no later tile touches.
 
-        Returns the rows (r, W) that are finished with it: none, but at the end of a row of tiles. What lies
-        beyond the picture is cut off; pixels that only left-out tiles cover are 0.
+        number: of the tile, higher than those before; tiles that are passed over count nowhere.
+        valid: (h, w) bool, where the map counts. What lies beyond the picture is cut off.
         """
-        if tile is not None:
-            box = self._grid.box(self._next)
-            height, width = box.bottom - box.top, box.right - box.left
-            part = self._rows[:height, box.left : box.right]
-            part += tile[:height, :width] * self._grid.weights(self._next)
-        row, column = divmod(self._next, len(self._grid.lefts))
-        self._next += 1
-        return self._finished(row) if column == len(self._grid.lefts) - 1 else self._rows[:0]
+        row = number // len(self._grid.lefts)
+        done = [self._finished() for _ in range(self._row, row)]
+        box, weights = self._grid.box(number), self._grid.weights(number)
+        height, width = weights.shape
+        if valid is not None:
+            weights = weights * valid[:height, :width]
+        self._scores[:height, box.left : box.right] += tile[:height, :width] * weights
+        self._weights[:height, box.left : box.right] += weights
+        return done
 
-    def _finished(self, row: int) -> FloatMap:
+    def finish(self) -> list[Band]:
+        """The bands that are left, when there are no more tiles."""
+        return [self._finished() for _ in range(self._row, len(self._grid.tops))]
+
+    def _finished(self) -> Band:
         """The rows above the next row of tiles; those below move up to stand at its top."""
         tops = (*self._grid.tops, self._grid.size[0])
-        count = tops[row + 1] - tops[row]
-        done: FloatMap = self._rows[:count].copy()
-        rest = self._rows[count:]
-        self._rows = np.concatenate([rest, np.zeros((count, self._rows.shape[1]), dtype=np.float32)])
-        return done
+        count = tops[self._row + 1] - tops[self._row]
+        scores, weights = self._scores[:count], self._weights[:count]
+        valid: Mask = weights > 0
+        band: FloatMap = np.divide(scores, weights, out=np.zeros_like(scores), where=valid)
+        self._scores, self._weights = _moved_up(self._scores, count), _moved_up(self._weights, count)
+        self._row += 1
+        return band, None if valid.all() else valid
+
+
+def _moved_up(rows: FloatMap, count: int) -> FloatMap:
+    """Without the first rows, as many zeros at the end."""
+    return np.concatenate([rows[count:], np.zeros((count, rows.shape[1]), dtype=rows.dtype)])
