@@ -263,6 +263,19 @@ def test_page__is_the_same_for_the_same_run(page: str, tmp_path: Path) -> None:
     assert again.read_text(encoding="utf-8") == page
 
 
+def test_page__veils_what_is_not_inspected_and_outlines_nothing_there(tmp_path: Path) -> None:
+    valid = np.ones((HEIGHT, WIDTH), dtype=np.bool_)
+    valid[:, : WIDTH // 4] = False
+    hot = np.full((HEIGHT, WIDTH), THRESHOLD + 1, dtype=np.float32)
+    image = scored(3, False, score_map=lambda: hot, valid=lambda: valid)
+    page = HtmlReport().write(run_of([image]), tmp_path).read_text(encoding="utf-8")
+
+    assert "predicted, 1 region, 75.0 %; 25.0 % not inspected, veiled" in words(page)
+    assert page.count('class="ignored"') == 1
+    plain = HtmlReport().write(run_of([scored(3, False)]), tmp_path / "plain")
+    assert 'class="ignored"' not in plain.read_text(encoding="utf-8")
+
+
 def test_page__escapes_what_others_named(tmp_path: Path) -> None:
     evil = '<script>alert("x")</script>&\'.png'
     run = run_of(

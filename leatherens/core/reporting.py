@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def _everywhere() -> None:
+    """What `ScoredImage.valid` says where nothing is left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredImage:
     """One evaluated image.
@@ -25,6 +29,7 @@ class ScoredImage:
     flagged: the ensemble's verdict: score above its threshold.
     photograph, score_map, truth: read the pixels: (H, W, 3) uint8, (H, W) float32 ensemble scores at
         original size, (H, W) bool or `None` where there is no mask.
+    valid: reads where scores count, (H, W) bool; `None` everywhere.
     """
 
     id: str
@@ -35,6 +40,7 @@ class ScoredImage:
     photograph: Callable[[], NDArray[np.uint8]]
     score_map: Callable[[], NDArray[np.float32]]
     truth: Callable[[], NDArray[np.bool_] | None]
+    valid: Callable[[], NDArray[np.bool_] | None] = _everywhere
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,4 +54,5 @@ def _image(index: int, source: FileSource, scores: Scores, decider: Decider) -> 
         photograph=partial(read_photograph, sample.path),
         score_map=partial(ensemble.map, index),
         truth=partial(source.mask, index),
+        valid=partial(ensemble.valid, index),
     )

@@ -21,7 +21,10 @@ Ranked = tuple[int, ScoredImage]
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One image as shown: width and height in small pixels, truth `None` where there is no mask."""
+    """One image as shown: width and height in small pixels, truth `None` where there is no mask.
+
+    ignored: what is not inspected, `None` where everything is.
+    """
 
     rank: int
     image: ScoredImage
@@ -33,6 +36,7 @@ class Card:
     peak: float
     truth: Regions | None
     predicted: Regions
+    ignored: Regions | None
 
 
 def ranked(images: Sequence[ScoredImage]) -> list[Ranked]:
@@ -69,6 +73,8 @@ def cards(images: Sequence[Ranked], studio: Studio) -> Iterator[Card]:
 def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
     longest, quality = studio.longest, studio.quality
     photograph, scores, truth = shrink(image.photograph(), longest), image.score_map(), image.truth()
+    valid = image.valid()
+    above = scores > studio.threshold
     return Card(
         rank,
         image,
@@ -79,5 +85,6 @@ def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
         score_map=jpeg_uri(studio.scale.paint(shrink_keeping_peaks(scores, longest)), quality),
         peak=float(scores.max()),
         truth=None if truth is None else regions(truth, longest),
-        predicted=regions(scores > studio.threshold, longest),
+        predicted=regions(above if valid is None else above & valid, longest),
+        ignored=None if valid is None or valid.all() else regions(~valid, longest),
     )
