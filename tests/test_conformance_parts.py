@@ -51,6 +51,7 @@ SINS = [
     (broken.ForgetsWhatWasLeftOut, "preparation_keeps_regions", "of the ignored region counts again"),
     (broken.WarpTurnedRound, "preparation_finds_the_way_back", "taken back, 0.png has a correlation of"),
     (broken.RemembersEarlierPhotographs, "preparation_is_kept", "a second fit remembers the first"),
+    (broken.CountsRowsFromTheBand, "preparation_by_parts", "given rows 50 to 51 alone, it does otherwise"),
     (broken.LosesItsShift, "preparation_is_kept", "saved and loaded, it does otherwise"),
 ]
 

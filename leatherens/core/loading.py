@@ -1,8 +1,8 @@
 """Loading ahead: while a model works on one batch, the next ones are decoded.
 
 One thread walks the source, whose own threads decode; what comes out, and in which order, is what a plain
-walk gives. Threads and not processes: Pillow and OpenCV let go of Python's lock while they work, and images need
-not be copied from one process to another (docs/large-images.md has the figures).
+walk gives. Threads and not processes: Pillow and OpenCV let go of Python's lock while they work, and images
+need not be copied from one process to another (docs/large-images.md has the figures).
 """
 
 from __future__ import annotations
