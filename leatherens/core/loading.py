@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ AHEAD = 2
 _SECONDS = 0.1  # between two looks whether the walk was given up
 
 
-def ahead(items: Iterable[T], count: int = AHEAD) -> Iterator[T]:
+def ahead(items: Iterable[T], count: int = AHEAD) -> Generator[T, None, None]:
     """The items, up to `count` of them made before they are asked for; their errors come where they belong.
 
     >>> list(ahead(x * x for x in range(5)))

@@ -91,12 +91,17 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     levels = _decoded(path, levels_of)
     mask = marked(levels, int(levels.max()))
     if size is not None and mask.shape != tuple(size):
-        found, expected = (f"{height} x {width}" for height, width in (mask.shape, size))
-        raise InputError(
-            f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
-            "give the mask of this photograph, at its size"
-        )
+        raise size_mismatch(path, (mask.shape[0], mask.shape[1]), size)
     return mask
+
+
+def size_mismatch(path: Path, mask: tuple[int, int], photograph: tuple[int, int]) -> InputError:
+    """Why a mask of another (height, width) than its photograph's is refused."""
+    found, expected = (f"{height} x {width}" for height, width in (mask, photograph))
+    return InputError(
+        f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
+        "give the mask of this photograph, at its size"
+    )
 
 
 def resize_photograph(pixels: Photograph, size: tuple[int, int]) -> Photograph:

@@ -78,6 +78,22 @@ class Prepared:
         top = 0 if self.part is None else self.part.top
         return slice(top, top + self.size[0])
 
+    def cut(self, rows: slice, columns: slice) -> Prepared:
+        """A window of it, as a picture of its own."""
+        window = (rows, columns)
+        ignored, hidden = (None if r is None else r[window] for r in (self.ignored, self.hidden))
+        return Prepared(self.name, self.pixels[window], ignored, hidden)
+
+    def grown(self, size: tuple[int, int]) -> Prepared:
+        """The same with rows below and columns to the right, up to a size, that are not seen."""
+        if size == self.size:
+            return self
+        beyond = [(0, new - old) for new, old in zip(size, self.size, strict=True)]
+        ignored = None if self.ignored is None else np.pad(self.ignored, beyond)
+        hidden = np.zeros(self.size, np.bool_) if self.hidden is None else self.hidden
+        hidden = np.pad(hidden, beyond, constant_values=True)
+        return replace(self, pixels=np.pad(self.pixels, [*beyond, (0, 0)]), ignored=ignored, hidden=hidden)
+
     def ignoring(self, region: Mask) -> Prepared:
         """The same, where a region (H, W) does not count; models may look at it."""
         return replace(self, ignored=_united(self.ignored, region))

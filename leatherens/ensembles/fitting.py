@@ -38,10 +38,14 @@ class Fitting:
     device: str
     batch_size: int
 
-    def ensemble(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> Ensemble:
-        """The fitted ensemble."""
+    def ensemble(
+        self, parts: Parts, fit: ImageSource, validate: ImageSource, *, tiles: bool = False
+    ) -> Ensemble:
+        """The fitted ensemble; tiles: the images are tiles of photographs."""
         members = self.members(parts, fit, validate)
-        ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
+        ensemble = Ensemble(
+            self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes, tiles=tiles
+        )
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
         return self.voting(ensemble, validate)

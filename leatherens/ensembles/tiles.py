@@ -1,0 +1,373 @@
+"""Photographs as tiles: hides that are too large to be brought to the working size as a whole.
+
+A tile is a window of the photograph at its own resolution, brought to the working size, which is the
+window's own unless the recipe says otherwise. Members learn from tiles that do not overlap; scores are taken
+from tiles that do (`tiled_scoring`). Photographs are walked in bands of rows; those whose preparation needs
+the whole of them are held whole, and refused if they are too large for that.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from typing_extensions import Self
+
+from leatherens.configs.recipe import Recipe
+from leatherens.core.bands import mask_bands, photograph_bands, size_of
+from leatherens.core.errors import ArtifactError, InputError
+from leatherens.core.overview import Shrinking, averaged, block_for
+from leatherens.core.photographs import Mask, Photograph, read_photograph, size_mismatch
+from leatherens.core.preparation import (
+    Frame,
+    Part,
+    Preparation,
+    Prepared,
+    Working,
+    nothing_left,
+    prepare,
+    shrunk,
+)
+from leatherens.core.progress import Progress, Silent
+from leatherens.core.randomness import numpy_generator
+from leatherens.core.reading import Sample
+from leatherens.core.tiling import OVERLAP, Grid, grid
+from leatherens.core.types import FromDisk, ImageBatch
+from leatherens.ensembles.sources import FileSource, Problem, batch_of, only
+
+MOST_WHOLE = 50_000_000
+"""Pixels of a photograph that is held whole, where its preparation needs that: 150 MB, and its steps' own."""
+
+VALIDATING = 512
+"""Tiles that set scales and choose epochs, at most: a hide has thousands, and their maps are kept for it."""
+
+KEPT_PIXELS = 64_000_000
+"""Of the maps of all photographs together that metrics are taken from; beyond, maps are thinned evenly."""
+
+_READERS = 2  # photographs checked at once: each holds a band
+_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How photographs become tiles: height and width of a window, the working size, the overlap."""
+
+    tile: tuple[int, int]
+    size: tuple[int, int]
+    overlap: float = OVERLAP
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One photograph, ready to be walked: where its tiles stand, and how it lies in the file's photograph."""
+
+    sample: Sample
+    grid: Grid
+    frame: Frame
+    bands: Iterator[Prepared]
+    size: tuple[int, int]
+
+    def tiles(self) -> Iterator[tuple[int, Working]]:
+        """Numbers and tiles at working size, those left out of which nothing counts."""
+        columns, some = len(self.grid.lefts), False
+        for row, band in enumerate(self.bands):
+            for number in range(row * columns, (row + 1) * columns):
+                working = shrunk(self._cut(band, number), self.grid.tile, self.size)
+                if working.valid is None or working.valid.any():
+                    some = True
+                    yield number, working
+        if not some:
+            raise nothing_left(self.sample.id)
+
+    def _cut(self, band: Prepared, number: int) -> Prepared:
+        """A tile (h, w) of a band; what reaches beyond the picture is not seen."""
+        box = self.grid.box(number)
+        return band.cut(slice(None), slice(box.left, box.right)).grown(self.grid.tile)
+
+
+class TiledPhotographs:
+    """Samples whose photographs are looked at in tiles; `ids` and `samples` are of photographs.
+
+    preparation: steps that a photograph goes through before it is cut, fitted.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], tiling: Tiling, preparation: Sequence[Preparation] = ()
+    ) -> None:
+        self.samples = tuple(samples)
+        self.tiling = tiling
+        self._preparation = tuple(preparation)
+        self._remarks: dict[Path, tuple[str, ...]] = {}
+        self._cut = _CutTiles(self)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """One name per photograph."""
+        return tuple(sample.id for sample in self.samples)
+
+    @property
+    def remarks(self) -> Mapping[str, tuple[str, ...]]:
+        """What the preparation has to tell of photographs, by id; only of those that were walked."""
+        told = {sample.id: self._remarks.get(sample.path, ()) for sample in self.samples}
+        return {id: remarks for id, remarks in told.items() if remarks}
+
+    def only(self, ids: Collection[str]) -> Self:
+        """These photographs, in the order they stand here, sharing what is cut."""
+        part = copy.copy(self)
+        part.samples = only(self.samples, ids)
+        return part
+
+    @property
+    def teaching(self) -> TileImages:
+        """All tiles of these photographs, to learn from."""
+        return TileImages(self._cut, self.samples)
+
+    @property
+    def validating(self) -> TileImages:
+        """At most `VALIDATING` tiles of these photographs, drawn evenly."""
+        return TileImages(self._cut, self.samples, VALIDATING)
+
+    def opened(self, sample: Sample, overlap: float) -> Opened:
+        """A photograph from its first band on."""
+        tile, size = self.tiling.tile, self.tiling.size
+        original = size_of(sample.path)
+        if all(step.by_parts for step in self._preparation):
+            tiles = grid(original, tile, overlap)
+            frame = Frame(original, original)
+            return Opened(sample, tiles, frame, self._read(sample, tiles), size)
+        prepared = self._prepared(sample, original)
+        tiles = grid(prepared.size, tile, overlap)
+        frame = Frame(original, prepared.size, prepared.warp)
+        return Opened(sample, tiles, frame, _bands_of(prepared, tiles), size)
+
+    def _read(self, sample: Sample, tiles: Grid) -> Iterator[Prepared]:
+        read = photograph_bands(sample.path, tiles.bands)
+        for (top, _), band in zip(tiles.bands, read, strict=True):
+            yield prepare(sample.id, band, self._preparation, Part(top, tiles.size))
+
+    def _prepared(self, sample: Sample, original: tuple[int, int]) -> Prepared:
+        """A photograph that is held whole."""
+        if original[0] * original[1] > MOST_WHOLE:
+            whole = [step.id for step in self._preparation if not step.by_parts]
+            raise InputError(
+                f"{sample.path}: {original[0] * original[1] / 1e6:.0f} million pixels, and the preparation "
+                f"({', '.join(whole)}) needs a photograph whole, of at most {MOST_WHOLE / 1e6:.0f} million; "
+                "leave it out, or give smaller photographs"
+            )
+        prepared = prepare(sample.id, read_photograph(sample.path), self._preparation)
+        self._remarks[sample.path] = prepared.remarks
+        return prepared
+
+    def problems(self, progress: Progress | None = None) -> list[Problem]:
+        """Read every photograph and mask to its end, and tell which cannot be used."""
+        found: list[Problem] = []
+        reporting = (progress or Silent()).step("checking the photographs", len(self.samples))
+        with reporting as advance, ThreadPoolExecutor(_READERS) as pool:
+            for problem in pool.map(self._problem, self.samples):
+                found += [problem] if problem else []
+                advance(1)
+        return found
+
+    def _problem(self, sample: Sample) -> Problem | None:
+        try:
+            opened = self.opened(sample, 0.0)
+            for _ in opened.bands:
+                continue
+            for path in sample.masks:
+                for _ in _mask_rows(path, opened.frame.original):
+                    continue
+        except InputError as error:
+            return Problem(sample.id, str(error))
+        return None
+
+    @cached_property
+    def step(self) -> int:
+        """Of the maps each `step`-th pixel of each `step`-th row is kept, so that all fit in memory."""
+        return self.step_of([size_of(sample.path) for sample in self.samples])
+
+    @staticmethod
+    def step_of(sizes: Sequence[tuple[int, int]]) -> int:
+        """The step for photographs of these sizes.
+
+        >>> TiledPhotographs.step_of([(2048, 3072)] * 10), TiledPhotographs.step_of([(10_000, 10_000)] * 10)
+        (1, 4)
+        """
+        total = sum(height * width for height, width in sizes)
+        return max(1, int(np.ceil(np.sqrt(total / KEPT_PIXELS))))
+
+    def mask(self, index: int) -> Mask | None:
+        """The marked defect, thinned as the maps are; `None` where nobody has marked it."""
+        sample, step = self.samples[index], self.step
+        if not sample.masks and sample.defective is not False:
+            return None
+        height, width = size_of(sample.path)
+        marked = np.zeros((-(-height // step), -(-width // step)), np.bool_)
+        for path in sample.masks:
+            row = 0
+            for band in _mask_rows(path, (height, width)):
+                first = -row % step
+                at = (row + first) // step
+                some = band[first::step, ::step]
+                marked[at : at + len(some)] |= some
+                row += len(band)
+        return marked
+
+    def masks(self) -> list[Mask | None]:
+        """`mask` of every sample."""
+        return [self.mask(index) for index in range(len(self.samples))]
+
+    def photograph(self, index: int) -> Photograph:
+        """A photograph made small, to be shown."""
+        return small_photograph(self.samples[index].path)
+
+
+def _bands_of(picture: Prepared, tiles: Grid) -> Iterator[Prepared]:
+    """The rows of tiles of a picture that is held whole."""
+    for start, stop in tiles.bands:
+        yield picture.cut(slice(start, stop), slice(None))
+
+
+def small_photograph(path: Path) -> Photograph:
+    """A photograph of any size, averaged down to the size of an overview."""
+    size = size_of(path)
+    small = Shrinking(size, averaged, block_for(size))
+    for band in photograph_bands(path, _spans(size[0])):
+        small.add(band)
+    pixels: Photograph = small.picture
+    return pixels
+
+
+def _spans(height: int) -> list[tuple[int, int]]:
+    return [(top, min(top + _ROWS, height)) for top in range(0, height, _ROWS)]
+
+
+def _mask_rows(path: Path, size: tuple[int, int]) -> Iterator[Mask]:
+    """A mask from top to bottom; refused unless it has its photograph's size."""
+    found = size_of(path)
+    if found != size:
+        raise size_mismatch(path, found, size)
+    return mask_bands(path, _spans(size[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A tile in the temporary file."""
+
+    offset: int
+    masked: bool
+
+
+class _CutTiles:
+    """Tiles of photographs, cut once and kept in a temporary file, where each epoch reads them."""
+
+    def __init__(self, photographs: TiledPhotographs) -> None:
+        self._photographs = photographs
+        self._places: dict[Path, dict[int, _Place]] = {}
+        self._grids: dict[Path, Grid] = {}
+        self._lock = threading.Lock()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - gone with this object
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of every tile."""
+        return self._photographs.tiling.size
+
+    def numbers(self, sample: Sample) -> list[int]:
+        """The tiles of a photograph that something counts in."""
+        with self._lock:
+            return list(self._cut(sample))
+
+    def name(self, sample: Sample, number: int) -> str:
+        """A tile's id: the photograph's, and the rows and columns it begins at."""
+        with self._lock:
+            self._cut(sample)
+            box = self._grids[sample.path].box(number)
+        return f"{sample.id}@{box.top},{box.left}"
+
+    def load(self, sample: Sample, number: int) -> Working:
+        """One tile at working size."""
+        with self._lock:
+            place = self._cut(sample)[number]
+            self._file.seek(place.offset)
+            area = self.size[0] * self.size[1]
+            content = np.frombuffer(self._file.read(area * (5 if place.masked else 3)), np.uint8)
+        pixels = content[: 3 * area].reshape(*self.size, 3)
+        frame = Frame(self.size, self.size)
+        if not place.masked:
+            return Working(pixels, None, None, frame)
+        valid, hidden = content[3 * area :].view(np.bool_).reshape(2, *self.size)
+        return Working(pixels, valid, hidden, frame)
+
+    def _cut(self, sample: Sample) -> dict[int, _Place]:
+        if sample.path not in self._places:
+            opened = self._photographs.opened(sample, 0.0)
+            try:
+                self._places[sample.path] = {
+                    number: self._written(working) for number, working in opened.tiles()
+                }
+            except OSError as error:
+                raise ArtifactError(
+                    f"{tempfile.gettempdir()}: no room for the tiles of {sample.id} ({error.strerror}); make "
+                    "room there, or set TMPDIR to another folder"
+                ) from None
+            self._grids[sample.path] = opened.grid
+        return self._places[sample.path]
+
+    def _written(self, working: Working) -> _Place:
+        self._file.seek(0, 2)
+        place = _Place(self._file.tell(), working.valid is not None)
+        self._file.write(np.ascontiguousarray(working.pixels).tobytes())
+        if working.valid is not None and working.hidden is not None:
+            self._file.write(working.valid.tobytes() + working.hidden.tobytes())
+        return place
+
+
+class TileImages(FromDisk):
+    """An `ImageSource` over the tiles of photographs; most: of so many, drawn evenly, in their order."""
+
+    def __init__(self, cut: _CutTiles, samples: Sequence[Sample], most: int | None = None) -> None:
+        self._cut = cut
+        self._samples = samples
+        self._most = most
+
+    @cached_property
+    def _tiles(self) -> list[tuple[Sample, int]]:
+        every = [(sample, number) for sample in self._samples for number in self._cut.numbers(sample)]
+        if self._most is None or len(every) <= self._most:
+            return every
+        drawn = numpy_generator(0, "tiles", *(sample.id for sample in self._samples))
+        return [every[i] for i in sorted(drawn.choice(len(every), self._most, replace=False))]
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """One name per tile."""
+        return tuple(self._cut.name(sample, number) for sample, number in self._tiles)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every tile."""
+        return self._cut.size
+
+    def batch(self, indices: Sequence[int]) -> ImageBatch:
+        """The tiles at these positions."""
+        chosen = [self._tiles[i] for i in indices]
+        return batch_of([self._cut.load(*tile) for tile in chosen], [self.ids[i] for i in indices])
+
+
+Source: TypeAlias = "FileSource | TiledPhotographs"
+"""Photographs as a recipe wants them looked at: as a whole, or in tiles."""
+
+
+def source_of(recipe: Recipe, samples: Sequence[Sample], preparation: Sequence[Preparation] = ()) -> Source:
+    """Samples as a recipe wants them looked at, their preparation fitted."""
+    if recipe.tile is None:
+        return FileSource(samples, size=recipe.size, preparation=preparation)
+    return TiledPhotographs(samples, Tiling(recipe.tile, recipe.size, recipe.overlap), preparation)
