@@ -21,6 +21,7 @@ from leatherens.core.photographs import (
     _PILLOW_SILENT,
     MIN_SIDE,
     photograph_size,
+    read_at_least,
     read_mask,
     read_photograph,
     resize_photograph,
@@ -153,6 +154,47 @@ def test_size__of_a_truncated_file_is_known_and_of_no_image_refused(tmp_path):
     assert photograph_size(path) == (24, 32)
     path.write_bytes(b"no image")
     assert refusal(path, photograph_size).startswith("not an image")
+
+
+class TestReadAtLeast:
+    @pytest.mark.parametrize("orientation", [1, 6])
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    def test_large_jpeg__is_decoded_smaller_and_nearly_the_same(self, tmp_path, orientation, mode):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        smooth = np.kron(grain(12, 16) // 4 + 96, np.ones((40, 40, 1), np.uint8))
+        path = save(tmp_path / "a.jpg", Image.fromarray(smooth).convert(mode), exif=exif, quality=95)
+        whole = read_photograph(path)
+        least = (30, 40) if orientation == 1 else (40, 30)
+
+        pixels, size = read_at_least(path, least)
+
+        assert size == whole.shape[:2]
+        assert pixels.shape[:2] == tuple(side // 8 for side in size)
+        near = resize_photograph(pixels, least).astype(int) - resize_photograph(whole, least)
+        assert np.abs(near).max() <= 8
+        assert np.abs(near).mean() < 1
+
+    @pytest.mark.parametrize(("least", "height"), [((60, 80), 120), ((61, 80), 240), ((121, 9), 480)])
+    def test_twice_the_size_that_is_needed__is_kept(self, tmp_path, least, height):
+        path = save(tmp_path / "a.jpg", grain(480, 640))
+        assert read_at_least(path, least)[0].shape[0] == height
+
+    @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+    def test_others__come_as_they_are(self, tmp_path, suffix):
+        path = save(tmp_path / f"a.{suffix}", grain(48, 64))
+        pixels, size = read_at_least(path, (40, 40))
+        assert size == (48, 64)
+        assert np.array_equal(pixels, read_photograph(path))
+
+    def test_truncated__is_refused_as_the_whole(self, tmp_path):
+        path = save(tmp_path / "a.jpg", grain(480, 640))
+        path.write_bytes(path.read_bytes()[:-2000])
+        with pytest.raises(InputError) as whole:
+            read_photograph(path)
+        with pytest.raises(InputError) as reduced:
+            read_at_least(path, (30, 40))
+        assert str(reduced.value) == str(whole.value)
 
 
 def test_damaged_exif__is_no_obstacle(tmp_path):

@@ -12,7 +12,7 @@ import torch
 from pictures import grain, mvtec, save, spot
 
 from leatherens.core.errors import ConfigError, InputError
-from leatherens.core.photographs import read_photograph, resize_photograph
+from leatherens.core.photographs import read_at_least, read_photograph, resize_photograph
 from leatherens.core.reading import Sample
 from leatherens.core.types import ImageSource, batches
 from leatherens.ensembles import sources
@@ -34,11 +34,11 @@ def decoded(monkeypatch):
     """Paths in the order they were decoded."""
     paths: list[str] = []
 
-    def counting(path: Path) -> np.ndarray:
+    def counting(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
         paths.append(path.name)
-        return read_photograph(path)
+        return read_at_least(path, size)
 
-    monkeypatch.setattr(sources, "read_photograph", counting)
+    monkeypatch.setattr(sources, "read_at_least", counting)
     return paths
 
 

@@ -15,7 +15,14 @@ import torch
 from typing_extensions import Self
 
 from leatherens.core.errors import ConfigError, InputError
-from leatherens.core.photographs import Mask, Photograph, read_mask, read_photograph
+from leatherens.core.photographs import (
+    Mask,
+    Photograph,
+    read_at_least,
+    read_mask,
+    read_photograph,
+    resize_photograph,
+)
 from leatherens.core.preparation import (
     Frame,
     Preparation,
@@ -219,17 +226,25 @@ class _Decoded:
         path = sample.path
         if path in self._kept:
             return self._kept[path]
-        photograph = read_photograph(path)
-        prepared = prepare(sample.id, photograph, self.preparation)
-        height, width, _ = photograph.shape
-        working = at_working_size(prepared, (height, width), self.size)
+        working, remarks = self._prepared(sample) if self.preparation else (self._plain(path), ())
         with self._lock:
             self.frames[path] = working.frame
-            self.remarks[path] = prepared.remarks
+            self.remarks[path] = remarks
             if path not in self._kept and working.nbytes <= self._left:
                 self._kept[path] = working
                 self._left -= working.nbytes
         return working
+
+    def _prepared(self, sample: Sample) -> tuple[Working, tuple[str, ...]]:
+        photograph = read_photograph(sample.path)
+        prepared = prepare(sample.id, photograph, self.preparation)
+        height, width, _ = photograph.shape
+        return at_working_size(prepared, (height, width), self.size), prepared.remarks
+
+    def _plain(self, path: Path) -> Working:
+        """A photograph that nothing happens to, decoded no larger than it is needed."""
+        pixels, original = read_at_least(path, self.size)
+        return Working(resize_photograph(pixels, self.size), None, None, Frame(original, original))
 
 
 @dataclass(frozen=True, slots=True)

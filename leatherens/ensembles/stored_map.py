@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 import torch
 
-from leatherens.core.errors import ArtifactError
 from leatherens.core.own_level import GRID, SHARE, own_level
 from leatherens.core.photographs import Mask
 from leatherens.core.preparation import FloatMap, Frame
+from leatherens.core.scratch import no_room, scratch_file
 
 Band: TypeAlias = "tuple[FloatMap, Mask | None]"
 """Rows (r, W) of a map, and where they count; `None` everywhere."""
@@ -31,7 +30,7 @@ class StoredMap:
         self.lowest, self.highest = float("inf"), float("-inf")
         self._less = np.float32(0)
         self._counts = False  # whether any pixel does not
-        self._scores, self._valid = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        self._scores, self._valid = scratch_file(self), scratch_file(self)
 
     def add(self, band: Band) -> None:
         """The next rows."""
@@ -48,10 +47,7 @@ class StoredMap:
             self._scores.write(np.ascontiguousarray(scores, np.float32).tobytes())
             self._valid.write(np.packbits(marks, axis=1).tobytes())
         except OSError as error:
-            raise ArtifactError(
-                f"{tempfile.gettempdir()}: no room for a score map of {self.size[0]} x {self.size[1]} pixels "
-                f"({error.strerror}); make room there, or set TMPDIR to another folder"
-            ) from None
+            raise no_room(f"a score map of {self.size[0]} x {self.size[1]} pixels", error) from None
 
     def rows(self, start: int, stop: int) -> Band:
         """Some rows (stop - start, W), and where they count."""

@@ -9,7 +9,6 @@ the whole of them are held whole, and refused if they are too large for that.
 from __future__ import annotations
 
 import copy
-import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from typing_extensions import Self
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.bands import mask_bands, photograph_bands, size_of
-from leatherens.core.errors import ArtifactError, InputError
+from leatherens.core.errors import InputError
 from leatherens.core.overview import Shrinking, averaged, block_for
 from leatherens.core.photographs import Mask, Photograph, read_photograph, size_mismatch
 from leatherens.core.preparation import (
@@ -39,6 +38,7 @@ from leatherens.core.preparation import (
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reading import Sample
+from leatherens.core.scratch import no_room, scratch_file
 from leatherens.core.tiling import OVERLAP, Grid, grid
 from leatherens.core.types import FromDisk, ImageBatch
 from leatherens.ensembles.sources import FileSource, Problem, batch_of, only
@@ -273,7 +273,7 @@ class _CutTiles:
         self._places: dict[Path, dict[int, _Place]] = {}
         self._grids: dict[Path, Grid] = {}
         self._lock = threading.Lock()
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - gone with this object
+        self._file = scratch_file(self)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -314,10 +314,7 @@ class _CutTiles:
                     number: self._written(working) for number, working in opened.tiles()
                 }
             except OSError as error:
-                raise ArtifactError(
-                    f"{tempfile.gettempdir()}: no room for the tiles of {sample.id} ({error.strerror}); make "
-                    "room there, or set TMPDIR to another folder"
-                ) from None
+                raise no_room(f"the tiles of {sample.id}", error) from None
             self._grids[sample.path] = opened.grid
         return self._places[sample.path]
 
