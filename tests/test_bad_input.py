@@ -24,6 +24,10 @@ LISTED = (
     "ast, cfa, cflow, cs-flow, cse, draem, fastflow, mixed-teacher, padim, patchcore, rd-plus-plus, "
     "reverse-distillation, simplenet, stfpm"
 )
+LAYOUTS = (
+    "btad, folder, kolektor-sdd, kolektor-sdd2, magnetic-tile, manifest, mvtec-ad, mvtec-ad-2, mvtec-loco, "
+    "tilda, visa"
+)
 DETECTORS = f"(detectors: {LISTED})"
 
 
@@ -118,7 +122,7 @@ MISTAKES = [
     ("--effort most", "unknown effort 'most'; use auto, quick or full"),
     ("--device cudo", "unknown device 'cudo'; use auto, cpu or cuda"),
     ("--device meta", "unknown device 'meta'; use auto, cpu or cuda"),
-    ("--layout mvtec", "unknown layout 'mvtec'; did you mean 'mvtec-ad'? (layouts: folder, mvtec-ad)"),
+    ("--layout mvtec", f"unknown layout 'mvtec'; did you mean 'mvtec-ad'? (layouts: {LAYOUTS})"),
     ("--seed one", "Invalid value for '--seed': 'one' is not a valid integer."),
     ("--textures .", "--textures: none of the members (stfpm) takes textures; leave it out"),
     ("--weights gone.pth", "--weights: gone.pth: no such file or folder; check the name"),

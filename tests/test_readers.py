@@ -10,8 +10,9 @@ import pytest
 from pictures import grain, mvtec, save, spot
 
 from leatherens.core.errors import InputError, UnknownPlugin
+from leatherens.core.layouts import read_folder
 from leatherens.core.listing import images_under, pair_masks
-from leatherens.core.reading import Collection, Folders, Reader, Sample, read_folder, unlabelled
+from leatherens.core.reading import Collection, Folders, Reader, Sample, unlabelled
 from leatherens.plugins.folder_reader import FolderReader
 from leatherens.plugins.mvtec_reader import MVTecReader
 
@@ -116,10 +117,10 @@ class TestMVTec:
 
     def test_images_without_a_place__are_told(self, tmp_path):
         root = mvtec(tmp_path)
-        pictures(root, "test/1.png", "validation/good/1.png", "train/bad/1.png")
+        pictures(root, "test/1.png", "spare/1.png", "train/bad/1.png", "validation/bad/1.png")
         assert read_folder(READERS, root).remarks == (
             "left out 1 image directly in test: put them in test/good or test/DEFECT",
-            "left out the images in validation, train/bad: the layout has no place for them",
+            "left out the images in spare, train/bad, validation/bad: the layout has no place for them",
         )
 
     def test_good_only(self, tmp_path):
@@ -297,7 +298,7 @@ class TestChoice:
         mvtec(tmp_path / "teal")
         mvtec(tmp_path / "darkgreen")
         assert refusal(tmp_path) == (
-            f"{tmp_path}: 2 collections lie here (darkgreen, teal); give one of them, "
+            f"{tmp_path}: 2 categories lie here (darkgreen, teal); give one of them, "
             f"such as {tmp_path / 'darkgreen'}"
         )
 

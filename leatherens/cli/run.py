@@ -20,6 +20,7 @@ from leatherens.core.errors import ArtifactError, ConfigError
 if TYPE_CHECKING:
     from leatherens.cli import Session
     from leatherens.core.progress import Progress
+    from leatherens.ensembles.categories import CategoryRuns
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.running import Run
 
@@ -35,7 +36,7 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option(
     "--members", metavar="ID,ID", help="Detectors to fit, e.g. stfpm,draem (see: leatherens plugins list)."
 )
-@click.option("--data", type=PATH, help="Photographs; without it, the demo leather is made and used.")
+@click.option("--data", type=PATH, help="Photographs, or a manifest; without it, the demo leather is used.")
 @click.option("--defects", type=PATH, help="Defective photographs beside a plain folder of good ones.")
 @click.option("--masks", type=PATH, help="Masks of the defective photographs.")
 @click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")
@@ -95,9 +96,14 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option("--seed", type=int, show_default="0")
 @click.pass_obj
 def run(session: Session, /, **options: Any) -> None:
-    """Learn from good images, calibrate, test and write a report."""
+    """Learn from good images, calibrate, test and write a report.
+
+    Where --data holds several categories side by side, each becomes a run in a folder of --out, and a
+    summary compares them.
+    """
     from leatherens.cli.progress import terminal_progress
-    from leatherens.cli.table import print_results
+    from leatherens.cli.table import print_results, print_summary
+    from leatherens.ensembles.summary import Summary
 
     started = time.monotonic()
     progress = terminal_progress()
@@ -108,14 +114,21 @@ def run(session: Session, /, **options: Any) -> None:
         return
     folder = making.folder
     with saying_how_to_go_on(folder):
-        view = making.make()
-    print_results(view)
-    click.echo(f"report: {folder.path / 'report.html'}")
-    click.echo(f"run: {folder.path} ({time.monotonic() - started:.0f} s)")
+        made = making.make()
+    took = f"({time.monotonic() - started:.0f} s)"
+    if isinstance(made, Summary):
+        print_summary(made)
+        if folder.begun:
+            click.echo(f"summary: {folder.path / 'summary.md'}\nruns: {folder.path} {took}")
+        made.require_whole(f"go on with: {folder.resume_command}" if folder.begun else "start again")
+    else:
+        print_results(made)
+        click.echo(f"report: {folder.path / 'report.html'}\nrun: {folder.path} {took}")
 
 
-def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Run:
+def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Run | CategoryRuns:
     from leatherens.cli.recipe_options import recipe_from
+    from leatherens.ensembles.categories import CategoriesFolder, CategoryRuns
     from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.parts import resolve
@@ -127,10 +140,14 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
         raise click.UsageError("--layout, --defects and --masks belong to --data; give that too")
     if options["out"]:
         _refuse_taken(RunFolder(options["out"]))
+        _refuse_taken(CategoriesFolder(options["out"]))
     choice = DataChoice.at(options["data"] or _demo(progress), **beside)
+    several = None if options["defects"] or options["masks"] else choice.categories(session.host)
     out = options["out"] or _fresh_folder(options["data"], recipe.members)
-    command = shlex.join(["leatherens", *sys.argv[1:]])
-    return Run(RunFolder(out), recipe, choice, session.host, progress, command)
+    said = (session.host, progress, shlex.join(["leatherens", *sys.argv[1:]]))
+    if several is None:
+        return Run(RunFolder(out), recipe, choice, *said)
+    return CategoryRuns.new(CategoriesFolder(out), recipe, choice, several, *said)
 
 
 def _refuse_taken(folder: RunFolder) -> None:
@@ -143,22 +160,28 @@ def _refuse_taken(folder: RunFolder) -> None:
         )
 
 
-def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress) -> Run | None:
-    """The run to go on with; nothing, and a line, if it is finished."""
+def _unfinished(
+    session: Session, options: Mapping[str, Any], progress: Progress
+) -> Run | CategoryRuns | None:
+    """The run to go on with, or those of several categories; nothing, and a line, if it is finished."""
     from leatherens.cli.recipe_options import weight_places
+    from leatherens.ensembles.categories import CategoriesFolder, unfinished_categories
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.running import unfinished_run
 
     refuse_other_options(options, RESUMABLE)
-    folder = RunFolder(options["out"] or _latest_unfinished())
+    out = options["out"] or _latest_unfinished()
+    folder, around = RunFolder(out), CategoriesFolder(out)
     places = {"device": options["device"], "allow_download": options["allow_download"]}
-    found = unfinished_run(
-        folder, session.host, progress, weights=weight_places(options["weights"]), **places
-    )
+    asked = {"weights": weight_places(options["weights"]), **places}
+    found: Run | CategoryRuns
+    if around.begun:
+        found, result = unfinished_categories(around, session.host, progress, **asked), "summary.md"
+    else:
+        found, result = unfinished_run(folder, session.host, progress, **asked), "report.html"
     if folder.done:
-        click.echo(
-            f"{folder.path}: this run is finished already; its report is {folder.path / 'report.html'}"
-        )
+        noun = "summary" if around.begun else "report"
+        click.echo(f"{out}: this run is finished already; its {noun} is {out / result}")
         return None
     return found
 
@@ -192,10 +215,11 @@ def _fresh_folder(data: Path | None, members: Mapping[str, Any]) -> Path:
 
 
 def _latest_unfinished() -> Path:
-    begun = [path.parent for path in RUNS.glob("*/run.json") if not (path.parent / "DONE").exists()]
+    files = [path for name in ("run.json", "categories.json") for path in RUNS.glob(f"*/{name}")]
+    begun = [path for path in files if not (path.parent / "DONE").exists()]
     if not begun:
         raise ArtifactError(f"no unfinished run in {RUNS}; name one with --out")
-    return max(begun, key=lambda path: (path / "run.json").stat().st_mtime)
+    return max(begun, key=lambda path: path.stat().st_mtime).parent
 
 
 def _demo(progress: Progress) -> Path:

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
+from leatherens.ensembles.summary import COLUMNS, shown
+
 if TYPE_CHECKING:
     from leatherens.core.reporting import RunView
-
-COLUMNS = (
-    ("image_auroc", "image AUROC"),
-    ("pixel_auroc", "pixel AUROC"),
-    ("pixel_ap", "pixel AP"),
-    ("au_pro", "AU-PRO"),
-    ("image_f1", "F1"),
-    ("false_alarm_rate", "false alarms"),
-    ("ms_per_image", "ms/image"),
-)
+    from leatherens.ensembles.summary import Summary
 
 
 def print_results(view: RunView) -> None:
     """The metrics of each member and of the ensemble, and what is promised."""
     rows = {**view.metrics["members"], "ensemble": view.metrics["ensemble"]}
     header = ["", *(title for _, title in COLUMNS)]
-    lines = [header, *([name, *_cells(row)] for name, row in rows.items())]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    for name, *cells in lines:
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        click.echo("  ".join([name.ljust(widths[0]), *padded]))
+    _print_table(
+        [header, *([name, *(shown(key, row[key]) for key, _ in COLUMNS)] for name, row in rows.items())]
+    )
     decision = view.decisions["ensemble"]
     click.echo(
         f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out "
@@ -42,11 +32,16 @@ def print_results(view: RunView) -> None:
         click.echo(f"note: {remark}")
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [_cell(key, row[key]) for key, _ in COLUMNS]
+def print_summary(summary: Summary) -> None:
+    """A line for each category, the means, and what the table does not show."""
+    _print_table(summary.table())
+    for note in summary.notes():
+        click.echo(f"note: {note}")
 
 
-def _cell(key: str, value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:.0f}" if key == "ms_per_image" else f"{value:.3f}"
+def _print_table(lines: Sequence[Sequence[str]]) -> None:
+    """Names to the left, numbers to the right, as wide as they need to be."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for name, *cells in lines:
+        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        click.echo("  ".join([name.ljust(widths[0]), *padded]))

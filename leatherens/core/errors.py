@@ -10,6 +10,7 @@ LeatherensError
 ├── NotFittedError          something was asked before it was learned: names the call
 ├── WeightsError            pretrained weights cannot be had: where it looked, the ways out
 ├── TrainingError           learning failed: the member, the step, the last good checkpoint
+├── CategoriesFailed        some categories of several have no run: which, and why
 ├── MembersFailed           some members of several could not be learned: which, why, and what is kept
 └── ArtifactError           a run folder cannot be used: which file, which version
 ```
@@ -85,6 +86,14 @@ class MembersFailed(LeatherensError):
         super().__init__(message)
         self.failures = dict(failures)
         self.kept = tuple(kept)
+
+
+class CategoriesFailed(LeatherensError):
+    """Some categories could not be made; `failures` are their reasons by name."""
+
+    def __init__(self, message: str, *, failures: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.failures = dict(failures)
 
 
 class ArtifactError(LeatherensError):

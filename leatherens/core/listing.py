@@ -98,6 +98,23 @@ def pair_masks(
     return {image: (mask,) for mask, image in owners.items()}, tuple(sorted(masks.keys() - owners.keys()))
 
 
+def pair_mask_folders(
+    images: Mapping[Path, PurePath], masks: Mapping[Path, PurePath]
+) -> tuple[dict[Path, tuple[Path, ...]], tuple[Path, ...]]:
+    """The same as `pair_masks` where the masks of an image lie in a folder called like it.
+
+    `cut/017.png` owns `cut/017/000.png`, `cut/017/001.png` and so on.
+    """
+    owners = {place.with_suffix(""): image for image, place in images.items()}
+    found: dict[Path, tuple[Path, ...]] = {}
+    for mask, place in sorted(masks.items()):
+        if place.parent in owners:
+            owner = owners[place.parent]
+            found[owner] = (*found.get(owner, ()), mask)
+    paired = {mask for owned in found.values() for mask in owned}
+    return found, tuple(sorted(masks.keys() - paired))
+
+
 def counted(number: int, noun: str) -> str:
     """A number and its noun.
 

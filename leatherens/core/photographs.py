@@ -111,9 +111,20 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     """
     levels = _decoded(path, levels_of)
     mask = marked(levels, int(levels.max()))
-    if size is not None and mask.shape != tuple(size):
-        raise size_mismatch(path, (mask.shape[0], mask.shape[1]), size)
+    _require_size(path, (mask.shape[0], mask.shape[1]), size)
     return mask
+
+
+def read_levels(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """The grey levels of a mask whose levels name kinds of defects, (H, W) and just as they are stored."""
+    levels = _decoded(path, lambda picture: _grey_levels(picture, path))
+    _require_size(path, (levels.shape[0], levels.shape[1]), size)
+    return levels
+
+
+def _require_size(path: Path, mask: tuple[int, int], photograph: tuple[int, int] | None) -> None:
+    if photograph is not None and mask != tuple(photograph):
+        raise size_mismatch(path, mask, photograph)
 
 
 def size_mismatch(path: Path, mask: tuple[int, int], photograph: tuple[int, int]) -> InputError:
@@ -256,6 +267,14 @@ def marked(levels: Levels, highest: int) -> Mask:
     half = 1 << (8 * levels.itemsize - 1)
     mask: Mask = levels >= half if highest >= half else levels > 0
     return mask
+
+
+def _grey_levels(picture: Image.Image, path: Path) -> NDArray[np.uint8]:
+    if picture.mode not in ("1", "L"):
+        raise InputError(
+            f"{path}: the levels of this mask name kinds of defects; expected 8-bit grey, got {picture.mode}"
+        )
+    return np.array(picture.convert("L"))
 
 
 def _on_paper(picture: Image.Image, grey: int) -> Image.Image:

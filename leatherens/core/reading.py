@@ -1,24 +1,38 @@
-"""The contract of a reader: from a folder on disk to named samples, of which no file has been opened.
+"""The contract of a reader: from a folder on disk to named samples, of which no photograph has been opened.
 
 A reader knows one layout: which image lies where, what it shows, and where its mask lies. Opening
-the files, and refusing those that cannot be used, is the business of the image source.
+the files, and refusing those that cannot be used, is the business of the image source; which reader
+reads a folder is chosen in `layouts`.
 """
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NoReturn, final
+from typing import Any, ClassVar, final
 
-from leatherens.core.errors import InputError, UnknownPlugin, did_you_mean
-from leatherens.core.listing import counted, images_under, named, require_folder, sample_id, sub_folders
+from typing_extensions import Self
+
+from leatherens.core.errors import InputError
+from leatherens.core.listing import counted, images_under, named, require_folder, sample_id
+from leatherens.core.params import Params, parse_params
 from leatherens.core.photographs import IMAGE_SUFFIXES
+from leatherens.core.saturation import Saturation
 
 GOOD = "good"
 """What `Sample.defect` says of an image without a defect."""
+GOOD_NAMES = frozenset({"good", "normal", "ok"})
+DEFECT_NAMES = frozenset(
+    {"abnormal", "anomalies", "anomalous", "anomaly", "bad", "defect", "defective", "defects", "ko", "ng"}
+)
+"""What people call folders and labels of images without and with defects, in lower case."""
+
+SUFFIXES = ", ".join(sorted(IMAGE_SUFFIXES))
+"""For messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,8 @@ class Sample:
     group: samples of one group (one hide, one photograph) are never split; `None` stands alone.
     view: of several camera positions the one it was taken from, "" where there is one.
     part: the piece it shows, where several images show one piece, "" where each is a piece of its own.
+    saturations: how much of each kind of defect must be found, where each of `masks` marks one defect by the
+        grey level of its kind; nothing where every marked pixel counts.
     """
 
     path: Path
@@ -43,6 +59,7 @@ class Sample:
     group: str | None = None
     view: str = ""
     part: str = ""
+    saturations: tuple[Saturation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +86,28 @@ class Collection:
     @property
     def sentence(self) -> str:
         """How the folder was read, for the user to agree or disagree with."""
-        good, defective = self._tested
+        kept = f", {len(self.validation)} good to validate on" if self.validation else ""
+        learned = f"{len(self.train)} good to learn from"
+        good, defective, unlabelled = self._tested
+        more = f"{defective} defective" if not unlabelled else f"{unlabelled} unlabelled"
+        if unlabelled and defective:
+            more = f"{defective} defective and {more}"
         if not good:
-            learned = f"{len(self.train)} good to learn from and to test"
-            return f"read as {self.title}: {learned}" + (
-                f", {defective} defective to test" if defective else ""
-            )
-        kept = f"{len(self.validation)} good to validate on, " if self.validation else ""
-        tested = f"{good} good and {defective} defective to test"
-        return f"read as {self.title}: {len(self.train)} good to learn from, {kept}{tested}"
+            tested = f", {more} to test" if defective or unlabelled else ""
+            return f"read as {self.title}: {learned} and to test{kept}{tested}"
+        joint = ", " if unlabelled and defective else " and "
+        return f"read as {self.title}: {learned}{kept}, {good} good{joint}{more} to test"
 
     @property
-    def _tested(self) -> tuple[int, int]:
-        good = sum(sample.defective is False for sample in self.test)
-        return good, len(self.test) - good
+    def _tested(self) -> tuple[int, int, int]:
+        """Of the images to test, how many are good, defective, unlabelled."""
+        found = Counter(sample.defective for sample in self.test)
+        return found[False], found[True], found[None]
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where to read: the collection's root and, for layouts that take them, folders beside it."""
+    """Where to read: the collection's root or the file that lists it, and folders beside it if any."""
 
     root: Path
     defects: Path | None = None
@@ -100,18 +120,33 @@ class Reader(ABC):
     title: its name in sentences ("MVTec AD", "a plain folder").
     shape: what such a folder holds, for messages.
     takes_defects: folders of defective images and of masks may be named beside the root.
+    takes_file: a file may be given instead of a folder.
     fallback: asked only about folders that no other reader recognises.
+    refines: ids of more general layouts, which such a folder has as well; it is read as this one.
     """
 
     id: ClassVar[str]
     title: ClassVar[str]
     shape: ClassVar[str]
     takes_defects: ClassVar[bool] = False
+    takes_file: ClassVar[bool] = False
     fallback: ClassVar[bool] = False
+    refines: ClassVar[tuple[str, ...]] = ()
+
+    class Params(Params):
+        """No options; a `layout.yaml` in the folder gives them to readers that have some."""
+
+    def __init__(self, params: Any = None) -> None:
+        self.params: Any = self.Params() if params is None else params
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """Made from plain options; a wrong one is a `ConfigError`."""
+        return cls(parse_params(cls.Params, options, owner=cls.id))
 
     @abstractmethod
     def recognises(self, root: Path) -> bool:
-        """Whether a folder has this layout, by the names in it."""
+        """Whether a folder, or a file where one is taken, has this layout, by the names in it."""
 
     @abstractmethod
     def _read(self, folders: Folders) -> Collection:
@@ -123,7 +158,7 @@ class Reader(ABC):
     ) -> Collection:
         """The samples of a folder; `InputError` where there is nothing to learn from, if that is meant."""
         for folder in (root, defects, masks):
-            if folder is not None:
+            if folder is not None and not (folder is root and self.takes_file and root.is_file()):
                 require_folder(folder)
         if not self.recognises(root):
             raise InputError(f"{root}: not {self.title}; expected {self.shape}")
@@ -138,7 +173,7 @@ class Reader(ABC):
 
     def _check(self, collection: Collection, learning: bool) -> None:
         if learning and not collection.train:
-            good, defective = collection._tested
+            good, defective, _ = collection._tested
             found = f"{good} good and {defective} defective to test"
             raise InputError(
                 f"{collection.root}: read as {self.title}, there are no good images to learn from ({found}); "
@@ -150,71 +185,6 @@ class Reader(ABC):
                 both = f"{seen[sample.id]} and {sample.path}"
                 raise InputError(f"{collection.root}: two images are called {sample.id} ({both}); rename one")
             seen[sample.id] = sample.path
-
-
-def read_folder(
-    readers: Mapping[str, Reader],
-    root: Path,
-    *,
-    layout: str | None = None,
-    defects: Path | None = None,
-    masks: Path | None = None,
-    learning: bool = True,
-) -> Collection:
-    """The samples of a folder, by the reader called `layout` or else the one that recognises it."""
-    require_folder(root)
-    reader = _recognising(readers, root) if layout is None else _named(readers, layout)
-    return reader.read(root, defects=defects, masks=masks, learning=learning)
-
-
-def _named(readers: Mapping[str, Reader], layout: str) -> Reader:
-    if layout in readers:
-        return readers[layout]
-    known = sorted(readers)
-    hint = did_you_mean(layout, known) or ";"
-    message = f"unknown layout '{layout}'{hint} (layouts: {', '.join(known)})"
-    raise UnknownPlugin(message, id=layout, candidates=known)
-
-
-def _recognising(readers: Mapping[str, Reader], root: Path) -> Reader:
-    found = _layouts(readers, root, fallback=False)
-    if not found:
-        _refuse_parent(readers, root)
-        found = _layouts(readers, root, fallback=True)
-    if len(found) > 1:
-        raise InputError(f"{root}: fits the layouts {' and '.join(found)}; name one of them as the layout")
-    if not found:
-        _refuse_unknown(readers, root)
-    return readers[found[0]]
-
-
-def _layouts(readers: Mapping[str, Reader], root: Path, *, fallback: bool) -> list[str]:
-    return [
-        id
-        for id, reader in sorted(readers.items())
-        if reader.fallback is fallback and reader.recognises(root)
-    ]
-
-
-def _refuse_parent(readers: Mapping[str, Reader], root: Path) -> None:
-    """Refuse a folder of collections, which would otherwise be read as one."""
-    parts = [folder for folder in sub_folders(root) if _layouts(readers, folder, fallback=False)]
-    if len(parts) == 1:
-        raise InputError(f"{root}: the collection lies one folder down; give {parts[0]}")
-    if parts:
-        names = named([part.name for part in parts])
-        raise InputError(
-            f"{root}: {len(parts)} collections lie here ({names}); give one of them, such as {parts[0]}"
-        )
-
-
-def _refuse_unknown(readers: Mapping[str, Reader], root: Path) -> NoReturn:
-    if not images_under(root).images:
-        raise InputError(
-            f"{root}: no images in it ({_suffixes()}); give the folder that holds the photographs"
-        )
-    shapes = "; ".join(f"{reader.title}: {reader.shape}" for _, reader in sorted(readers.items()))
-    raise InputError(f"{root}: no layout fits it; arrange it as one of: {shapes}")
 
 
 def unlabelled(paths: Sequence[Path]) -> tuple[Sample, ...]:
@@ -238,12 +208,8 @@ def _images_at(path: Path) -> tuple[Path, ...]:
         return (path,)
     images = images_under(path).images
     if not images:
-        raise InputError(f"{path}: no images in it ({_suffixes()}); give images or a folder that holds some")
+        raise InputError(f"{path}: no images in it ({SUFFIXES}); give images or a folder that holds some")
     return images
-
-
-def _suffixes() -> str:
-    return ", ".join(sorted(IMAGE_SUFFIXES))
 
 
 def remarks_on(

@@ -6,13 +6,16 @@ from pathlib import Path
 
 from typing_extensions import Self
 
+from leatherens.core.errors import InputError
 from leatherens.core.host import PluginHost
+from leatherens.core.layouts import Categories, find_categories, read_folder
+from leatherens.core.listing import printable
 from leatherens.core.params import Params
-from leatherens.core.reading import Collection, read_folder
+from leatherens.core.reading import Collection, Reader
 
 
 class DataChoice(Params):
-    """Absolute folders, so that a run can be gone on with from anywhere, and the layout asked for."""
+    """Absolute paths, so that a run can be gone on with from anywhere, and the layout asked for."""
 
     root: str
     layout: str | None = None
@@ -25,14 +28,34 @@ class DataChoice(Params):
     ) -> Self:
         """The choice that these paths are from here."""
         beside = {"defects": defects, "masks": masks}
-        absolute = {key: str(path.resolve()) for key, path in beside.items() if path is not None}
-        return cls(root=str(root.resolve()), layout=layout, **absolute)
+        absolute = {key: storable(path) for key, path in beside.items() if path is not None}
+        return cls(root=storable(root), layout=layout, **absolute)
 
     def read(self, host: PluginHost, *, learning: bool = True) -> Collection:
         """The samples; learning: good images to learn from are required."""
-        registry = host.readers()
-        readers = {id: registry.load(id)() for id in registry.ids()}
         defects, masks = (Path(p) if p else None for p in (self.defects, self.masks))
         return read_folder(
-            readers, Path(self.root), layout=self.layout, defects=defects, masks=masks, learning=learning
+            _readers(host),
+            Path(self.root),
+            layout=self.layout,
+            defects=defects,
+            masks=masks,
+            learning=learning,
         )
+
+    def categories(self, host: PluginHost) -> Categories | None:
+        """The collections in the folder, where it is none itself and holds several."""
+        return find_categories(_readers(host), Path(self.root), layout=self.layout)
+
+
+def storable(path: Path) -> str:
+    """An absolute path as text; one that no run could write down is refused."""
+    text = str(path.resolve())
+    if printable(text) != text:
+        raise InputError(f"{printable(text)}: a name in it is not UTF-8, so no run could keep it; rename it")
+    return text
+
+
+def _readers(host: PluginHost) -> dict[str, Reader]:
+    registry = host.readers()
+    return {id: registry.load(id)() for id in registry.ids()}

@@ -34,6 +34,7 @@ from leatherens.core.preparation import (
 )
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import Sample
+from leatherens.core.saturation import read_region
 from leatherens.core.types import FromDisk, ImageBatch
 
 MEMORY_MB = 1024
@@ -158,6 +159,8 @@ class FileSource(FromDisk):
             size = self._decoded.original_size(sample)
             for mask in sample.masks:
                 read_mask(mask, size)
+                if sample.saturations:
+                    read_region(mask, sample.saturations)
         except InputError as error:
             return Problem(sample.id, str(error))
         return None

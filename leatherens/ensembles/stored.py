@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from leatherens.configs.recipe import Recipe, read_recipe
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.errors import ArtifactError
@@ -20,12 +22,30 @@ def stored_recipe(
     allow_download: bool = False,
 ) -> Recipe:
     """The recipe a run began with, on another device or with weights from elsewhere where that is asked."""
-    facts = folder.facts()
-    recipe = read_recipe(folder.recipe)
-    if recipe_fingerprint(folder.recipe) != facts.recipe_fingerprint:
+    return recipe_at(
+        folder.recipe,
+        folder.facts().recipe_fingerprint,
+        host,
+        device=device,
+        weights=weights,
+        allow_download=allow_download,
+    )
+
+
+def recipe_at(
+    path: Path,
+    fingerprint: str,
+    host: PluginHost,
+    *,
+    device: str | None = None,
+    weights: tuple[str, ...] = (),
+    allow_download: bool = False,
+) -> Recipe:
+    """A stored recipe, unless its fingerprint is another one; the places as in `stored_recipe`."""
+    recipe = read_recipe(path)
+    if recipe_fingerprint(path) != fingerprint:
         raise ArtifactError(
-            f"{folder.recipe}: changed since this run began; put it back, or start a new run with "
-            "another --out"
+            f"{path}: changed since this run began; put it back, or start a new run with another --out"
         )
     asked = {"device": device, "weights": weights, "allow_download": allow_download}
     return resolve(recipe.model_copy(update={key: value for key, value in asked.items() if value}), host)

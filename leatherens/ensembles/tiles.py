@@ -38,6 +38,7 @@ from leatherens.core.preparation import (
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reading import Sample
+from leatherens.core.saturation import read_region
 from leatherens.core.scratch import no_room, scratch_file
 from leatherens.core.tiling import OVERLAP, Grid, grid
 from leatherens.core.types import FromDisk, ImageBatch
@@ -184,6 +185,8 @@ class TiledPhotographs:
             for path in sample.masks:
                 for _ in _mask_rows(path, opened.frame.original):
                     continue
+                if sample.saturations:
+                    read_region(path, sample.saturations)
         except InputError as error:
             return Problem(sample.id, str(error))
         return None

@@ -123,19 +123,27 @@ def register_thresholds(register: Register) -> None:
     )
 
 
+READERS = (
+    ("mvtec-ad", "mvtec_reader:MVTecReader", "train/good, test/KIND, ground_truth/KIND"),
+    ("mvtec-loco", "loco_reader:LocoReader", "logical and structural anomalies, saturations of defects"),
+    ("mvtec-ad-2", "mvtec_ad2_reader:MVTecAD2Reader", "train/good, validation/good, test_public/KIND"),
+    ("visa", "visa_reader:VisAReader", "Data/Images and Data/Masks with split_csv/1cls.csv, or 1cls/OBJECT"),
+    ("btad", "btad_reader:BTADReader", "train/ok, test/ok, test/ko, ground_truth/ko"),
+    ("magnetic-tile", "magnetic_tile_reader:MagneticTileReader", "MT_Free/Imgs, MT_Blowhole/Imgs ..."),
+    ("kolektor-sdd", "kolektor_reader:KolektorReader", "kos01/Part0.jpg and kos01/Part0_label.bmp"),
+    ("kolektor-sdd2", "kolektor_reader:Kolektor2Reader", "train/NAME.png and train/NAME_GT.png"),
+    ("tilda", "tilda_reader:TildaReader", "folders e0, e1 ... of one fabric, labels only"),
+    ("manifest", "manifest_reader:ManifestReader", "a CSV file or JSON lines, one line an image"),
+    ("folder", "folder_reader:FolderReader", "a folder of good images, others beside it"),
+)
+"""Id, module and class, summary: data sets as they are published, then what people have."""
+
+
 @hookimpl
 def register_readers(register: Register) -> None:
     """Layouts of data on disk."""
-    register(
-        "mvtec-ad",
-        "leatherens.plugins.mvtec_reader:MVTecReader",
-        summary="train/good, test/KIND, ground_truth/KIND",
-    )
-    register(
-        "folder",
-        "leatherens.plugins.folder_reader:FolderReader",
-        summary="a folder of good images, others beside it",
-    )
+    for id, target, summary in READERS:
+        register(id, f"leatherens.plugins.{target}", summary=summary)
 
 
 PREPARATIONS = (("mask", "mask:MaskPreparation", "a region that is not to be inspected"),)

@@ -14,12 +14,17 @@ from leatherens.core.listing import (
     sample_id,
     sub_folders,
 )
-from leatherens.core.reading import GOOD, Collection, Folders, Reader, Sample, remarks_on
-
-GOOD_NAMES = frozenset({"good", "normal", "ok"})
-DEFECT_NAMES = frozenset(
-    {"abnormal", "anomalies", "anomalous", "anomaly", "bad", "defect", "defective", "defects", "ko", "ng"}
+from leatherens.core.reading import (
+    DEFECT_NAMES,
+    GOOD,
+    GOOD_NAMES,
+    Collection,
+    Folders,
+    Reader,
+    Sample,
+    remarks_on,
 )
+
 MASK_NAMES = frozenset({"ground_truth", "mask", "masks"})
 
 
@@ -53,6 +58,7 @@ class FolderReader(Reader):
         apart = [image for image in below.images if not _lies_in(image, defects + masks)]
         good = [image for image in apart if _lies_in(image, _called(root, GOOD_NAMES) or [root])]
         _refuse_masks(good)
+        _refuse_deep_defects(root, good)
         tested, unpaired = _defective(root, defects, masks)
         outside = [images_under(folder).ignored for folder in defects + masks if not _lies_in(folder, [root])]
         ignored = (*below.ignored, *(path for paths in outside for path in paths))
@@ -113,6 +119,17 @@ def _refuse_masks(good: list[Path]) -> None:
             f"{mask}: a mask beside an image taken for good; move defective images and their masks "
             "into a folder named defective"
         )
+
+
+def _refuse_deep_defects(root: Path, good: list[Path]) -> None:
+    """Folders of defects count directly in the root only; further down nobody meant them to be good."""
+    for image in good:
+        for folder in image.relative_to(root).parents:
+            if folder.name.lower() in DEFECT_NAMES:
+                raise InputError(
+                    f"{root / folder}: called {folder.name}, but would be taken for good, as it does not lie "
+                    f"directly in {root}; move it there, or give the folder that holds it"
+                )
 
 
 def _doubts(root: Path, good: list[Path], left: set[Path]) -> list[str]:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from leatherens.core.reading import Reader
 from leatherens.testing import (
     declaration_checks,
     learning_checks,
     part_checks,
+    reader_checks,
     scoring_checks,
     storage_checks,
     update_checks,
@@ -32,7 +34,10 @@ DETECTOR_CHECKS = by_name(
     *scoring_checks.CHECKS,
     *storage_checks.CHECKS,
 )
-PART_CHECKS = {kind: by_name(*checks) for kind, checks in part_checks.BY_KIND.items()}
+PART_CHECKS: dict[type, Checks] = {
+    **{kind: by_name(*checks) for kind, checks in part_checks.BY_KIND.items()},
+    Reader: by_name(*reader_checks.CHECKS),
+}
 
 
 def checks_for(make: Callable[[], Any]) -> Checks:
