@@ -13,7 +13,7 @@ from pictures import grain, mvtec, save
 from PIL import Image
 from tiny_runs import call
 
-from leatherens.core.synthesis import contact_sheet as module
+from leatherens.core.drawing import MARKERS, marker_for, outlined, shortened
 from leatherens.core.synthesis.catalogue import KINDS, kind_named
 from leatherens.core.synthesis.contact_sheet import (
     BETWEEN,
@@ -23,11 +23,9 @@ from leatherens.core.synthesis.contact_sheet import (
     HEADING,
     LABELS,
     MARGIN,
-    MARKERS,
     Row,
     Sample,
     contact_sheet,
-    outlined,
     sampled,
     sheet_size,
 )
@@ -87,17 +85,17 @@ def test_outlined__is_a_ring_about_the_mask_that_hides_none_of_it() -> None:
 
 def test_outline__has_the_colour_least_like_the_images() -> None:
     for name, colour in MARKERS.items():
-        assert module._marker([np.full((8, 8, 3), colour, np.uint8)]) != name
+        assert marker_for([np.full((8, 8, 3), colour, np.uint8)]) != name
     half_white = np.zeros((8, 8, 3), np.uint8)
     half_white[:, :2] = 255
-    assert module._marker([half_white]) in ("red", "magenta", "green")  # yellow and cyan are near white
+    assert marker_for([half_white]) in ("red", "magenta", "green")  # yellow and cyan are near white
 
 
 def test_captions__keep_the_end_of_a_long_name() -> None:
-    short = module._shortened("train/good/a-very-long-folder/007.png  ·  3 %", 100)
+    short = shortened("train/good/a-very-long-folder/007.png  ·  3 %", 100)
     assert short.startswith("…")
     assert short.endswith("007.png  ·  3 %")
-    assert module._shortened("007.png", 100) == "007.png"
+    assert shortened("007.png", 100) == "007.png"
 
 
 def test_sampled__shows_what_a_source_of_spoilt_images_draws() -> None:

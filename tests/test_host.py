@@ -118,7 +118,7 @@ BUILTIN = {
         "tilda",
         "visa",
     ),
-    "preparations": ("mask",),
+    "preparations": ("colour-constancy", "flatten", "mask"),
     "reporters": ("html",),
     "score_fusions": ("maximum", "mean", "rank-mean", "stacker", "vote", "weighted"),
     "thresholds": ("conformal", "k-sigma", "maximum", "p-quantile"),

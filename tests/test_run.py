@@ -70,7 +70,7 @@ def test_run__writes_the_documented_folder_and_nothing_else(pair: Path) -> None:
         for name in ("component.json", "state.json", "state.safetensors")
     }
     expected |= {f"ensemble/scales/{voter}.safetensors" for voter in ("draem", "stfpm", "fused-features")}
-    expected |= {"ensemble/agreement.safetensors"}
+    expected |= {"ensemble/agreement.safetensors", "ensemble/colours.json"}
     expected |= {"members/draem/fit.json", "members/stfpm/fit.json"}
     expected |= {f"maps/{image}.tiff" for image in table(pair)}
     expected |= {

@@ -1,4 +1,4 @@
-"""`leatherens data`: make artificial leather, and look at artificial anomalies."""
+"""`leatherens data`: look at folders of images and at artificial anomalies, and make artificial leather."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from leatherens.cli import Group
 from leatherens.cli.anomalies import anomalies
+from leatherens.cli.inspect import inspect
 from leatherens.cli.options import PATH
 from leatherens.core.errors import ArtifactError
 
@@ -23,6 +24,7 @@ def data() -> None:
 
 
 data.add_command(anomalies)
+data.add_command(inspect)
 
 
 @data.command()

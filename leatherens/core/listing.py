@@ -11,6 +11,9 @@ from typing import NoReturn
 from leatherens.core.errors import InputError
 from leatherens.core.photographs import IMAGE_SUFFIXES
 
+MASK_FOLDERS = frozenset({"ground_truth", "mask", "masks"})
+"""Folders with these names, in either case, hold masks."""
+
 _NAMED = 5  # files or folders named in one sentence; the rest are counted
 
 

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -48,6 +49,18 @@ _TURNS: dict[int, Callable[[Any], Any]] = {  # EXIF 2.3, tag Orientation: what u
     6: lambda pixels: np.rot90(pixels, -1),
     7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
     8: lambda pixels: np.rot90(pixels, 1),
+}
+_MODES = {  # Pillow's names in words
+    "1": "black and white",
+    "L": "grey",
+    "LA": "grey",
+    "I": "grey",
+    "I;16": "grey",
+    "I;16B": "grey",
+    "P": "palette",
+    "PA": "palette",
+    "RGBA": "RGB",
+    "RGBX": "RGB",
 }
 SIDEWAYS = frozenset({5, 6, 7, 8})
 """Orientations under which height and width change places."""
@@ -134,6 +147,46 @@ def size_mismatch(path: Path, mask: tuple[int, int], photograph: tuple[int, int]
         f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
         "give the mask of this photograph, at its size"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """How a file stores its picture, of which `read_photograph` makes 8-bit RGB whatever it is.
+
+    mode: in words ("grey", "RGB", "palette", "CMYK" ...). sixteen_bits: per channel, of which the upper byte
+    is kept. transparent: has parts that are shown on white. turned: its EXIF orientation turns or mirrors it.
+    """
+
+    mode: str
+    sixteen_bits: bool = False
+    transparent: bool = False
+    turned: bool = False
+
+    @property
+    def words(self) -> str:
+        """All but the turn.
+
+        >>> Header("grey", sixteen_bits=True).words, Header("palette", transparent=True).words
+        ('16-bit grey', 'palette with transparency')
+        """
+        bits = "16-bit " if self.sixteen_bits else ""
+        return f"{bits}{self.mode}{' with transparency' if self.transparent else ''}"
+
+
+def described_photograph(path: Path) -> tuple[Photograph, Header]:
+    """What `read_photograph` reads, and how the file stores it, from one decoding."""
+    with _opened(path) as picture:
+        stored = getattr(picture, "tile", ())
+        raw = " ".join(str(tile[3]) for tile in stored)  # "RGB;16B": Pillow opens it as plain RGB
+        picture.load()
+        orientation = orientation_of(picture)
+        header = Header(
+            _MODES.get(picture.mode, picture.mode),
+            sixteen_bits=picture.mode.startswith("I") or ";16" in raw,
+            transparent=bool(picture.has_transparency_data),
+            turned=orientation in _TURNS,
+        )
+        return upright(colours_of(picture), orientation), header
 
 
 def resize_photograph(pixels: Photograph, size: tuple[int, int]) -> Photograph:

@@ -94,6 +94,12 @@ class Prepared:
         hidden = np.pad(hidden, beyond, constant_values=True)
         return replace(self, pixels=np.pad(self.pixels, [*beyond, (0, 0)]), ignored=ignored, hidden=hidden)
 
+    @property
+    def counted(self) -> Mask | None:
+        """(H, W) bool, where it is neither ignored nor hidden; `None`: everywhere."""
+        out = self.ignored if self.hidden is None else _united(self.ignored, self.hidden)
+        return None if out is None else ~out
+
     def ignoring(self, region: Mask) -> Prepared:
         """The same, where a region (H, W) does not count; models may look at it."""
         return replace(self, ignored=_united(self.ignored, region))

@@ -227,6 +227,10 @@ def remarks_on(
     elif bare:
         remarks.append(f"{len(bare)} of {len(defective)} defective images have no mask: {named(bare)}")
     if unpaired:
-        names = named([path.name for path in unpaired])
-        remarks.append(f"{counted(len(unpaired), 'mask')} without an image: {names}")
+        remarks.append(unpaired_remark(unpaired))
     return tuple(remarks)
+
+
+def unpaired_remark(masks: Sequence[Path]) -> str:
+    """What there is to tell of masks that belong to no image."""
+    return f"{counted(len(masks), 'mask')} without an image: {named([path.name for path in masks])}"

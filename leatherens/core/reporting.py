@@ -30,6 +30,7 @@ class ScoredImage:
     photograph, score_map, truth: read the pixels: (H, W, 3) uint8, (H, W) float32 ensemble scores at
         original size, (H, W) bool or `None` where there is no mask.
     valid: reads where scores count, (H, W) bool; `None` everywhere.
+    colour: of the colours the run learned from the one it has, "unlike any" or, where none are known, "".
     """
 
     id: str
@@ -41,6 +42,7 @@ class ScoredImage:
     score_map: Callable[[], NDArray[np.float32]]
     truth: Callable[[], NDArray[np.bool_] | None]
     valid: Callable[[], NDArray[np.bool_] | None] = _everywhere
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class RunView:
     decisions: by scorer, "ensemble" first.
     remarks: sentences a reader must know (what was reduced, what cannot be promised).
     explained: what the components of the fusion block explain, one entry per PCA; none without such a block.
+    colours: of the images it learned from, a sentence ("one colour: brown"); "" where they are not known.
     """
 
     name: str
@@ -78,6 +81,7 @@ class RunView:
     command: str
     versions: Mapping[str, str]
     explained: tuple[Explained, ...] = ()
+    colours: str = ""
 
 
 class Reporter(Component):

@@ -13,6 +13,7 @@ import numpy as np
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import write_json, write_text, written_whole
+from leatherens.core.colours import Colours
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted, named
 from leatherens.core.metrics import (
@@ -29,6 +30,7 @@ from leatherens.core.preparation import FloatMap
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
+from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
 from leatherens.ensembles.facts import Facts
@@ -48,7 +50,7 @@ Masks: TypeAlias = Sequence["Mask | None"]
 class Evaluation:
     """Measures a fitted ensemble on labelled images.
 
-    facts: the run's, of these images.
+    facts: the run's, of these images. colours: those it learned from, `None` where it does not know them.
     """
 
     recipe: Recipe
@@ -57,6 +59,7 @@ class Evaluation:
     deciders: Mapping[str, Decider]
     facts: Facts
     progress: Progress
+    colours: Colours | None = None
 
     def of(self, source: Source, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
@@ -93,8 +96,10 @@ class Evaluation:
         block = self.ensemble.block
         told = preparation_remarks(source.remarks, len(source.ids))
         told += _unseen_remarks(source, scores, masks) + _thinned_remarks(source)
+        colouring = coloured(self.colours, source)
+        told += colouring.remarks
         facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
-        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, block)
+        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, block)
 
     def _write(
         self, folder: RunFolder, source: Source, scores: Scores, areas: Sequence[float], view: RunView
@@ -102,7 +107,8 @@ class Evaluation:
         found = scores.by_scorer[ENSEMBLE]
         if isinstance(found, WholeScores):
             areas = write_maps(folder, scores.ids, found, self.deciders[ENSEMBLE])
-        write_scores(folder, source.samples, scores, self.deciders, areas)
+        colours = [image.colour for image in view.images]
+        write_scores(folder, source.samples, scores, self.deciders, areas, colours)
         write_json(folder.metrics, view.metrics)
         reporters = self.host.reporters()
         with self.progress.step("writing the report", len(reporters.ids())) as advance:
@@ -183,8 +189,9 @@ def write_scores(
     scores: Scores,
     deciders: Mapping[str, Decider],
     areas: Sequence[float],
+    colours: Sequence[str],
 ) -> None:
-    """Write scores.csv: a line per image with every scorer's score, the calibrated one and the verdict.
+    """Write scores.csv: a line per image with every scorer's score, the calibrated one, verdict and colour.
 
     areas: the defective area of each image in percent.
     """
@@ -193,12 +200,13 @@ def write_scores(
     calibrated, flagged = decider.calibrated(found[ENSEMBLE].images), decider.flags(found[ENSEMBLE].images)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "defect", "defective", *found, "calibrated", "flagged", "defective_percent"])
+    told = ("calibrated", "flagged", "defective_percent", "colour")
+    writer.writerow(["image", "defect", "defective", *found, *told])
     for i, sample in enumerate(samples):
         values = [f"{scores.images[i]:.9g}" for scores in found.values()]
         label = "" if sample.defective is None else int(sample.defective)
-        told = [f"{calibrated[i]:.6g}", int(flagged[i]), f"{areas[i]:.4g}"]
-        writer.writerow([sample.id, sample.defect, label, *values, *told])
+        verdict = f"{calibrated[i]:.6g}", int(flagged[i]), f"{areas[i]:.4g}", colours[i]
+        writer.writerow([sample.id, sample.defect, label, *values, *verdict])
     write_text(folder.scores, text.getvalue())
 
 

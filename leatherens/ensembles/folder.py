@@ -6,7 +6,7 @@ RUN/
   splits.json   which image taught what  images.json  a digest of each image
   preparation/N-ID/   what a step learned, such as a reference to register against
   members/ID/   state, training log, checkpoint while training
-  ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds
+  ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours
   metrics.json  scores.csv  maps/  report.html  overviews/ (of tiled runs)
   DONE          written last            history/     what was changed since (`history`)
 ```
@@ -116,6 +116,11 @@ class RunFolder:
     def agreement(self) -> Path:
         """What makes the image score of fused scores."""
         return self._in_force("ensemble", "agreement.safetensors")
+
+    @property
+    def colours(self) -> Path:
+        """The colours of the images that teach; runs that were made before colours were told lack it."""
+        return self._in_force("ensemble", "colours.json")
 
     def _in_force(self, *names: str) -> Path:
         """A file or folder of what was learned: a layer's where one has it, else the run's own."""

@@ -20,6 +20,7 @@ from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection, Sample
 from leatherens.core.reporting import RunView
 from leatherens.core.types import ScoreMap
+from leatherens.ensembles.colouring import load_colours
 from leatherens.ensembles.deciding import Decider, load_deciders, recipe_in_force
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble, Stopwatch
 from leatherens.ensembles.evaluation import Evaluation
@@ -111,7 +112,8 @@ class OpenedRun:
             "remarks": (*self._since, *remarks, *collection.remarks, *reductions(self.recipe, host)),
         }
         facts = self.folder.facts().model_copy(update=shown)
-        return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress).of(
+        colours = load_colours(self.folder)
+        return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress, colours).of(
             source, into=into
         )
 

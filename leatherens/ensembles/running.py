@@ -16,6 +16,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection
 from leatherens.core.reporting import RunView
+from leatherens.ensembles.colouring import learn_colours
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.deciding import Decider, learn_deciders, promise_remark, save_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
@@ -49,8 +50,9 @@ class Run:
             source, pool, splits = self.prepare()
             ensemble = self._fit(pool, source, splits)
             deciders = self._decide(ensemble, source, splits)
+            colours = learn_colours(self.folder, source.only(splits.fit))
             evaluation = Evaluation(
-                self.recipe, self.host, ensemble, deciders, self.folder.facts(), self.progress
+                self.recipe, self.host, ensemble, deciders, self.folder.facts(), self.progress, colours
             )
             view = evaluation.of(source.only(splits.test), into=self.folder)
             self.folder.finish()

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from typing_extensions import Self
 
+from leatherens.core.colours import Lab, image_colour
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.photographs import (
     Mask,
@@ -101,6 +102,13 @@ class FileSource(FromDisk):
         """What the preparation has to tell of images, by id; only of those that were loaded."""
         told = {sample.id: self._decoded.remarks.get(sample.path, ()) for sample in self.samples}
         return {id: remarks for id, remarks in told.items() if remarks}
+
+    @property
+    def colours(self) -> Lab:
+        """(N, 3) the colour of every photograph as it is on disk, before any preparation."""
+        unknown = [sample for sample in self.samples if sample.path not in self._decoded.colours]
+        self._decoded.load(unknown)
+        return np.array([self._decoded.colours[sample.path] for sample in self.samples]).reshape(-1, 3)
 
     def only(self, ids: Collection[str]) -> Self:
         """These samples, in the order they stand here, sharing what is decoded."""
@@ -208,6 +216,7 @@ class _Decoded:
         self.preparation = preparation
         self.frames: dict[Path, Frame] = {}
         self.remarks: dict[Path, tuple[str, ...]] = {}
+        self.colours: dict[Path, Lab] = {}
         self._kept: dict[Path, Working] = {}
         self._left = memory_mb << 20
         self._lock = threading.Lock()
@@ -229,25 +238,31 @@ class _Decoded:
         path = sample.path
         if path in self._kept:
             return self._kept[path]
-        working, remarks = self._prepared(sample) if self.preparation else (self._plain(path), ())
+        working, remarks, colour = self._prepared(sample) if self.preparation else self._plain(path)
         with self._lock:
             self.frames[path] = working.frame
             self.remarks[path] = remarks
+            self.colours[path] = colour
             if path not in self._kept and working.nbytes <= self._left:
                 self._kept[path] = working
                 self._left -= working.nbytes
         return working
 
-    def _prepared(self, sample: Sample) -> tuple[Working, tuple[str, ...]]:
+    def _prepared(self, sample: Sample) -> tuple[Working, tuple[str, ...], Lab]:
         photograph = read_photograph(sample.path)
         prepared = prepare(sample.id, photograph, self.preparation)
         height, width, _ = photograph.shape
-        return at_working_size(prepared, (height, width), self.size), prepared.remarks
+        colour = self._colour(sample.path, photograph)
+        return at_working_size(prepared, (height, width), self.size), prepared.remarks, colour
 
-    def _plain(self, path: Path) -> Working:
+    def _plain(self, path: Path) -> tuple[Working, tuple[str, ...], Lab]:
         """A photograph that nothing happens to, decoded no larger than it is needed."""
         pixels, original = read_at_least(path, self.size)
-        return Working(resize_photograph(pixels, self.size), None, None, Frame(original, original))
+        working = Working(resize_photograph(pixels, self.size), None, None, Frame(original, original))
+        return working, (), self._colour(path, pixels)
+
+    def _colour(self, path: Path, pixels: Photograph) -> Lab:
+        return image_colour(pixels) if path not in self.colours else self.colours[path]
 
 
 @dataclass(frozen=True, slots=True)

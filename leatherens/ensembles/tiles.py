@@ -22,6 +22,7 @@ from typing_extensions import Self
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.bands import mask_bands, photograph_bands, size_of
+from leatherens.core.colours import Lab, image_colour
 from leatherens.core.errors import InputError
 from leatherens.core.overview import Shrinking, averaged, block_for
 from leatherens.core.photographs import Mask, Photograph, read_photograph, size_mismatch
@@ -107,6 +108,7 @@ class TiledPhotographs:
         self.tiling = tiling
         self._preparation = tuple(preparation)
         self._remarks: dict[Path, tuple[str, ...]] = {}
+        self._colours: dict[Path, Lab] = {}
         self._cut = _CutTiles(self)
 
     @property
@@ -226,6 +228,14 @@ class TiledPhotographs:
     def masks(self) -> list[Mask | None]:
         """`mask` of every sample."""
         return [self.mask(index) for index in range(len(self.samples))]
+
+    @property
+    def colours(self) -> Lab:
+        """(N, 3) the colour of every photograph as it is on disk, before any preparation."""
+        for sample in self.samples:
+            if sample.path not in self._colours:
+                self._colours[sample.path] = image_colour(small_photograph(sample.path))
+        return np.array([self._colours[sample.path] for sample in self.samples]).reshape(-1, 3)
 
     def photograph(self, index: int) -> Photograph:
         """A photograph made small, to be shown."""

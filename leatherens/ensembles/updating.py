@@ -16,6 +16,7 @@ from leatherens.core.listing import counted
 from leatherens.core.reading import Sample
 from leatherens.core.types import ImageBatch, ImageSource
 from leatherens.ensembles.adapting import Adapting, Change, taken
+from leatherens.ensembles.colouring import extend_colours
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.fitting import Fitting, Fused, Replayed
@@ -44,8 +45,10 @@ def update(adapting: Adapting, good: DataChoice, *, teach: float = SHARES[0]) ->
         calibrate = [*change.known.held_out["calibrate"], *calibrating]
         _say_parts(change, teaching, validating, calibrating)
         _check_held_out(change, len(calibrate))
-        learning = Learning(change, change.source(teaching).teaching, change.source(validate).validating)
+        taught = change.source(teaching)
+        learning = Learning(change, taught.teaching, change.source(validate).validating)
         ensemble, changed = learning.updated(change.opened.ensemble)
+        extend_colours(change.opened.folder, taught, into=change.written)
         deciders = change.decide(ensemble, change.opened.recipe, calibrate)
         images = (
             *taken(teaching, fresh, "teach"),

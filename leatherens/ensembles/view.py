@@ -9,6 +9,7 @@ from typing import Any
 from leatherens.configs.recipe import Recipe
 from leatherens.core.fusion import FusionBlock
 from leatherens.core.reporting import RunView, ScoredImage
+from leatherens.ensembles.colouring import Colouring
 from leatherens.ensembles.deciding import Decider, promise_remark
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.facts import Facts
@@ -23,6 +24,7 @@ def view_of(
     scores: Scores,
     deciders: Mapping[str, Decider],
     metrics: Mapping[str, Any],
+    colouring: Colouring,
     block: FusionBlock | None = None,
 ) -> RunView:
     """What was scored, against which thresholds, with what result."""
@@ -33,15 +35,19 @@ def view_of(
         recipe=recipe.model_dump(mode="json"),
         metrics=metrics,
         decisions={scorer: decider.decision for scorer, decider in deciders.items()},
-        images=tuple(_image(index, source, scores, deciders[ENSEMBLE]) for index in range(len(source.ids))),
+        images=tuple(
+            _image(index, source, scores, deciders[ENSEMBLE], colouring.names[index])
+            for index in range(len(source.ids))
+        ),
         remarks=(*([promise] if promise else []), *facts.remarks),
         command=facts.command,
         versions=facts.versions,
         explained=() if block is None else block.explained(),
+        colours=colouring.sentence,
     )
 
 
-def _image(index: int, source: Source, scores: Scores, decider: Decider) -> ScoredImage:
+def _image(index: int, source: Source, scores: Scores, decider: Decider, colour: str) -> ScoredImage:
     sample = source.samples[index]
     ensemble = scores.by_scorer[ENSEMBLE]
     return ScoredImage(
@@ -54,4 +60,5 @@ def _image(index: int, source: Source, scores: Scores, decider: Decider) -> Scor
         score_map=partial(ensemble.map, index),
         truth=partial(source.mask, index),
         valid=partial(ensemble.valid, index),
+        colour=colour,
     )

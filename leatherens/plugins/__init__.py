@@ -146,7 +146,11 @@ def register_readers(register: Register) -> None:
         register(id, f"leatherens.plugins.{target}", summary=summary)
 
 
-PREPARATIONS = (("mask", "mask:MaskPreparation", "a region that is not to be inspected"),)
+PREPARATIONS = (
+    ("colour-constancy", "colour_constancy:ColourConstancy", "the colour of the light taken out"),
+    ("flatten", "flatten:Flatten", "uneven light evened out"),
+    ("mask", "mask:MaskPreparation", "a region that is not to be inspected"),
+)
 """Id, module and class, summary, in the order they are best used: moved, lit, masked."""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from leatherens.core.errors import InputError
 from leatherens.core.listing import (
+    MASK_FOLDERS,
     counted,
     images_under,
     named,
@@ -24,8 +25,6 @@ from leatherens.core.reading import (
     Sample,
     remarks_on,
 )
-
-MASK_NAMES = frozenset({"ground_truth", "mask", "masks"})
 
 
 class FolderReader(Reader):
@@ -52,7 +51,7 @@ class FolderReader(Reader):
     def _read(self, folders: Folders) -> Collection:
         root = folders.root
         defects = [*_called(root, DEFECT_NAMES), *_named_by_user(folders.defects, root)]
-        masks = [inner for folder in (root, *defects) for inner in _called(folder, MASK_NAMES)]
+        masks = [inner for folder in (root, *defects) for inner in _called(folder, MASK_FOLDERS)]
         masks += _named_by_user(folders.masks, root)
         below = images_under(root)
         apart = [image for image in below.images if not _lies_in(image, defects + masks)]

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from leatherens.core.drawing import (
+    FRAME,
+    GREY,
+    INK,
+    MARKERS,
+    NAME,
+    PAPER,
+    RULE,
+    SMALL,
+    TEXT,
+    TITLE,
+    Colour,
+    font,
+    marker_for,
+    outlined,
+    shortened,
+)
 from leatherens.core.synthesis.kinds import AnomalyKind
 from leatherens.core.synthesis.perlin import Mask
 from leatherens.core.synthesis.spoilt_images import SpoiltImages
 from leatherens.core.types import ImageBatch, ImageSource
 
 Bytes = npt.NDArray[np.uint8]  # (H, W, 3) RGB
-Colour = tuple[int, int, int]
 
 MARGIN, LABELS, BETWEEN, HAIR = 32, 250, 24, 4
 """Pixels: around the sheet, for the kinds' names, between samples, and between the pictures of one."""
@@ -25,19 +40,6 @@ HEADING, HEADERS, CAPTION = 78, 44, 30
 """Heights in pixels: of the title, of the columns' names, and of the line below each sample."""
 LETTERS = 28
 """In a line of a kind's summary."""
-TITLE, NAME, TEXT, SMALL = 32, 22, 16, 14
-"""Sizes of letters."""
-
-PAPER, INK, GREY, RULE, FRAME = (255, 255, 255), (24, 24, 27), (96, 96, 104), (222, 222, 226), (150, 150, 156)
-MARKERS: Mapping[str, Colour] = {
-    "yellow": (255, 226, 0),
-    "cyan": (0, 226, 255),
-    "green": (64, 255, 64),
-    "red": (255, 32, 48),
-    "magenta": (255, 48, 255),
-}
-"""What outlines may be drawn in: the one least like the good images is."""
-
 COLUMNS = ("good", "with anomaly", "outline of its mask")
 
 
@@ -111,25 +113,13 @@ def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
     height, width = rows[0].samples[0].mask.shape
     tall, wide = sheet_size(len(rows), len(rows[0].samples), (height, width))
     sheet = Image.new("RGB", (wide, tall), PAPER)
-    marker = _marker([sample.good for sample in rows[0].samples])
+    marker = marker_for([sample.good for sample in rows[0].samples])
     _write_head(ImageDraw.Draw(sheet), title, marker, (height, width))
     _write_columns(ImageDraw.Draw(sheet), len(rows[0].samples), width)
     for number, row in enumerate(rows):
         top = MARGIN + HEADING + HEADERS + number * (height + CAPTION + BETWEEN)
         _add_row(sheet, row, top, MARKERS[marker])
     return sheet
-
-
-def outlined(picture: Bytes, mask: Mask, colour: Colour) -> Bytes:
-    """The picture (H, W, 3) with a line around the mask, which hides none of it.
-
-    Gaps of a pixel or two in the mask, where by chance nothing changed, are not drawn.
-    """
-    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    ring = cv2.dilate(closed, np.ones((3, 3), np.uint8)) - closed
-    marked: Bytes = picture.copy()
-    marked[(ring > 0) & ~mask] = colour
-    return marked
 
 
 def _bytes(batch: ImageBatch) -> Bytes:
@@ -150,35 +140,25 @@ def _extent(share: float, change: float) -> str:
     return f"{percent} % of the image, by {levels} levels"
 
 
-def _marker(pictures: Sequence[Bytes]) -> str:
-    """The colour that is far even from those pixels that are most like it, one in twenty of all."""
-    pixels = np.concatenate([picture[::4, ::4].reshape(-1, 3) for picture in pictures]).astype(np.float32)
-
-    def away(name: str) -> float:
-        return float(np.quantile(np.linalg.norm(pixels - MARKERS[name], axis=1), 0.05))
-
-    return max(MARKERS, key=away)
-
-
 def _write_head(draw: ImageDraw.ImageDraw, title: str, marker: str, size: tuple[int, int]) -> None:
-    draw.text((MARGIN, MARGIN - 6), title, fill=INK, font=_font(TITLE))
+    draw.text((MARGIN, MARGIN - 6), title, fill=INK, font=font(TITLE))
     what = f"{size[0]} x {size[1]} pixels, shown one for one; the outline of a mask is {marker}"
-    draw.text((MARGIN, MARGIN + 38), what, fill=GREY, font=_font(TEXT))
+    draw.text((MARGIN, MARGIN + 38), what, fill=GREY, font=font(TEXT))
 
 
 def _write_columns(draw: ImageDraw.ImageDraw, samples: int, width: int) -> None:
     for sample in range(samples):
         for column, name in enumerate(COLUMNS):
             left = _left(sample, width) + column * (width + HAIR)
-            draw.text((left, MARGIN + HEADING + HEADERS - 32), name, fill=GREY, font=_font(TEXT))
+            draw.text((left, MARGIN + HEADING + HEADERS - 32), name, fill=GREY, font=font(TEXT))
 
 
 def _add_row(sheet: Image.Image, row: Row, top: int, colour: Colour) -> None:
     draw = ImageDraw.Draw(sheet)
     draw.line((MARGIN, top - 9, sheet.width - MARGIN, top - 9), fill=RULE)
-    draw.text((MARGIN, top - 2), row.kind, fill=INK, font=_font(NAME))
+    draw.text((MARGIN, top - 2), row.kind, fill=INK, font=font(NAME))
     lines = "\n".join(textwrap.wrap(row.summary, LETTERS))
-    draw.multiline_text((MARGIN, top + 30), lines, fill=GREY, font=_font(TEXT), spacing=6)
+    draw.multiline_text((MARGIN, top + 30), lines, fill=GREY, font=font(TEXT), spacing=6)
     for number, sample in enumerate(row.samples):
         height, width = sample.mask.shape
         left = _left(number, width)
@@ -187,23 +167,10 @@ def _add_row(sheet: Image.Image, row: Row, top: int, colour: Colour) -> None:
             corner = left + column * (width + HAIR)
             draw.rectangle((corner - 1, top - 1, corner + width, top + height), outline=FRAME)
             sheet.paste(Image.fromarray(picture), (corner, top))
-        caption = _shortened(sample.caption, 3 * width + 2 * HAIR)
-        draw.text((left, top + height + 5), caption, fill=GREY, font=_font(SMALL))
+        caption = shortened(sample.caption, 3 * width + 2 * HAIR)
+        draw.text((left, top + height + 5), caption, fill=GREY, font=font(SMALL))
 
 
 def _left(sample: int, width: int) -> int:
     """Where a sample's pictures begin."""
     return MARGIN + LABELS + sample * (3 * width + 2 * HAIR + BETWEEN)
-
-
-def _shortened(text: str, pixels: int) -> str:
-    """The end of a text that is too long for its place: of a path the file's name is what counts."""
-    font = _font(SMALL)
-    while font.getlength(text) > pixels and len(text) > 1:
-        text = "…" + text.lstrip("…")[1:]
-    return text
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own, which is at hand everywhere."""
-    return ImageFont.load_default(size)
