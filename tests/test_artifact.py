@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from leatherens.core.artifact import (
+    folder_written_whole,
     read_json,
     read_state,
     read_tensors,
@@ -231,3 +232,49 @@ def test_state__of_which_a_file_is_missing_is_told(tmp_path: Path) -> None:
     (tmp_path / "state.json").unlink()
     with pytest.raises(ArtifactError, match=r"state\.json: missing; the run is incomplete"):
         read_state(tmp_path)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_folder_written_whole__leaves_nothing_when_the_block_fails(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    def fail_halfway() -> None:
+        with folder_written_whole(tmp_path / "deep/out") as made:
+            (made / "half").write_text("of it")
+            raise error
+
+    with pytest.raises(error):
+        fail_halfway()
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_folder_written_whole__takes_the_place_of_an_empty_one(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with folder_written_whole(out) as made:
+        (made / "file").write_text("new")
+        assert list(out.iterdir()) == []
+    assert (out / "file").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_folder_written_whole__refuses_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path, tmp_path / "file"):
+        with (
+            pytest.raises(ArtifactError, match=r": there is something already; choose another --out$"),
+            folder_written_whole(out),
+        ):
+            pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_folder_written_whole__full_disk(tmp_path: Path) -> None:
+    with (
+        pytest.raises(
+            ArtifactError, match=r"out: cannot be written \(No space left on device\); free some space"
+        ),
+        folder_written_whole(tmp_path / "out"),
+    ):
+        full_disk()
+    assert list(tmp_path.iterdir()) == []

@@ -208,16 +208,12 @@ def test_manifest_without_lines(root: Path, content: str) -> None:
     assert "there are no good images to learn from (0 good and 0 defective to test)" in told(root, content)
 
 
-def test_manifest_beside_another_layout__says_both(tmp_path: Path) -> None:
+def test_manifest_beside_another_layout__counts(tmp_path: Path) -> None:
+    """Somebody wrote down what is there: the folder is read so, unless another layout is named."""
     root = mvtec(tmp_path)
     content = "path,label\ntrain/good/000.png,good\n"
     (root / "manifest.csv").write_text(content, encoding="utf-8")
-    with pytest.raises(InputError) as caught:
-        read_folder(READERS, root)
-    assert (
-        str(caught.value) == f"{root}: fits the layouts manifest and mvtec-ad; name one of them as the layout"
-    )
-    assert read_folder(READERS, root, layout="manifest").layout == "manifest"
+    assert read_folder(READERS, root).layout == "manifest"
     assert read_folder(READERS, root, layout="mvtec-ad").layout == "mvtec-ad"
 
 

@@ -41,7 +41,7 @@ class TestRegion:
         assert found.ignored is None
 
     def test_of_polygons__holds_the_pixels_whose_centre_lies_inside(self):
-        found = mask(polygons=[[[3.5, 2.5], [11.5, 2.5], [11.5, 8.5], [3.5, 8.5]]]).apply(shown())
+        found = mask(polygons=[[[4, 3], [12, 3], [12, 9], [4, 9]]]).apply(shown())
         expected = np.zeros((24, 32), np.bool_)
         expected[3:9, 4:12] = True
         assert np.array_equal(found.hidden, expected)

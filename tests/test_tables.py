@@ -67,12 +67,6 @@ def test_json_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"path\n\x81\xff.png", "neither UTF-8 nor Windows-1252 (byte 5); save it as UTF-8"),
-        (
-            "path\na".encode("utf-16-le"),
-            "holds zero bytes: not text, or UTF-16 without its mark; save it as UTF-8",
-        ),
-        (b"\xff\xfea", "damaged, not UTF-16 as it begins; save it as UTF-8"),
         (
             "path,lable\na,b",
             "line 1: unknown column 'lable'; did you mean 'label'? (columns: path, label, mask)",
@@ -110,6 +104,4 @@ def test_json_lines__refused(tmp_path: Path, content: str, expected: str) -> Non
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_table(tmp_path / "t.csv", known=KNOWN, required=())
-    assert str(caught.value) == (
-        f"{tmp_path / 't.csv'}: cannot be read (No such file or directory); repair or remove it"
-    )
+    assert str(caught.value) == (f"{tmp_path / 't.csv'}: no such file; check the name")

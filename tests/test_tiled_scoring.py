@@ -16,11 +16,11 @@ from leatherens.core.preparation import Prepared
 from leatherens.core.reading import Sample
 from leatherens.core.thresholds import Normals
 from leatherens.core.types import ImageBatch, ScoreMap
-from leatherens.ensembles import tiles
+from leatherens.ensembles import tiled_photographs
 from leatherens.ensembles.ensemble import ENSEMBLE, Stopwatch
 from leatherens.ensembles.scoring import TiledScores, score_images
+from leatherens.ensembles.tiled_photographs import TiledPhotographs, Tiling
 from leatherens.ensembles.tiled_scoring import score_photograph
-from leatherens.ensembles.tiles import TiledPhotographs, Tiling
 from leatherens.plugins.mask import MaskPreparation
 
 TILING = Tiling(tile=(32, 40), size=(32, 40), overlap=0.25)
@@ -103,7 +103,7 @@ def test_what_does_not_count__is_silent_and_raises_nothing(tmp_path, when):
     pixels[:, :45, 0] = 250  # all that is odd lies where nothing is inspected
     pixels[10, 80, 0] = 120
     path = save(tmp_path / "a.png", pixels)
-    corners = ((-1, -1), (44.5, -1), (44.5, 99), (-1, 99))
+    corners = ((-1, -1), (45, -1), (45, 99), (-1, 99))
     step = MaskPreparation(MaskPreparation.Params(polygons=(corners,), when=when))
     step.fit([Prepared("a", pixels)])
 
@@ -145,7 +145,7 @@ class TestScoreImages:
         assert scores.milliseconds[ENSEMBLE] == 2, "the first of three warms up"
 
     def test_thinned_maps__still_know_the_highest_score(self, source, monkeypatch):
-        monkeypatch.setattr(tiles, "KEPT_PIXELS", 2000)
+        monkeypatch.setattr(tiled_photographs, "KEPT_PIXELS", 2000)
         found = self.score(source).by_scorer["green"]
         normals = found.normals()
         assert isinstance(normals, Normals)

@@ -1,231 +1,152 @@
-from __future__ import annotations
+"""Where tiles fit, against a look at every pixel of every place."""
 
-from pathlib import Path
+from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from broken_parts import ShiftedBack
-from pictures import grain, save
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from leatherens.core.errors import ArtifactError, InputError
-from leatherens.core.photographs import read_mask, read_photograph, resize_photograph
-from leatherens.core.preparation import Prepared
-from leatherens.core.reading import Sample
-from leatherens.core.types import ImageSource, batches
-from leatherens.ensembles import tiles
-from leatherens.ensembles.tiles import TiledPhotographs, Tiling, small_photograph
-from leatherens.plugins.mask import MaskPreparation
+from leatherens.core.cropping.tiles import SMALLEST_SHARE, Cut, clean_places, defect_places, packed
 
-TILING = Tiling(tile=(32, 40), size=(32, 40), overlap=0.25)
-
-
-def hides(root: Path, *sizes: tuple[int, int]) -> tuple[Sample, ...]:
-    sizes = sizes or ((70, 90), (100, 50))
-    return tuple(
-        Sample(save(root / f"{n}.png", grain(*size, seed=n)), f"{n}.png", False)
-        for n, size in enumerate(sizes)
-    )
+sizes = st.tuples(st.integers(2, 6), st.integers(2, 6))
+cuts = st.builds(Cut, size=sizes, margin=st.integers(0, 4), overlap=st.sampled_from([0.0, 0.2, 0.5, 0.9]))
+masks = arrays(
+    np.bool_,
+    st.tuples(st.integers(1, 16), st.integers(1, 16)),
+    elements=st.sampled_from([False] * 19 + [True]),
+)
 
 
-def masking(size: tuple[int, int], *corners: tuple[int, int], when: str = "before") -> MaskPreparation:
-    step = MaskPreparation(MaskPreparation.Params(polygons=(corners,), when=when))
-    return step.fit([Prepared("first", np.zeros((*size, 3), np.uint8))])
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
-LEFT_HALF = ((-1, -1), (44.5, -1), (44.5, 99), (-1, 99))
+def nearest(mask: np.ndarray, y: int, x: int, size: tuple[int, int]) -> float:
+    """The distance from a tile to the nearest marked pixel: the larger of across and down."""
+    distances = [
+        max(y - row, row - (y + size[0] - 1), 0, x - column, column - (x + size[1] - 1), 0)
+        for row, column in np.argwhere(mask)
+    ]
+    return min(distances, default=np.inf)
 
 
-@pytest.mark.parametrize("size", [(32, 40), (16, 20), (64, 40)])
-def test_tiles__are_windows_of_the_photograph_at_working_size(tmp_path, size):
-    sample = hides(tmp_path)[0]
-    source = TiledPhotographs([sample], Tiling((32, 40), size, 0.25))
-    opened = source.opened(sample, 0.25)
-    pixels = read_photograph(sample.path)
-
-    found = dict(opened.tiles())
-
-    assert list(found) == list(range(len(opened.grid)))
-    assert opened.grid.size == (70, 90)
-    for number, working in found.items():
-        box = opened.grid.box(number)
-        window = pixels[box.top : box.bottom, box.left : box.right]
-        assert np.array_equal(working.pixels, resize_photograph(window, size))
-        assert working.valid is None
+def shared(one: tuple[int, int], other: tuple[int, int], size: tuple[int, int]) -> float:
+    """The share of a tile that lies in another."""
+    down, across = (max(side - abs(a - b), 0) for side, a, b in zip(size, one, other, strict=True))
+    return down * across / (size[0] * size[1])
 
 
-def test_photograph_smaller_than_a_tile__is_not_seen_beyond_its_edge(tmp_path):
-    (sample,) = hides(tmp_path, (20, 90))
-    found = [working for _, working in TiledPhotographs([sample], TILING).opened(sample, 0.0).tiles()]
-    assert len(found) == 3
-    for working in found:
-        assert working.valid[:20].all()
-        assert not working.valid[20:].any()
-        assert np.array_equal(working.hidden, ~working.valid)
-    batch = tiles.batch_of(found, ["a", "b", "c"])
-    assert torch.allclose(batch.pixels[0, :, 25, 3], batch.pixels[0, :, :20].mean(dim=(1, 2)), atol=1e-4)
+def most_shared(places, size) -> float:
+    return max((shared(a, b, size) for i, a in enumerate(places) for b in places[:i]), default=0.0)
 
 
-class TestMasks:
-    def test_tiles_without_anything_that_counts__are_left_out(self, tmp_path):
-        (sample,) = hides(tmp_path, (70, 90))
-        source = TiledPhotographs([sample], TILING, [masking((70, 90), *LEFT_HALF)])
-        opened = source.opened(sample, 0.0)
-        found = dict(opened.tiles())
-        assert opened.grid.lefts == (0, 25, 50)
-        assert [number % 3 for number in found] == [1, 2] * 3
-        assert found[2].valid.all()
-        assert np.array_equal(found[1].valid[0], np.arange(40) >= 20)
-        assert source.teaching.ids == tuple(
-            f"0.png@{top},{left}" for top in opened.grid.tops for left in (25, 50)
-        )
-        batch = source.teaching.batch([0, 1])
-        assert np.array_equal(batch.valid.numpy(), np.stack([found[1].valid, found[2].valid]))
-        assert np.array_equal(batch.hidden.numpy(), ~batch.valid.numpy())
+@settings(deadline=None)
+@given(masks, cuts)
+def test_clean_places__are_those_that_keep_the_margin(mask, cut):
+    free = clean_places(mask, cut)
 
-    def test_after__tiles_are_seen(self, tmp_path):
-        (sample,) = hides(tmp_path, (70, 90))
-        source = TiledPhotographs([sample], TILING, [masking((70, 90), *LEFT_HALF, when="after")])
-        batch = source.teaching.batch([0])
-        assert not batch.hidden.any()
-        assert not batch.valid.all()
-
-    def test_nothing_left(self, tmp_path):
-        (sample,) = hides(tmp_path, (70, 90))
-        step = masking((70, 90), *LEFT_HALF)
-        step.region_[:] = 1
-        source = TiledPhotographs([sample], TILING, [step])
-        with pytest.raises(InputError, match=r"^0\.png: nothing is left to inspect"):
-            list(source.opened(sample, 0.0).tiles())
-
-    def test_another_size__is_refused_by_the_whole_photograph_s(self, tmp_path):
-        (sample,) = hides(tmp_path, (70, 90))
-        source = TiledPhotographs([sample], TILING, [masking((70, 91), *LEFT_HALF)])
-        assert source.problems()[0].reason.startswith("0.png: 70 x 90 pixels, and the region to ignore was")
+    height, width = (max(side - own + 1, 0) for side, own in zip(mask.shape, cut.size, strict=True))
+    assert free.shape == (height, width)
+    for y, x in np.ndindex(height, width):
+        distance = nearest(mask, y, x, cut.size)
+        assert free[y, x] == (distance > cut.margin)
 
 
-class TestWhole:
-    def test_step_that_needs_the_whole__gets_it(self, tmp_path):
-        (sample,) = hides(tmp_path, (70, 90))
-        step = ShiftedBack().fit([Prepared("a", np.zeros((70, 90, 3), np.uint8))])
-        opened = TiledPhotographs([sample], TILING, [step]).opened(sample, 0.0)
-        moved = step.apply(Prepared("a", read_photograph(sample.path)))
-        found = dict(opened.tiles())
-        assert np.array_equal(opened.frame.warp, moved.warp)
-        assert np.array_equal(found[0].pixels, moved.pixels[:32, :40])
-        assert np.array_equal(found[0].valid, ~moved.hidden[:32, :40])
+@settings(deadline=None)
+@given(masks, cuts, st.integers(0, 3))
+def test_packed__keeps_margin_and_overlap_and_leaves_no_room(mask, cut, seed):
+    free = clean_places(mask, cut)
 
-    def test_too_large(self, tmp_path, monkeypatch):
-        (sample,) = hides(tmp_path, (70, 90))
-        monkeypatch.setattr(tiles, "MOST_WHOLE", 6000)
-        step = ShiftedBack().fit([Prepared("a", np.zeros((70, 90, 3), np.uint8))])
-        with pytest.raises(InputError) as caught:
-            TiledPhotographs([sample], TILING, [step]).opened(sample, 0.0)
-        assert str(caught.value) == (
-            f"{sample.path}: 0 million pixels, and the preparation (shifted) needs a photograph whole, of at "
-            "most 0 million; leave it out, or give smaller photographs"
-        )
+    places = packed(free, cut, generator(seed))
+
+    assert len(set(places)) == len(places)
+    assert all(nearest(mask, y, x, cut.size) > cut.margin for y, x in places)
+    assert most_shared(places, cut.size) <= cut.overlap
+    left = [
+        (y, x)
+        for y, x in np.argwhere(free)
+        if all(shared((y, x), p, cut.size) <= cut.overlap for p in places)
+    ]
+    assert left == []
 
 
-class TestTileImages:
-    def test_batches__are_tiles_of_several_photographs(self, tmp_path):
-        samples = hides(tmp_path)
-        source = TiledPhotographs(samples, TILING).teaching
-        assert isinstance(source, ImageSource)
-        assert source.size == (32, 40)
-        assert source.ids[0] == "0.png@0,0"
-        assert len(source.ids) == 3 * 3 + 4 * 2
-        batch = source.batch([16, 0])
-        assert batch.ids == ("1.png@68,10", "0.png@0,0")
-        first, last = read_photograph(samples[0].path), read_photograph(samples[1].path)
-        expected = np.stack([last[68:, 10:], first[:32, :40]])
-        assert np.array_equal((batch.pixels * 255).round().numpy(), np.moveaxis(expected, 3, 1))
+def test_packed__is_dense():
+    cut = Cut((8, 8))
 
-    def test_photographs_are_cut_once(self, tmp_path, monkeypatch):
-        cut: list[str] = []
-        opened = TiledPhotographs.opened
-
-        def counting(self, sample, overlap):
-            cut.append(sample.id)
-            return opened(self, sample, overlap)
-
-        monkeypatch.setattr(TiledPhotographs, "opened", counting)
-        source = TiledPhotographs(hides(tmp_path), TILING)
-        first = torch.cat([batch.pixels for batch in batches(source.teaching, 5)])
-        second = torch.cat([batch.pixels for batch in batches(source.only(source.ids).teaching, 3)])
-        assert torch.equal(first, second)
-        assert cut == ["0.png", "1.png"]
-
-    def test_validating__draws_evenly_and_always_the_same(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(tiles, "VALIDATING", 7)
-        drawn = [TiledPhotographs(hides(tmp_path), TILING).validating.ids for _ in range(2)]
-        every = TiledPhotographs(hides(tmp_path), TILING).teaching.ids
-        assert drawn[0] == drawn[1]
-        assert len(drawn[0]) == 7
-        assert list(drawn[0]) == [id for id in every if id in drawn[0]]
-        assert {id[0] for id in drawn[0]} == {"0", "1"}
-
-    def test_only(self, tmp_path):
-        source = TiledPhotographs(hides(tmp_path), TILING)
-        assert {id[:5] for id in source.only(["1.png"]).teaching.ids} == {"1.png"}
-        with pytest.raises(InputError, match=r"^no image is called z\.png"):
-            source.only(["z.png"])
-
-    def test_full_disk__is_a_sentence(self, tmp_path, monkeypatch):
-        source = TiledPhotographs(hides(tmp_path), TILING)
-
-        def full(working):
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(source._cut, "_written", full)
-        with pytest.raises(
-            ArtifactError, match=r"no room for the tiles of 0\.png \(No space left on device\)"
-        ):
-            source.teaching.batch([0])
+    assert len(packed(np.ones((57, 25), dtype=bool), cut, generator())) == 8 * 4
 
 
-class TestProblems:
-    def test_damaged_files_and_masks_of_another_size(self, tmp_path):
-        good, cut_off, other = hides(tmp_path, (70, 90), (70, 90), (70, 90))
-        cut_off.path.write_bytes(cut_off.path.read_bytes()[:9000])
-        mask = save(tmp_path / "mask.png", np.zeros((70, 91), np.uint8))
-        other = Sample(other.path, other.id, True, (mask,))
-        found = TiledPhotographs([good, cut_off, other], TILING).problems()
-        assert [problem.id for problem in found] == ["1.png", "2.png"]
-        assert found[0].reason.startswith(f"{cut_off.path}: damaged (")
-        assert found[1].reason == (
-            f"{mask}: the mask is 70 x 91 pixels and its photograph 70 x 90 (height x width); "
-            "give the mask of this photograph, at its size"
-        )
+def test_packed__finds_the_way_that_gives_most():
+    """A corner cut off at the top left: from there every line begins late, from below none does."""
+    blocked = np.zeros((20, 20), dtype=bool)
+    blocked[0, 0] = True
+    cut = Cut((10, 10))
+
+    ways = {len(packed(clean_places(blocked, cut), cut, generator(seed))) for seed in range(5)}
+
+    assert ways == {3}
 
 
-@pytest.mark.parametrize("step", [1, 3])
-def test_masks__are_thinned_as_the_maps_are(tmp_path, monkeypatch, step):
-    monkeypatch.setattr(tiles, "_ROWS", 20)
-    monkeypatch.setattr(tiles, "KEPT_PIXELS", 70 * 90 // step**2)
-    marks = np.random.default_rng(0).random((2, 70, 90)) > 0.9
-    paths = tuple(
-        save(tmp_path / f"mask{n}.png", mark.astype(np.uint8) * 255) for n, mark in enumerate(marks)
-    )
-    photograph = save(tmp_path / "a.png", grain(70, 90))
-    source = TiledPhotographs([Sample(photograph, "a.png", True, paths)], TILING)
-    assert source.step == step
-    expected = (read_mask(paths[0]) | read_mask(paths[1]))[::step, ::step]
-    assert np.array_equal(source.mask(0), expected)
+def test_packed__chooses_among_equals_by_the_generator():
+    free = np.ones((15, 15), dtype=bool)  # tiles of 8 in 22 x 22: room for 4, in many ways
+    found = [packed(free, Cut((8, 8)), generator(seed)) for seed in (1, 1, 2, 3, 4)]
+
+    assert found[0] == found[1]
+    assert len({tuple(sorted(places)) for places in found}) > 1
 
 
-def test_masks__of_good_and_of_unlabelled_photographs(tmp_path):
-    photograph = save(tmp_path / "a.png", grain(70, 90))
-    source = TiledPhotographs([Sample(photograph, "a", False), Sample(photograph, "b")], TILING)
-    good, unlabelled = source.masks()
-    assert good.shape == (70, 90)
-    assert not good.any()
-    assert unlabelled is None
+@settings(deadline=None)
+@given(masks, cuts, st.integers(0, 3))
+def test_defect_places__show_defects_and_nothing_forbidden(mask, cut, seed):
+    forbidden = np.zeros_like(mask)
+    forbidden[: mask.shape[0] // 3] = mask[: mask.shape[0] // 3]
+
+    places = defect_places(mask, forbidden, cut, generator(seed))
+
+    height, width = cut.size
+    windows = [(slice(y, y + height), slice(x, x + width)) for y, x in places]
+    assert not any(forbidden[window].any() for window in windows)
+    assert most_shared(places, cut.size) <= cut.overlap
+    unseen, new = mask.copy(), []
+    for window in windows:
+        new.append(int(unseen[window].sum()))
+        unseen[window] = False
+    assert new == sorted(new, reverse=True)
+    possible = [
+        int(mask[y : y + height, x : x + width].sum())
+        for y, x in np.argwhere(clean_places(forbidden, Cut(cut.size)))
+    ]
+    assert new[:1] == ([max(possible)] if max(possible, default=0) else [])
+    assert all(count >= SMALLEST_SHARE * new[0] for count in new)
 
 
-def test_small_photograph(tmp_path, monkeypatch):
-    monkeypatch.setattr(tiles, "block_for", lambda size: 4)
-    path = save(tmp_path / "a.png", grain(70, 90))
-    small = small_photograph(path)
-    assert small.shape == (18, 23, 3)
-    assert np.array_equal(small[2, 3], np.rint(read_photograph(path)[8:12, 12:16].mean(axis=(0, 1))))
+def test_defect_places__a_long_scratch_takes_several_tiles():
+    mask = np.zeros((40, 40), dtype=bool)
+    mask[20] = True
+
+    places = defect_places(mask, np.zeros_like(mask), Cut((12, 12)), generator())
+
+    assert len(places) >= 2
+    assert all(y <= 20 < y + 12 for y, _ in places)
+
+
+def test_defect_places__a_small_defect_lies_anywhere_in_its_tile():
+    mask = np.zeros((40, 40), dtype=bool)
+    mask[20, 20] = True
+
+    places = {defect_places(mask, np.zeros_like(mask), Cut((9, 9)), generator(seed))[0] for seed in range(30)}
+
+    assert len(places) > 15
+    assert all(y <= 20 < y + 9 and x <= 20 < x + 9 for y, x in places)
+
+
+@pytest.mark.parametrize("size", [(9, 3), (3, 9)])
+def test_tile_larger_than_the_photograph(size):
+    mask = np.zeros((8, 8), dtype=bool)
+    cut = Cut(size)
+
+    assert clean_places(mask, cut).size == 0
+    assert packed(clean_places(mask, cut), cut, generator()) == []
+    assert defect_places(~mask, mask, cut, generator()) == []

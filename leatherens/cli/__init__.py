@@ -35,7 +35,7 @@ COMMANDS = {
     ),
     "rollback": ("leatherens.cli.rollback:rollback", "Undo an update or a recalibration."),
     "history": ("leatherens.cli.history:history", "List what was done to a finished run."),
-    "data": ("leatherens.cli.data:data", "Look at a folder of images, or make artificial ones."),
+    "data": ("leatherens.cli.data:data", "Look at images, bring in labels, or make data sets."),
     "cache": ("leatherens.cli.cache:cache", "Show or clear the features remembered between runs."),
     "plugins": ("leatherens.cli.plugins:plugins", "Show what is installed and what is broken."),
 }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
 from leatherens.cli import Group
 from leatherens.cli.anomalies import anomalies
+from leatherens.cli.crop_good import crop_good
+from leatherens.cli.data_export import data_export
+from leatherens.cli.data_import import data_import
 from leatherens.cli.inspect import inspect
 from leatherens.cli.options import PATH
-from leatherens.core.errors import ArtifactError
 
 if TYPE_CHECKING:
     from leatherens.core.progress import Progress
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def data() -> None:
-    """Look at a folder of images, or make artificial ones."""
+    """Look at images, bring in labels, or make data sets."""
 
 
 data.add_command(anomalies)
+data.add_command(crop_good)
+data.add_command(data_export)
+data.add_command(data_import)
 data.add_command(inspect)
 
 
@@ -53,26 +57,13 @@ def make_leather(
     seed: int = 0,
 ) -> None:
     """Write leather into a folder that is new or empty; an interrupted call leaves nothing there."""
+    from leatherens.core.artifact import folder_written_whole
     from leatherens.core.leather import write_demo
 
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ArtifactError(f"{out}: there is something already; choose another --out")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".leather-", dir=out.parent) as beside:
-            made = Path(beside) / "made"
-            with progress.step(f"making {scenario} leather", train + test) as advance:
-                write_demo(
-                    made,
-                    scenario=scenario,
-                    size=size,
-                    train=train,
-                    test=test,
-                    seed=seed,
-                    advance=lambda: advance(1),
-                )
-            made.replace(out)
-    except OSError as error:
-        raise ArtifactError(
-            f"{out}: cannot be written ({error.strerror or error}); free some space or choose another --out"
-        ) from error
+    with (
+        folder_written_whole(out) as made,
+        progress.step(f"making {scenario} leather", train + test) as advance,
+    ):
+        write_demo(
+            made, scenario=scenario, size=size, train=train, test=test, seed=seed, advance=lambda: advance(1)
+        )

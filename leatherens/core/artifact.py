@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from leatherens.core.errors import ArtifactError
@@ -35,6 +36,24 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a file where a folder should be
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(out: Path) -> Iterator[Path]:
+    """A folder to fill; it becomes `out`, which is new or empty, when the block ends well."""
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ArtifactError(f"{out}: there is something already; choose another --out")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
+            made = Path(beside) / "made"
+            made.mkdir()
+            yield made
+            made.replace(out)
+    except OSError as error:
+        raise ArtifactError(
+            f"{out}: cannot be written ({error.strerror or error}); free some space or choose another --out"
+        ) from error
 
 
 def _to_disk(path: Path) -> None:

@@ -100,8 +100,9 @@ def _fitting(readers: Readers, root: Path, layout: str | None) -> dict[str, Read
     """The readers that a folder is for; several where it is ambiguous, none of them a mere fallback."""
     asked = _asked(readers, root, layout)
     found = _recognised(asked or _these(readers, fallback=False), root)
+    written = {id: reader for id, reader in found.items() if "*" in reader.refines}
     general = {id for reader in found.values() for id in reader.refines}
-    return {id: reader for id, reader in found.items() if reader.id not in general}
+    return written or {id: reader for id, reader in found.items() if reader.id not in general}
 
 
 def _these(readers: Readers, *, fallback: bool) -> dict[str, Reader]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import stat
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +147,14 @@ def size_mismatch(path: Path, mask: tuple[int, int], photograph: tuple[int, int]
         f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
         "give the mask of this photograph, at its size"
     )
+
+
+def read_masks(paths: Sequence[Path], size: tuple[int, int]) -> Mask:
+    """What any of these masks marks of a photograph of (height, width) `size`; nothing without masks."""
+    union = np.zeros(size, dtype=np.bool_)
+    for path in paths:
+        union |= read_mask(path, size)
+    return union
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,11 @@ class Sample:
     saturations: tuple[Saturation, ...] = ()
 
 
+def is_known(sample: Sample) -> bool:
+    """Whether each pixel is known to show a defect or not: good images, and defective ones with a mask."""
+    return sample.defective is False or (sample.defective is True and bool(sample.masks))
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
     """What a reader found: good images to learn from, others to test on, and what a user should know.
@@ -122,7 +127,8 @@ class Reader(ABC):
     takes_defects: folders of defective images and of masks may be named beside the root.
     takes_file: a file may be given instead of a folder.
     fallback: asked only about folders that no other reader recognises.
-    refines: ids of more general layouts, which such a folder has as well; it is read as this one.
+    refines: ids of more general layouts, which such a folder has as well; it is read as this one. "*" means
+        all others: somebody wrote down what is there.
     """
 
     id: ClassVar[str]

@@ -1,13 +1,11 @@
 """Tables that people write and programs export: encodings, separators, and the line that each row stands on.
 
 CSV is separated by commas, semicolons or tabs, whichever its first line holds; JSON lines hold one object
-each. Text is UTF-8 or, by its byte order mark, UTF-16; what is neither is read as Windows-1252, of which
-Latin-1 is a part, and that is told.
+each. A guessed encoding is told.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -17,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from leatherens.core.errors import InputError, did_you_mean
+from leatherens.core.texts import read_text
 
 CSV, JSON_LINES = ".csv", ".jsonl"
 _SEPARATORS = ",;\t"
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def read_table(path: Path, *, known: Collection[str], required: Collection[str])
 
     Columns are told apart without regard to case and outer blanks, an empty cell of CSV is "".
     """
-    text, guessed = _text(path)
+    text, guessed = read_text(path)
     rows = _json_rows if path.suffix.lower() == JSON_LINES else _csv_rows
     found = []
     for row in rows(path, text):
@@ -53,33 +51,6 @@ def read_table(path: Path, *, known: Collection[str], required: Collection[str])
         found.append(row)
     told = f"{path.name} is not UTF-8 and was read as Windows-1252; save it as UTF-8 if names look wrong"
     return Table(path, tuple(found), (told,) if guessed else ())
-
-
-def _text(path: Path) -> tuple[str, bool]:
-    """The decoded file, and whether its encoding had to be guessed."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); repair or remove it") from None
-    encoding = "utf-16" if content.startswith(_UTF16) else "utf-8-sig"
-    try:
-        text, guessed = content.decode(encoding), False
-    except UnicodeDecodeError:
-        if encoding == "utf-16":
-            raise InputError(f"{path}: damaged, not UTF-16 as it begins; save it as UTF-8") from None
-        text, guessed = _guessed(path, content), True
-    if "\0" in text:
-        raise InputError(f"{path}: holds zero bytes: not text, or UTF-16 without its mark; save it as UTF-8")
-    return text, guessed
-
-
-def _guessed(path: Path, content: bytes) -> str:
-    try:
-        return content.decode("cp1252")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: neither UTF-8 nor Windows-1252 (byte {error.start}); save it as UTF-8"
-        ) from None
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[Row]:

@@ -27,7 +27,7 @@ from leatherens.ensembles.notices import refresh_notices
 from leatherens.ensembles.opening import OpenedRun, open_run
 from leatherens.ensembles.scoring import score_images
 from leatherens.ensembles.sources import require_no_problems
-from leatherens.ensembles.tiles import Source
+from leatherens.ensembles.tiled_photographs import Source
 
 
 @dataclass(frozen=True, slots=True)

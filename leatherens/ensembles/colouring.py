@@ -13,7 +13,7 @@ from leatherens.core.colours import Colours, colour_clusters
 from leatherens.core.errors import ArtifactError
 from leatherens.core.listing import counted, named
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.tiles import Source
+from leatherens.ensembles.tiled_photographs import Source
 
 
 def learn_colours(folder: RunFolder, teaching: Source) -> Colours:

@@ -40,7 +40,7 @@ from leatherens.ensembles.preparing import preparation_remarks
 from leatherens.ensembles.scoring import ScorerScores, Scores, WholeScores, score_images
 from leatherens.ensembles.sources import FileSource
 from leatherens.ensembles.stored_map import StoredMap
-from leatherens.ensembles.tiles import Source
+from leatherens.ensembles.tiled_photographs import Source
 from leatherens.ensembles.view import view_of
 
 Masks: TypeAlias = Sequence["Mask | None"]

@@ -15,7 +15,7 @@ from leatherens.core.overview import Area, Shrinking, block_for, drawn
 from leatherens.core.photographs import Mask
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.stored_map import StoredMap
-from leatherens.ensembles.tiles import small_photograph
+from leatherens.ensembles.tiled_photographs import small_photograph
 
 _QUALITY = 90  # of JPEG
 

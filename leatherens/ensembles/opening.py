@@ -32,8 +32,8 @@ from leatherens.ensembles.preparing import load_preparation
 from leatherens.ensembles.sources import FileSource, require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
+from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs, source_of
 from leatherens.ensembles.tiled_scoring import score_photograph
-from leatherens.ensembles.tiles import Source, TiledPhotographs, source_of
 from leatherens.ensembles.voting import load_agreement, load_fusion, load_scales
 
 

@@ -30,7 +30,7 @@ from leatherens.ensembles.scoring import score_images
 from leatherens.ensembles.sources import require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests, fingerprint, make_splits
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
-from leatherens.ensembles.tiles import Source, source_of
+from leatherens.ensembles.tiled_photographs import Source, source_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from leatherens.core.progress import Advance
 from leatherens.core.thresholds import Normals
 from leatherens.core.types import ScoreMap, batches
 from leatherens.ensembles.ensemble import Ensemble, Stopwatch
+from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs
 from leatherens.ensembles.tiled_scoring import Keep, KeptMap, scored_photographs
-from leatherens.ensembles.tiles import Source, TiledPhotographs
 
 
 class ScorerScores(ABC):

@@ -21,6 +21,7 @@ from leatherens.core.photographs import (
     Photograph,
     read_at_least,
     read_mask,
+    read_masks,
     read_photograph,
     resize_photograph,
 )
@@ -140,10 +141,7 @@ class FileSource(FromDisk):
         sample = self.samples[index]
         if not sample.masks and sample.defective is not False:
             return None
-        marked = np.zeros(self._decoded.original_size(sample), dtype=np.bool_)
-        for path in sample.masks:
-            marked |= read_mask(path, marked.shape)
-        return marked
+        return read_masks(sample.masks, self._decoded.original_size(sample))
 
     def masks(self) -> list[Mask | None]:
         """`mask` of every sample."""

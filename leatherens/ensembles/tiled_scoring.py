@@ -21,10 +21,11 @@ from leatherens.core.progress import Advance
 from leatherens.core.reading import Sample
 from leatherens.core.tiling import Grid, Stitcher
 from leatherens.core.types import ImageBatch, ScoreMap
+from leatherens.ensembles.cut_tiles import Opened
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble, Stopwatch
 from leatherens.ensembles.sources import batch_of
 from leatherens.ensembles.stored_map import StoredMap
-from leatherens.ensembles.tiles import Opened, TiledPhotographs
+from leatherens.ensembles.tiled_photographs import TiledPhotographs
 
 Keep = Callable[[int, StoredMap], None]
 """What is done with the ensemble's map of a photograph, by its number, before it is gone."""

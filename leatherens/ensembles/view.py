@@ -14,7 +14,7 @@ from leatherens.ensembles.deciding import Decider, promise_remark
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.scoring import Scores
-from leatherens.ensembles.tiles import Source
+from leatherens.ensembles.tiled_photographs import Source
 
 
 def view_of(

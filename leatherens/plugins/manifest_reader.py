@@ -22,6 +22,7 @@ class ManifestReader(Reader):
     title = "a manifest"
     shape = f"manifest.csv or manifest.jsonl with the columns {', '.join(COLUMNS)}, all but path optional"
     takes_file = True
+    refines = ("*",)
 
     def recognises(self, root: Path) -> bool:
         """By the file's ending, or a file called manifest in a folder."""

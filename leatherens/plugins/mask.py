@@ -18,6 +18,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from leatherens.core.errors import InputError
+from leatherens.core.labels.shapes import Polygon
 from leatherens.core.params import Params
 from leatherens.core.photographs import Mask, read_mask
 from leatherens.core.preparation import Pictures, Preparation, Prepared
@@ -39,7 +40,8 @@ class MaskPreparation(Preparation):
         """Where nothing is to be inspected.
 
         ignore: picture at the photographs' size, white there. polygons: outlines of such regions, corners
-        (x, y) in pixels, instead of the picture or besides. when: before or after scoring.
+        (x, y) where (0, 0) is the corner of the first pixel, instead of the picture or besides. when: before
+        or after scoring.
         """
 
         ignore: str | None = None
@@ -68,7 +70,7 @@ class MaskPreparation(Preparation):
         if self.params.ignore is not None:
             region |= _read(Path(self.params.ignore), good[0])
         for corners in self.params.polygons:
-            region |= _filled(corners, size)
+            region |= Polygon(corners).mask(size)
         if not region.any():
             raise InputError("mask: the region is empty; mark in white what is not to be inspected")
         if region.all():
@@ -96,13 +98,3 @@ def _read(path: Path, picture: Prepared) -> Mask:
             f"width, such as {picture.name}); draw it on one of them"
         )
     return region
-
-
-def _filled(corners: tuple[Point, ...], size: tuple[int, int]) -> Mask:
-    """The pixels whose centre lies in a polygon."""
-    from matplotlib.path import Path as Outline
-
-    rows, columns = np.indices(size)
-    centres = np.stack([columns.ravel(), rows.ravel()], axis=1)
-    inside: Mask = Outline(np.asarray(corners)).contains_points(centres).reshape(size)
-    return inside

@@ -1,0 +1,1 @@
+"""Labels drawn by people: from annotators' files to masks, and from masks back to files to correct."""
