@@ -63,7 +63,7 @@ def measured(ensemble: Ensemble, test: FileSource) -> list[float]:
     """Image AUROC, pixel AP, AU-PRO."""
     scores = score_images(ensemble, test, 8, lambda images: None).by_scorer[ENSEMBLE]
     labels = [int(bool(sample.defective)) for sample in test.samples]
-    pixels = pixel_metrics(scores.all_maps(), test.masks())
+    pixels = pixel_metrics([scores.map(i) for i in range(len(test.ids))], test.masks())
     return [image_auroc(scores.images, labels), pixels.ap, pixels.au_pro]
 
 

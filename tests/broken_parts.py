@@ -232,6 +232,18 @@ class RemembersEarlierPhotographs(ShiftedBack):
         self.earlier = 1
 
 
+class CountsRowsFromTheBand(Preparation):
+    """Says that it works by parts, and hides the upper rows of each."""
+
+    id = "upper-rows"
+    by_parts = True
+
+    def _apply(self, picture: Prepared) -> Prepared:
+        upper = np.zeros(picture.size, np.bool_)
+        upper[:8] = True
+        return picture.hiding(upper)
+
+
 class LosesItsShift(ShiftedBack):
     def state(self) -> dict[str, Any]:
         return dict(super().state()) | {"by_": 1}

@@ -56,6 +56,7 @@ SINS = [
         "before and after must be (h, w, 3) uint8 of one",
     ),
     (broken.RemembersEarlierPhotographs, "preparation_is_kept", "a second fit remembers the first"),
+    (broken.CountsRowsFromTheBand, "preparation_by_parts", "given rows 50 to 51 alone, it does otherwise"),
     (broken.LosesItsShift, "preparation_is_kept", "saved and loaded, it does otherwise"),
 ]
 

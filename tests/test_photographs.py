@@ -21,6 +21,7 @@ from leatherens.core.photographs import (
     _PILLOW_SILENT,
     MIN_SIDE,
     photograph_size,
+    read_at_least,
     read_mask,
     read_masks,
     read_photograph,
@@ -138,6 +139,47 @@ def test_orientation__as_pillow_applies_it(tmp_path, orientation, suffix):
     assert np.array_equal(read_photograph(path), expected)
     assert expected.shape == ((32, 24, 3) if orientation > 4 else (24, 32, 3))
     assert photograph_size(path) == expected.shape[:2]
+
+
+class TestReadAtLeast:
+    @pytest.mark.parametrize("orientation", [1, 6])
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    def test_large_jpeg__is_decoded_smaller_and_nearly_the_same(self, tmp_path, orientation, mode):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        smooth = np.kron(grain(12, 16) // 4 + 96, np.ones((40, 40, 1), np.uint8))
+        path = save(tmp_path / "a.jpg", Image.fromarray(smooth).convert(mode), exif=exif, quality=95)
+        whole = read_photograph(path)
+        least = (30, 40) if orientation == 1 else (40, 30)
+
+        pixels, size = read_at_least(path, least)
+
+        assert size == whole.shape[:2]
+        assert pixels.shape[:2] == tuple(side // 8 for side in size)
+        near = resize_photograph(pixels, least).astype(int) - resize_photograph(whole, least)
+        assert np.abs(near).max() <= 8
+        assert np.abs(near).mean() < 1
+
+    @pytest.mark.parametrize(("least", "height"), [((60, 80), 120), ((61, 80), 240), ((121, 9), 480)])
+    def test_twice_the_size_that_is_needed__is_kept(self, tmp_path, least, height):
+        path = save(tmp_path / "a.jpg", grain(480, 640))
+        assert read_at_least(path, least)[0].shape[0] == height
+
+    @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+    def test_others__come_as_they_are(self, tmp_path, suffix):
+        path = save(tmp_path / f"a.{suffix}", grain(48, 64))
+        pixels, size = read_at_least(path, (40, 40))
+        assert size == (48, 64)
+        assert np.array_equal(pixels, read_photograph(path))
+
+    def test_truncated__is_refused_as_the_whole(self, tmp_path):
+        path = save(tmp_path / "a.jpg", grain(480, 640))
+        path.write_bytes(path.read_bytes()[:-2000])
+        with pytest.raises(InputError) as whole:
+            read_photograph(path)
+        with pytest.raises(InputError) as reduced:
+            read_at_least(path, (30, 40))
+        assert str(reduced.value) == str(whole.value)
 
 
 def test_damaged_exif__is_no_obstacle(tmp_path):
@@ -279,7 +321,8 @@ def test_decompression_bomb(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png", Image.new("L", (2000, 1100)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
     assert refusal(path) == (
-        "more than 2 million pixels, refused as a possible decompression bomb; cut it into tiles"
+        "more than 2 million pixels, refused as a possible decompression bomb; work in tiles "
+        "(leatherens run --tile, with leatherens[large] installed), or cut it into several files"
     )
 
 
@@ -304,7 +347,10 @@ def test_too_large_for_memory(tmp_path, monkeypatch):
 
     path = save(tmp_path / "a.png", grain())
     monkeypatch.setattr(Image, "open", exhausted)
-    assert refusal(path) == "too large for the memory of this machine; cut it into tiles"
+    assert refusal(path) == (
+        "too large for the memory of this machine; work in tiles (leatherens run --tile, with "
+        "leatherens[large] installed), or cut it into several files"
+    )
 
 
 def test_warning_filters__are_put_back_by_the_last_of_several_threads():

@@ -61,7 +61,15 @@ def test_predict__writes_maps_and_masks_at_each_photograph_s_size(
 
     assert lines.keys() == sizes.keys()
     for name, line in lines.items():
-        assert list(line) == ["path", "score", "threshold", "verdict", "map", "mask"]
+        assert list(line) == [
+            "path",
+            "score",
+            "threshold",
+            "verdict",
+            "defective_percent",
+            "map",
+            "mask",
+        ]
         assert line["map"] == str(tmp_path / "out" / f"{name}.map.tiff")
         pixels, mask = (array(line[kind]) for kind in ("map", "mask"))
         assert pixels.shape == mask.shape == sizes[name]
@@ -96,7 +104,7 @@ def test_predict__lists_a_bad_image_and_judges_the_others(alone: Path, leather: 
     assert result.stderr == f"skipped: {problem}\n"
     assert lines[2] == {
         "path": str(photographs / "002.png"),
-        **dict.fromkeys(("score", "threshold", "verdict", "map", "mask")),
+        **dict.fromkeys(("score", "threshold", "verdict", "defective_percent", "map", "mask")),
         "problem": problem,
     }
     others = [f"{line['score']:.6g}" for line in lines if line["verdict"]]

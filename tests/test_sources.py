@@ -12,7 +12,7 @@ import torch
 from pictures import grain, mvtec, save, spot
 
 from leatherens.core.errors import ConfigError, InputError
-from leatherens.core.photographs import read_photograph, resize_photograph
+from leatherens.core.photographs import read_at_least, read_photograph, resize_photograph
 from leatherens.core.reading import Sample
 from leatherens.core.types import ImageSource, batches
 from leatherens.ensembles import sources
@@ -34,11 +34,11 @@ def decoded(monkeypatch):
     """Paths in the order they were decoded."""
     paths: list[str] = []
 
-    def counting(path: Path) -> np.ndarray:
+    def counting(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
         paths.append(path.name)
-        return read_photograph(path)
+        return read_at_least(path, size)
 
-    monkeypatch.setattr(sources, "read_photograph", counting)
+    monkeypatch.setattr(sources, "read_at_least", counting)
     return paths
 
 
@@ -109,6 +109,30 @@ def test_threads__change_nothing(tmp_path, monkeypatch, threads):
     before = torch.get_num_threads(), list(warnings.filters)
     assert torch.equal(FileSource(samples, size=(40, 30)).batch(range(20)).pixels, expected)
     assert (torch.get_num_threads(), warnings.filters) == before
+
+
+@pytest.mark.parametrize("threads", [1, 7])
+@pytest.mark.parametrize("memory_mb", [0, 64])
+def test_loading_ahead__changes_nothing(tmp_path, monkeypatch, threads, memory_mb):
+    """A walk in batches, epochs and orders included, gives what asking for one image after the other does."""
+    monkeypatch.setattr(sources, "_THREADS", threads)
+    samples = MVTecReader().read(mvtec(tmp_path, train=20)).train
+    plain = [FileSource(samples, size=(40, 30)).batch([i]).pixels for i in range(20)]
+    source, order = FileSource(samples, size=(40, 30), memory_mb=memory_mb), [7, 3, 19, 0, 7]
+    for _ in range(2):
+        assert torch.equal(torch.cat([batch.pixels for batch in batches(source, 3)]), torch.cat(plain))
+    found = list(batches(source, 2, order))
+    assert [len(batch) for batch in found] == [2, 2, 1]
+    assert torch.equal(torch.cat([b.pixels for b in found]), torch.cat([plain[i] for i in order]))
+
+
+def test_walk__tells_of_a_damaged_file_where_it_comes(tmp_path):
+    samples = mixed(tmp_path)
+    samples[2].path.write_bytes(b"no image")
+    walk = batches(FileSource(samples, size=(20, 28)), 1)
+    assert [next(walk).ids[0] for _ in range(2)] == ["a.png", "b.png"]
+    with pytest.raises(InputError, match=r"c\.png: not an image"):
+        next(walk)
 
 
 def test_batch__cannot_be_used_to_change_what_is_kept(tmp_path):

@@ -26,9 +26,9 @@ weights_of_run = click.option(
 )
 
 
-def sides(text: str) -> tuple[int, int]:
-    """Height and width from what --size says."""
+def sides(text: str, option: str = "--size") -> tuple[int, int]:
+    """Height and width from what an option says."""
     found = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", text.lower())
     if not found:
-        raise ConfigError(f"--size: expected one number, or HEIGHTxWIDTH such as 256x320, got '{text}'")
+        raise ConfigError(f"{option}: expected one number, or HEIGHTxWIDTH such as 256x320, got '{text}'")
     return int(found[1]), int(found[2] or found[1])

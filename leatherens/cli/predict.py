@@ -15,6 +15,7 @@ from leatherens.core.errors import InputError
 
 if TYPE_CHECKING:
     from leatherens.cli import Session
+    from leatherens.ensembles.hides import Hide
     from leatherens.ensembles.opening import Judgement
 
 GOOD, DEFECTIVE, FAILED = 0, 1, 2
@@ -23,7 +24,11 @@ GOOD, DEFECTIVE, FAILED = 0, 1, 2
 @click.command()
 @click.argument("run", type=options.PATH)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--out", type=options.PATH, help="Folder for score maps (TIFF) and masks (PNG).")
+@click.option(
+    "--out",
+    type=options.PATH,
+    help="Folder for score maps, masks and, of runs in tiles, overviews.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @options.device
 @options.weights_of_run
@@ -78,18 +83,29 @@ def expanded(paths: Sequence[str]) -> list[Path]:
 
 
 def write_judgement(judgement: Judgement, out: Path) -> dict[str, str]:
-    """Write map and mask, named like the image; returns where they are."""
+    """Write map and mask, named like the image, and an overview of a hide; returns where they are."""
     from PIL import Image
 
     from leatherens.core.artifact import written_whole
     from leatherens.ensembles.evaluation import write_map
 
+    if judgement.hide is not None:
+        return _write_hide(judgement.hide, out / judgement.id)
     if judgement.map is None or judgement.mask is None:
         return {}
     at = {"map": out / f"{judgement.id}.map.tiff", "mask": out / f"{judgement.id}.mask.png"}
     write_map(at["map"], judgement.map)
     with written_whole(at["mask"]) as beside:
         Image.fromarray(judgement.mask).save(beside, format="PNG")
+    return {kind: str(path) for kind, path in at.items()}
+
+
+def _write_hide(hide: Hide, stem: Path) -> dict[str, str]:
+    at = {kind: stem.with_name(f"{stem.name}.{kind}.tiff") for kind in ("map", "mask")}
+    at["overview"] = stem.with_name(f"{stem.name}.overview.jpg")
+    hide.write_map(at["map"])
+    hide.write_mask(at["mask"])
+    hide.write_overview(at["overview"])
     return {kind: str(path) for kind, path in at.items()}
 
 
@@ -120,7 +136,10 @@ def _as_json(judgement: Judgement, written: dict[str, str]) -> dict[str, Any]:
         "score": judgement.score if judged else None,
         "threshold": judgement.threshold if judged else None,
         "verdict": _verdict(judgement) if judged else None,
+        "defective_percent": round(judgement.defective_percent, 6) if judged else None,
         "map": written.get("map"),
         "mask": written.get("mask"),
     }
+    if "overview" in written:
+        line["overview"] = written["overview"]
     return line if judged else {**line, "problem": judgement.problem}

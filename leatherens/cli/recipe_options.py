@@ -44,13 +44,27 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
             content[part] = {"id": id, "options": settings.get(part, {})}
     _add_false_alarms(options["false_alarms"], content, host)
     content |= {key: options[key] for key in _PLAIN if options.get(key) is not None}
-    if options["size"] is not None:
-        content["size"] = sides(options["size"])
+    content |= _sizes(options)
     content["weights"] = weight_places(options["weights"])
     content["allow_download"] = options["allow_download"]
     recipe = parse_params(Recipe, content, owner="run")
     _refuse_idle(content | ({"features": cuts} if cuts else {}), recipe)
     return recipe
+
+
+def _sizes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What --size, --tile and --overlap say; tiles are brought to their own size where none is named."""
+    found: dict[str, Any] = {}
+    if options["size"] is not None:
+        found["size"] = sides(options["size"])
+    if options.get("tile") is not None:
+        found["tile"] = sides(options["tile"], "--tile")
+        found.setdefault("size", found["tile"])
+    if options.get("overlap") is not None:
+        if "tile" not in found:
+            raise ConfigError("--overlap: there are no tiles to overlap; give --tile as well")
+        found["overlap"] = options["overlap"]
+    return found
 
 
 def weight_places(paths: Sequence[Path]) -> tuple[str, ...]:

@@ -66,6 +66,14 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     "--false-alarms", type=float, show_default="0.01", help="Share of good images that may be flagged."
 )
 @click.option("--size", metavar="N or HxW", show_default="256", help="Size images are brought to.")
+@click.option(
+    "--tile",
+    metavar="N or HxW",
+    help="Look at photographs in windows of this size, each brought to --size (default: the window's own).",
+)
+@click.option(
+    "--overlap", type=float, show_default="0.25", help="Share of a window's side that neighbours share."
+)
 @click.option("--prepare", metavar="ID,ID", help="Steps before images are brought to --size, in this order.")
 @click.option("--ignore", type=PATH, help="Picture, white where nothing is to be inspected.")
 @click.option(

@@ -16,6 +16,8 @@ from pydantic import Field
 from leatherens.core.artifact import write_text
 from leatherens.core.errors import ArtifactError, ConfigError
 from leatherens.core.params import Params, parse_params
+from leatherens.core.photographs import MIN_SIDE
+from leatherens.core.tiling import MOST_OVERLAP, OVERLAP
 
 SIDE = 256
 """Images are brought to this height and width unless a recipe says otherwise."""
@@ -50,6 +52,8 @@ class Recipe(Params):
     """What a run does. Ids name plugins.
 
     preparation: what happens to a photograph before it is brought to `size`, in this order.
+    tile: height and width of the windows that photographs are looked at in, in pixels of the photograph, each
+        brought to `size`; `None`: whole. overlap: share of a window's side that neighbours share in scoring.
     """
 
     members: Annotated[dict[str, MemberChoice], Field(min_length=1)]
@@ -62,6 +66,8 @@ class Recipe(Params):
     calibrator: Choice = Choice(id="conformal")
     threshold: Choice = Choice(id="conformal")
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)
+    tile: tuple[Annotated[int, Field(ge=MIN_SIDE)], Annotated[int, Field(ge=MIN_SIDE)]] | None = None
+    overlap: Annotated[float, Field(ge=0, le=MOST_OVERLAP)] = OVERLAP
     batch_size: Annotated[int, Field(ge=1)] = 8
     keep_every: Annotated[int, Field(ge=1)] | None = None
     """Steps between two checkpoints of each trained member that stay, to be compared."""

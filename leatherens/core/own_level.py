@@ -22,15 +22,20 @@ GRID = 64
 def less_own_level(pixels: Tensor) -> Tensor:
     """Maps (B, H, W) in nats, each less a share of its own calm level.
 
-    Pixels that hold the smallest score of their map do not count: so do those that a mask silences.
-
     >>> import torch
     >>> less_own_level(torch.tensor([[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]])).tolist()
     [[[-1.0, 0.0, 1.0], [2.0, 3.0, 4.0]]]
+    """
+    return pixels - SHARE * own_level(pixels)[:, None, None]
+
+
+def own_level(pixels: Tensor) -> Tensor:
+    """(B,) calm levels of maps (B, H, W), read from a grid of `GRID` rows and columns at most.
+
+    Pixels that hold the smallest score of their map do not count: so do those that a mask silences.
     """
     height, width = pixels.shape[-2:]
     some = pixels[:, :: -(-height // GRID), :: -(-width // GRID)].flatten(1).sort(dim=1).values  # (B, N)
     silent = (some == some[:, :1]).sum(dim=1) % some.shape[1]  # a constant map: all count
     place = silent + ((some.shape[1] - 1 - silent) * CALM).long()
-    level = some.gather(1, place[:, None])  # (B, 1)
-    return pixels - SHARE * level[..., None]
+    return some.gather(1, place[:, None])[:, 0]

@@ -10,14 +10,14 @@ from __future__ import annotations
 import stat
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from leatherens.core.errors import InputError
 
@@ -28,9 +28,10 @@ Photograph: TypeAlias = "NDArray[np.uint8]"
 """(H, W, 3) RGB."""
 Mask: TypeAlias = "NDArray[np.bool_]"
 """(H, W), True where there is a defect."""
+Levels: TypeAlias = "NDArray[np.unsignedinteger[Any]]"
+"""(H, W) of a mask, 8 or 16 bits."""
 
 T = TypeVar("T", bound=np.generic)
-U = TypeVar("U")
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Files with these suffixes, in either case, are taken for images."""
@@ -49,7 +50,6 @@ _TURNS: dict[int, Callable[[Any], Any]] = {  # EXIF 2.3, tag Orientation: what u
     7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
     8: lambda pixels: np.rot90(pixels, 1),
 }
-_ON_THEIR_SIDE = range(5, 9)  # orientations whose pixels are stored column by column
 _MODES = {  # Pillow's names in words
     "1": "black and white",
     "L": "grey",
@@ -62,6 +62,12 @@ _MODES = {  # Pillow's names in words
     "RGBA": "RGB",
     "RGBX": "RGB",
 }
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""Orientations under which height and width change places."""
+_SHARPER = 2  # times the size that is needed: what is decoded small is made smaller once more
+_BEYOND = (
+    "work in tiles (leatherens run --tile, with leatherens[large] installed), or cut it into several files"
+)
 _REFUSED = {
     "F": "holds floating-point values, of which no file says what is black and what is white",
     "I": "holds 32-bit or signed integers, of which no file says what is black and what is white",
@@ -75,7 +81,38 @@ def read_photograph(path: Path) -> Photograph:
     Transparent parts are shown on white, as a page shows them: the colours stored under them are
     arbitrary and must not be scored.
     """
-    return _decoded(path, _colours)
+    return _decoded(path, colours_of)
+
+
+def read_at_least(path: Path, least: tuple[int, int]) -> tuple[Photograph, tuple[int, int]]:
+    """A photograph that will be brought to (height, width) `least`, and its own height and width, upright.
+
+    A JPEG that is larger by far is decoded at a half, a quarter or an eighth of its size, whichever is the
+    smallest of twice `least` or more: its decoder averages, and takes a third of the time. The pixels depend
+    on the file and on `least`; all else comes as `read_photograph` gives it.
+    """
+    with _opened(path) as picture:
+        size = None
+        if picture.format in ("JPEG", "MPO"):
+            sideways = orientation_of(picture) in SIDEWAYS
+            width, height = picture.size
+            size = (width, height) if sideways else (height, width)
+            wide, high = least if sideways else least[::-1]
+            picture.draft(picture.mode, (_SHARPER * wide, _SHARPER * high))
+        picture.load()
+        pixels = upright(colours_of(picture), orientation_of(picture))
+        return pixels, size or (pixels.shape[0], pixels.shape[1])
+
+
+def photograph_size(path: Path) -> tuple[int, int]:
+    """Height and width of a photograph, upright, from its header alone."""
+    with _opened(path) as picture:
+        tags = getattr(
+            picture, "tag_v2", {}
+        )  # of TIFF, whose size some versions of Pillow tell upright already
+        width, height = (tags.get(tag, side) for tag, side in zip((256, 257), picture.size, strict=True))
+        lying = (tags.get(_ORIENTATION) if tags else orientation_of(picture)) in SIDEWAYS
+        return (width, height) if lying else (height, width)
 
 
 def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
@@ -85,25 +122,31 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     mask in the middle. A mask that never reaches half the scale holds class numbers, and every
     number above 0 is marked. Of colours the brightest channel counts; transparent is not marked.
     """
-    mask = _decoded(path, _marked)
-    _require_size(path, mask.shape, size)
+    levels = _decoded(path, levels_of)
+    mask = marked(levels, int(levels.max()))
+    _require_size(path, (mask.shape[0], mask.shape[1]), size)
     return mask
 
 
 def read_levels(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """The grey levels of a mask whose levels name kinds of defects, (H, W) and just as they are stored."""
     levels = _decoded(path, lambda picture: _grey_levels(picture, path))
-    _require_size(path, levels.shape, size)
+    _require_size(path, (levels.shape[0], levels.shape[1]), size)
     return levels
 
 
-def _require_size(path: Path, shape: tuple[int, ...], size: tuple[int, int] | None) -> None:
-    if size is not None and shape != tuple(size):
-        found, expected = (f"{height} x {width}" for height, width in (shape, size))
-        raise InputError(
-            f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
-            "give the mask of this photograph, at its size"
-        )
+def _require_size(path: Path, mask: tuple[int, int], photograph: tuple[int, int] | None) -> None:
+    if photograph is not None and mask != tuple(photograph):
+        raise size_mismatch(path, mask, photograph)
+
+
+def size_mismatch(path: Path, mask: tuple[int, int], photograph: tuple[int, int]) -> InputError:
+    """Why a mask of another (height, width) than its photograph's is refused."""
+    found, expected = (f"{height} x {width}" for height, width in (mask, photograph))
+    return InputError(
+        f"{path}: the mask is {found} pixels and its photograph {expected} (height x width); "
+        "give the mask of this photograph, at its size"
+    )
 
 
 def read_masks(paths: Sequence[Path], size: tuple[int, int]) -> Mask:
@@ -112,11 +155,6 @@ def read_masks(paths: Sequence[Path], size: tuple[int, int]) -> Mask:
     for path in paths:
         union |= read_mask(path, size)
     return union
-
-
-def photograph_size(path: Path) -> tuple[int, int]:
-    """Height and width of a photograph, upright, without its pixels, which may still turn out damaged."""
-    return _opened(path, _upright_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +183,18 @@ class Header:
 
 def described_photograph(path: Path) -> tuple[Photograph, Header]:
     """What `read_photograph` reads, and how the file stores it, from one decoding."""
-
-    def both(picture: Image.Image) -> tuple[Photograph, Header]:
+    with _opened(path) as picture:
         stored = getattr(picture, "tile", ())
         raw = " ".join(str(tile[3]) for tile in stored)  # "RGB;16B": Pillow opens it as plain RGB
         picture.load()
-        orientation = _orientation(picture)
+        orientation = orientation_of(picture)
         header = Header(
             _MODES.get(picture.mode, picture.mode),
             sixteen_bits=picture.mode.startswith("I") or ";16" in raw,
             transparent=bool(picture.has_transparency_data),
             turned=orientation in _TURNS,
         )
-        return _upright(_colours(picture), orientation), header
-
-    return _opened(path, both)
+        return upright(colours_of(picture), orientation), header
 
 
 def resize_photograph(pixels: Photograph, size: tuple[int, int]) -> Photograph:
@@ -209,21 +244,19 @@ _PILLOW_SILENT = _PillowSilent()
 
 def _decoded(path: Path, convert: Callable[[Image.Image], NDArray[T]]) -> NDArray[T]:
     """What `convert` makes of the picture in a file, turned upright."""
-
-    def upright(picture: Image.Image) -> NDArray[T]:
+    with _opened(path) as picture:
         picture.load()
-        return _upright(convert(picture), _orientation(picture))
-
-    return _opened(path, upright)
+        return upright(convert(picture), orientation_of(picture))
 
 
-def _opened(path: Path, use: Callable[[Image.Image], U]) -> U:
-    """What `use` makes of a file's picture, of which the header is read so far."""
-    _require_content(path)
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture of which the header was read and is good; whatever fails in the block is the file's fault."""
+    require_content(path)
     try:
         with _PILLOW_SILENT, Image.open(path, formats=_FORMATS) as picture:
             _require_plain(picture, path)
-            return use(picture)
+            yield picture
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything, even SyntaxError
@@ -236,15 +269,16 @@ def _fault(error: Exception) -> str:
         return "not an image that can be read (PNG, JPEG, TIFF, BMP or WebP); convert it to PNG or remove it"
     if isinstance(error, Image.DecompressionBombError):
         limit = f"{2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels"
-        return f"more than {limit}, refused as a possible decompression bomb; cut it into tiles"
+        return f"more than {limit}, refused as a possible decompression bomb; {_BEYOND}"
     if isinstance(error, PermissionError):
         return "may not be read; change its permissions or remove it"
     if isinstance(error, MemoryError):
-        return "too large for the memory of this machine; cut it into tiles"
+        return f"too large for the memory of this machine; {_BEYOND}"
     return f"damaged ({str(error) or type(error).__name__}); copy it again or remove it"
 
 
-def _require_content(path: Path) -> None:
+def require_content(path: Path) -> None:
+    """Refuse, in a sentence, what is no file, or an empty one."""
     try:
         status = path.stat()
     except (OSError, ValueError):  # ValueError: a zero byte in the name
@@ -271,23 +305,29 @@ def _require_plain(picture: Image.Image, path: Path) -> None:
         raise InputError(f"{path}: {_REFUSED[picture.mode]}; save it as 8-bit or 16-bit grey or RGB")
 
 
-def _colours(picture: Image.Image) -> Photograph:
+def colours_of(picture: Image.Image) -> Photograph:
+    """The rule of `read_photograph` for a decoded picture, or a part of one, as it lies in the file."""
     if picture.mode.startswith("I"):  # one channel of 16 bits
         grey = (np.asarray(picture) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     return np.array(_on_paper(picture, 255).convert("RGB"))
 
 
-def _marked(picture: Image.Image) -> Mask:
+def levels_of(picture: Image.Image) -> Levels:
+    """(H, W) how strongly each pixel of a mask is marked, 8 or 16 bits."""
     if picture.mode.startswith("I"):
-        levels, half = np.asarray(picture), 1 << 15
-    else:
-        plain = _on_paper(picture, 0)
-        grey = plain.mode in ("1", "L")
-        levels = np.asarray(plain.convert("L")) if grey else np.asarray(plain.convert("RGB")).max(axis=2)
-        half = 1 << 7
-    marked: Mask = levels >= half if levels.max() >= half else levels > 0
-    return marked
+        return np.asarray(picture).astype(np.uint16)
+    plain = _on_paper(picture, 0)
+    grey = plain.mode in ("1", "L")
+    levels: Levels = np.asarray(plain.convert("L")) if grey else np.asarray(plain.convert("RGB")).max(axis=2)
+    return levels
+
+
+def marked(levels: Levels, highest: int) -> Mask:
+    """The levels of a mask, or of a part of one, as booleans; highest: the level it reaches anywhere."""
+    half = 1 << (8 * levels.itemsize - 1)
+    mask: Mask = levels >= half if highest >= half else levels > 0
+    return mask
 
 
 def _grey_levels(picture: Image.Image, path: Path) -> NDArray[np.uint8]:
@@ -305,20 +345,15 @@ def _on_paper(picture: Image.Image, grey: int) -> Image.Image:
     return Image.alpha_composite(paper, picture.convert("RGBA"))
 
 
-def _orientation(picture: Image.Image) -> int:
+def orientation_of(picture: Image.Image) -> int:
+    """How the picture is to be turned, 1 to 8 as in EXIF."""
     try:
         return int(picture.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - damaged EXIF, in which Pillow raises anything, says nothing about the pixels
         return 1
 
 
-def _upright_size(picture: Image.Image) -> tuple[int, int]:
-    width, height = picture.size
-    if isinstance(picture, TiffImageFile):  # of which Pillow turns the size before the pixels
-        width, height = picture.tag_v2[IMAGEWIDTH], picture.tag_v2[IMAGELENGTH]
-    return (width, height) if _orientation(picture) in _ON_THEIR_SIDE else (height, width)
-
-
-def _upright(pixels: NDArray[T], orientation: int) -> NDArray[T]:
+def upright(pixels: NDArray[T], orientation: int) -> NDArray[T]:
+    """Pixels (H, W, ...) as they lie in the file, turned as EXIF's orientation says."""
     turn = _TURNS.get(orientation)
     return pixels if turn is None else np.ascontiguousarray(turn(pixels))

@@ -34,6 +34,14 @@ WHOLE = 0.999
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a large photograph: where they begin, and the height and width of the whole."""
+
+    top: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A photograph on its way to the models.
 
@@ -42,6 +50,7 @@ class Prepared:
         what lies outside the photograph. `None`: nowhere.
     warp: from the photograph's pixel coordinates to these; `None` where nothing moved.
     remarks: what a user should know of this image, a sentence each.
+    part: which rows of the photograph these are; `None`: all of them.
     """
 
     name: str
@@ -50,12 +59,40 @@ class Prepared:
     hidden: Mask | None = None
     warp: Warp | None = None
     remarks: tuple[str, ...] = ()
+    part: Part | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width as it is now."""
         height, width = self.pixels.shape[:2]
         return height, width
+
+    @property
+    def whole_size(self) -> tuple[int, int]:
+        """Height and width of the photograph that this is, or is a part of."""
+        return self.size if self.part is None else self.part.size
+
+    @property
+    def rows(self) -> slice:
+        """Its rows in the whole photograph."""
+        top = 0 if self.part is None else self.part.top
+        return slice(top, top + self.size[0])
+
+    def cut(self, rows: slice, columns: slice) -> Prepared:
+        """A window of it, as a picture of its own."""
+        window = (rows, columns)
+        ignored, hidden = (None if r is None else r[window] for r in (self.ignored, self.hidden))
+        return Prepared(self.name, self.pixels[window], ignored, hidden)
+
+    def grown(self, size: tuple[int, int]) -> Prepared:
+        """The same with rows below and columns to the right, up to a size, that are not seen."""
+        if size == self.size:
+            return self
+        beyond = [(0, new - old) for new, old in zip(size, self.size, strict=True)]
+        ignored = None if self.ignored is None else np.pad(self.ignored, beyond)
+        hidden = np.zeros(self.size, np.bool_) if self.hidden is None else self.hidden
+        hidden = np.pad(hidden, beyond, constant_values=True)
+        return replace(self, pixels=np.pad(self.pixels, [*beyond, (0, 0)]), ignored=ignored, hidden=hidden)
 
     @property
     def counted(self) -> Mask | None:
@@ -106,9 +143,12 @@ class Preparation(Component):
     """Plugin kind `preparations`: one step between a photograph and the working size.
 
     learns: whether `fit` learns something, which is then stored with the run.
+    by_parts: whether `apply` may get some rows of a photograph (`Prepared.part`) and does with them what it
+        would do in the whole. Steps that may not keep photographs of tiled runs from being read in bands.
     """
 
     learns: ClassVar[bool] = False
+    by_parts: ClassVar[bool] = False
 
     @final
     def fit(self, good: Pictures, *, seed: int = 0, progress: Progress | None = None) -> Self:
@@ -126,6 +166,10 @@ class Preparation(Component):
         """The picture after this step; it changes nothing that was learned and nothing in the argument."""
         if self.learns:
             self.require_fitted("apply")
+        if picture.part is not None and not self.by_parts:
+            raise InputError(
+                f"{picture.name}: '{self.id}' needs the whole photograph and was given some rows of it"
+            )
         found = self._apply(picture)
         for name, region in (("ignored", found.ignored), ("hidden", found.hidden)):
             if region is not None and region.shape != found.size:
@@ -147,9 +191,11 @@ class Preparation(Component):
         """The picture after this step."""
 
 
-def prepare(name: str, photograph: Photograph, steps: Sequence[Preparation]) -> Prepared:
-    """A photograph after all steps, at full size."""
-    picture = Prepared(name, photograph)
+def prepare(
+    name: str, photograph: Photograph, steps: Sequence[Preparation], part: Part | None = None
+) -> Prepared:
+    """A photograph after all steps, at full size; or some of its rows, if the steps work by parts."""
+    picture = Prepared(name, photograph, part=part)
     for step in steps:
         picture = step.apply(picture)
     return picture
@@ -180,16 +226,26 @@ def at_working_size(picture: Prepared, original: tuple[int, int], size: tuple[in
     A working pixel counts, and is seen, only if all the pixels that are averaged in it do.
     original: height and width of the photograph.
     """
+    working = shrunk(picture, original, size)
+    if working.valid is not None and not working.valid.any():
+        raise nothing_left(picture.name)
+    return working
+
+
+def shrunk(picture: Prepared, original: tuple[int, int], size: tuple[int, int]) -> Working:
+    """As `at_working_size`, whatever is left."""
     pixels, frame = resize_photograph(picture.pixels, size), Frame(original, picture.size, picture.warp)
     if picture.hidden is None and picture.ignored is None:
         return Working(pixels, None, None, frame)
     hidden, ignored = (_touched(region, size) for region in (picture.hidden, picture.ignored))
-    valid: Mask = ~(hidden | ignored)
-    if not valid.any():
-        raise InputError(
-            f"{picture.name}: nothing is left to inspect; make the region to ignore smaller, or leave it out"
-        )
-    return Working(pixels, valid, hidden, frame)
+    return Working(pixels, ~(hidden | ignored), hidden, frame)
+
+
+def nothing_left(name: str) -> InputError:
+    """Why a picture is refused of which nothing counts."""
+    return InputError(
+        f"{name}: nothing is left to inspect; make the region to ignore smaller, or leave it out"
+    )
 
 
 def _touched(region: Mask | None, size: tuple[int, int]) -> Mask:

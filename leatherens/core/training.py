@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from leatherens.core.errors import ArtifactError, TrainingError
 from leatherens.core.randomness import derive, numpy_generator, torch_generator
 from leatherens.core.schedules import Schedule
 from leatherens.core.tasks import Task, TrainingLog
-from leatherens.core.types import ImageBatch, ImageSource, batches
+from leatherens.core.types import ImageBatch, ImageSource, batches, walked
 
 CHECKPOINT_SECONDS = 20.0
 """At most this much training is lost to a power cut; Ctrl-C loses none."""
@@ -152,19 +152,23 @@ class _Trainer:
 
     def _loop(self, advance: Callable[[int], None]) -> None:
         with interrupts_between_steps() as check:
-            while self._done < self._steps and not self._out_of_patience():
-                self._step(self._done)
-                if self._done % self.schedule.validate_every == 0 or self._done == self.schedule.steps:
-                    self._validate()
-                if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
-                    self._save()
-                self._keep()
-                advance(1)
-                check()
+            remaining = map(self._order, range(self._done, self._steps))
+            with closing(walked(self.images, remaining)) as loaded:
+                for batch in loaded:
+                    if self._out_of_patience():
+                        return
+                    self._step(self._done, batch)
+                    if self._done % self.schedule.validate_every == 0 or self._done == self.schedule.steps:
+                        self._validate()
+                    if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+                        self._save()
+                    self._keep()
+                    advance(1)
+                    check()
 
-    def _step(self, step: int) -> None:
+    def _step(self, step: int, loaded: ImageBatch) -> None:
         self.task.module.train()
-        batch = self.images.batch(self._order(step)).to(self.context.device)
+        batch = loaded.to(self.context.device)
         generator = torch_generator(self.context.seed, self.task.name, "step", step)
         values = [self._descend(loss, step) for loss in self._losses(batch, generator)]
         for scheduler in self.task.schedulers:

@@ -6,14 +6,15 @@ more anomalous, in any unit, and never depend on which other images share the ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from leatherens.core.errors import InputError, did_you_mean
+from leatherens.core.loading import ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +244,21 @@ class ImagesInMemory:
         return self.images.rows(indices)
 
 
-def batches(source: ImageSource, size: int, order: Sequence[int] | None = None) -> Iterator[ImageBatch]:
+Batches: TypeAlias = "Generator[ImageBatch, None, None]"
+"""A walk; closed, it loads nothing further."""
+
+
+class FromDisk:
+    """What an `ImageSource` inherits from if its batches take time to load: walks then load ahead."""
+
+
+def batches(source: ImageSource, size: int, order: Sequence[int] | None = None) -> Batches:
     """Walk a source in batches of `size`, in its own order or the one given."""
     order = range(len(source.ids)) if order is None else order
-    for start in range(0, len(order), size):
-        yield source.batch(order[start : start + size])
+    return walked(source, (order[start : start + size] for start in range(0, len(order), size)))
+
+
+def walked(source: ImageSource, picks: Iterable[Sequence[int]]) -> Batches:
+    """The batches of these positions, one after the other; made ahead of use where they come from disk."""
+    made = (source.batch(pick) for pick in picks)
+    return ahead(made) if isinstance(source, FromDisk) else made

@@ -26,7 +26,8 @@ from leatherens.ensembles.known import Fresh, Known, fresh_images, known_images
 from leatherens.ensembles.notices import refresh_notices
 from leatherens.ensembles.opening import OpenedRun, open_run
 from leatherens.ensembles.scoring import score_images
-from leatherens.ensembles.sources import FileSource, require_no_problems
+from leatherens.ensembles.sources import require_no_problems
+from leatherens.ensembles.tiled_photographs import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Change:
         require_no_problems(source.problems(self.progress), len(source.ids))
         return fresh
 
-    def source(self, samples: Sequence[Sample]) -> FileSource:
+    def source(self, samples: Sequence[Sample]) -> Source:
         """Images prepared as the run's, at its size."""
         return self.opened.source(samples)
 

@@ -15,7 +15,7 @@ from leatherens.ensembles.evaluation import threshold_free
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.opening import OpenedRun
 from leatherens.ensembles.scoring import score_images
-from leatherens.ensembles.sources import FileSource
+from leatherens.ensembles.tiled_photographs import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class CheckpointRow:
 
 
 def compare_checkpoints(
-    run: OpenedRun, made: RunFolder, source: FileSource, progress: Progress, *, step: int | None = None
+    run: OpenedRun, made: RunFolder, source: Source, progress: Progress, *, step: int | None = None
 ) -> list[CheckpointRow]:
     """Every kept checkpoint of every member, or those of one step, and each such member as the run uses it.
 

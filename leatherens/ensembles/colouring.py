@@ -13,17 +13,17 @@ from leatherens.core.colours import Colours, colour_clusters
 from leatherens.core.errors import ArtifactError
 from leatherens.core.listing import counted, named
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.sources import FileSource
+from leatherens.ensembles.tiled_photographs import Source
 
 
-def learn_colours(folder: RunFolder, teaching: FileSource) -> Colours:
+def learn_colours(folder: RunFolder, teaching: Source) -> Colours:
     """The colours of the images that teach, written."""
     colours = colour_clusters(teaching.colours)
     write_json(folder.colours, colours.state())
     return colours
 
 
-def extend_colours(before: RunFolder, teaching: FileSource, *, into: RunFolder) -> None:
+def extend_colours(before: RunFolder, teaching: Source, *, into: RunFolder) -> None:
     """The colours of a run and of further images that teach; nothing for a run whose colours are unknown."""
     colours = load_colours(before)
     if colours is not None:
@@ -55,7 +55,7 @@ class Colouring:
     remarks: tuple[str, ...] = ()
 
 
-def coloured(colours: Colours | None, source: FileSource) -> Colouring:
+def coloured(colours: Colours | None, source: Source) -> Colouring:
     """Which learned colour each image of a source has."""
     if colours is None:
         return Colouring([""] * len(source.ids))

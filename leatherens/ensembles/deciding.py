@@ -13,7 +13,7 @@ from leatherens.configs.recipe import Choice, Recipe
 from leatherens.core.calibration import Calibrator, normals_needed
 from leatherens.core.host import PluginHost
 from leatherens.core.reporting import Decision
-from leatherens.core.thresholds import Normals, Threshold
+from leatherens.core.thresholds import Threshold
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import build_calibrator, build_threshold
 from leatherens.ensembles.scoring import ScorerScores, Scores
@@ -30,6 +30,11 @@ class Decider:
         """(n,) image scores to verdicts: True is defective."""
         flagged: NDArray[np.bool_] = images.astype(np.float64) > self.threshold.image_
         return flagged
+
+    def marks(self, pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Scores of pixels to a mask: True is defective."""
+        marked: NDArray[np.bool_] = pixels.astype(np.float64) > self.threshold.pixel_
+        return marked
 
     def calibrated(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n,) image scores to 1 - (1 + held-out good images scoring as high) / (n + 1)."""
@@ -53,9 +58,7 @@ def learn_deciders(recipe: Recipe, host: PluginHost, scores: Scores) -> dict[str
 
 
 def _learn(recipe: Recipe, host: PluginHost, scores: ScorerScores) -> Decider:
-    threshold = build_threshold(recipe, host).fit(
-        Normals(scores.images, scores.all_maps(), scores.all_valid())
-    )
+    threshold = build_threshold(recipe, host).fit(scores.normals())
     calibrator = build_calibrator(recipe, host).fit(torch.from_numpy(scores.images))
     return Decider(threshold, calibrator)
 

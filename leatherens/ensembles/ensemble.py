@@ -55,7 +55,8 @@ class Ensemble:
 
     votes: the members' scores count; block and head: their features do.
     scales: by voter, where there are several. agreement: makes the image score of fused scores; without, it
-    is the fused image score.
+    is the fused image score. tiles: images are tiles, whose own level is not their photograph's: it is left
+    to `tiled_scoring`, which sees them all.
     """
 
     pool: BackbonePool
@@ -67,6 +68,7 @@ class Ensemble:
     head: Head | None = None
     scales: Mapping[str, Scale] = field(default_factory=dict)
     agreement: Agreement | None = None
+    tiles: bool = False
 
     @property
     def device(self) -> str:
@@ -131,7 +133,8 @@ class Ensemble:
             return voters[self.voter_names[0]]
         fused = self.fused(voters)
         image = fused.image if self.agreement is None else self.agreement(fused)
-        return ScoreMap(silence(less_own_level(fused.pixels), fused.valid), image, fused.valid)
+        pixels = fused.pixels if self.tiles else less_own_level(fused.pixels)
+        return ScoreMap(silence(pixels, fused.valid), image, fused.valid)
 
     def features(self, seen: Mapping[str, Observation]) -> MemberFeatures:
         """What fusion takes from each member: the maps of its cut, and its scores if the block wants them."""

@@ -25,6 +25,7 @@ from leatherens.core.metrics import (
     image_f1,
     pixel_metrics,
 )
+from leatherens.core.overview import Area
 from leatherens.core.photographs import Mask
 from leatherens.core.preparation import FloatMap
 from leatherens.core.progress import Progress
@@ -35,9 +36,12 @@ from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.hides import Hide
 from leatherens.ensembles.preparing import preparation_remarks
-from leatherens.ensembles.scoring import ScorerScores, Scores, score_images
+from leatherens.ensembles.scoring import ScorerScores, Scores, WholeScores, score_images
 from leatherens.ensembles.sources import FileSource
+from leatherens.ensembles.stored_map import StoredMap
+from leatherens.ensembles.tiled_photographs import Source
 from leatherens.ensembles.view import view_of
 
 Masks: TypeAlias = Sequence["Mask | None"]
@@ -58,17 +62,30 @@ class Evaluation:
     progress: Progress
     colours: Colours | None = None
 
-    def of(self, source: FileSource, *, into: RunFolder | None) -> RunView:
+    def of(self, source: Source, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
+        areas: list[float] = []
+
+        def keep(number: int, full: StoredMap) -> None:
+            if into is not None:
+                areas.append(self._write_hide(into, source.samples[number], full))
+
         with self.progress.step("scoring the test images", len(source.ids)) as advance:
-            size = self.recipe.batch_size
-            scores = score_images(self.ensemble, source, size, advance, pictures=into is not None)
+            size, shown = self.recipe.batch_size, into is not None
+            scores = score_images(self.ensemble, source, size, advance, keep, pictures=shown)
         view = self._measured(source, scores)
         if into is not None:
-            self._write(into, source, scores, view)
+            self._write(into, source, scores, areas, view)
         return view
 
-    def _measured(self, source: FileSource, scores: Scores) -> RunView:
+    def _write_hide(self, folder: RunFolder, sample: Sample, full: StoredMap) -> float:
+        """Write map and overview of a photograph in tiles; returns its defective area in percent."""
+        hide = Hide(sample.path, full, self.deciders[ENSEMBLE])
+        hide.write_map(folder.map(sample.id))
+        hide.write_overview(folder.overview(sample.id))
+        return hide.percent
+
+    def _measured(self, source: Source, scores: Scores) -> RunView:
         masks = source.masks()
         rows = {}
         with self.progress.step("measuring", len(scores.by_scorer)) as advance:
@@ -80,16 +97,20 @@ class Evaluation:
         metrics = _content(rows, source.samples, masks)
         block = self.ensemble.block
         told = preparation_remarks(source.remarks, len(source.ids))
-        told += _unseen_remarks(source, scores, masks)
+        told += _unseen_remarks(source, scores, masks) + _thinned_remarks(source)
         colouring = coloured(self.colours, source)
         told += colouring.remarks
         facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
         return view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, block)
 
-    def _write(self, folder: RunFolder, source: FileSource, scores: Scores, view: RunView) -> None:
-        write_maps(folder, scores)
+    def _write(
+        self, folder: RunFolder, source: Source, scores: Scores, areas: Sequence[float], view: RunView
+    ) -> None:
+        found = scores.by_scorer[ENSEMBLE]
+        if isinstance(found, WholeScores):
+            areas = write_maps(folder, scores.ids, found, self.deciders[ENSEMBLE])
         colours = [image.colour for image in view.images]
-        write_scores(folder, source.samples, scores, self.deciders, colours)
+        write_scores(folder, source.samples, scores, self.deciders, areas, colours)
         write_json(folder.metrics, view.metrics)
         reporters = self.host.reporters()
         with self.progress.step("writing the report", len(reporters.ids())) as advance:
@@ -98,7 +119,18 @@ class Evaluation:
                 advance(1)
 
 
-def _unseen_remarks(source: FileSource, scores: Scores, masks: Masks) -> tuple[str, ...]:
+def _thinned_remarks(source: Source) -> tuple[str, ...]:
+    """That pixel metrics rest on some of the pixels."""
+    if isinstance(source, FileSource) or source.step == 1:
+        return ()
+    step = source.step
+    return (
+        f"pixel metrics and pictures take one pixel in {step} of one row in {step}; maps, masks and areas "
+        "are of all pixels",
+    )
+
+
+def _unseen_remarks(source: Source, scores: Scores, masks: Masks) -> tuple[str, ...]:
     """Defects that no model can find, as they lie where nothing is inspected."""
     found = scores.by_scorer[ENSEMBLE]
     unseen = [
@@ -173,28 +205,37 @@ def write_scores(
     samples: Sequence[Sample],
     scores: Scores,
     deciders: Mapping[str, Decider],
+    areas: Sequence[float],
     colours: Sequence[str],
 ) -> None:
-    """Write scores.csv: a line per image with every scorer's score, the calibrated one, verdict, colour."""
+    """Write scores.csv: a line per image with every scorer's score, the calibrated one, verdict and colour.
+
+    areas: the defective area of each image in percent.
+    """
     decider = deciders[ENSEMBLE]
     found = scores.by_scorer
     calibrated, flagged = decider.calibrated(found[ENSEMBLE].images), decider.flags(found[ENSEMBLE].images)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "defect", "defective", *found, "calibrated", "flagged", "colour"])
+    told = ("calibrated", "flagged", "defective_percent", "colour")
+    writer.writerow(["image", "defect", "defective", *found, *told])
     for i, sample in enumerate(samples):
         values = [f"{scores.images[i]:.9g}" for scores in found.values()]
         label = "" if sample.defective is None else int(sample.defective)
-        verdict = f"{calibrated[i]:.6g}", int(flagged[i])
-        writer.writerow([sample.id, sample.defect, label, *values, *verdict, colours[i]])
+        verdict = f"{calibrated[i]:.6g}", int(flagged[i]), f"{areas[i]:.4g}", colours[i]
+        writer.writerow([sample.id, sample.defect, label, *values, *verdict])
     write_text(folder.scores, text.getvalue())
 
 
-def write_maps(folder: RunFolder, scores: Scores) -> None:
-    """Write the ensemble's map of every image as float32 TIFF at original size."""
-    found = scores.by_scorer[ENSEMBLE]
-    for i, id in enumerate(scores.ids):
-        write_map(folder.map(id), found.map(i))
+def write_maps(folder: RunFolder, ids: Sequence[str], found: WholeScores, decider: Decider) -> list[float]:
+    """Write every map as float32 TIFF at original size; returns the defective areas in percent."""
+    areas = []
+    for i, id in enumerate(ids):
+        pixels, area = found.map(i), Area()
+        write_map(folder.map(id), pixels)
+        area.add(decider.marks(pixels), found.valid(i))
+        areas.append(area.percent)
+    return areas
 
 
 def write_map(path: Path, pixels: FloatMap) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from leatherens.core.artifact import write_json
@@ -19,7 +20,7 @@ from leatherens.core.heads import GoodMaps, SpoiltMaps
 from leatherens.core.progress import Progress
 from leatherens.core.randomness import derive
 from leatherens.core.synthesis.spoilt_images import example_images
-from leatherens.core.types import ImageBatch, ImageSource
+from leatherens.core.types import ImageBatch, ImageSource, walked
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.failures import TRACEBACK, Failure, failure_of, members_failed, stops_all
 from leatherens.ensembles.folder import RunFolder
@@ -39,10 +40,14 @@ class Fitting:
     batch_size: int
     keep_every: int | None = None
 
-    def ensemble(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> Ensemble:
-        """The fitted ensemble."""
+    def ensemble(
+        self, parts: Parts, fit: ImageSource, validate: ImageSource, *, tiles: bool = False
+    ) -> Ensemble:
+        """The fitted ensemble; tiles: the images are tiles of photographs."""
         members = self.members(parts, fit, validate)
-        ensemble = Ensemble(self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
+        ensemble = Ensemble(
+            self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes, tiles=tiles
+        )
         if parts.block is not None and parts.head is not None:
             ensemble = self._with_head(ensemble, parts, fit, validate)
         return self.voting(ensemble, validate)
@@ -184,16 +189,17 @@ class Replayed:
     def __iter__(self) -> Iterator[GoodFeatures]:
         count = len(self._images.ids)
         size = self._fitting.batch_size
-        with self._fitting.progress.step(self._title, count) as advance:
-            for start in range(0, count, size):
-                if start not in self._kept:
-                    rows = range(start, min(start + size, count))
-                    computed = self._compute(self._images.batch(rows).to(self._fitting.device))
-                    self._remember(start, computed)
+        picks = [range(count)[start : start + size] for start in range(0, count, size)]
+        missing = walked(self._images, [rows for rows in picks if rows.start not in self._kept])
+        with self._fitting.progress.step(self._title, count) as advance, closing(missing) as loaded:
+            for rows in picks:
+                if rows.start not in self._kept:
+                    computed = self._compute(next(loaded).to(self._fitting.device))
+                    self._remember(rows.start, computed)
                     yield computed
                 else:
-                    yield self._kept[start]
-                advance(min(size, count - start))
+                    yield self._kept[rows.start]
+                advance(len(rows))
 
     def _remember(self, start: int, computed: GoodFeatures) -> None:
         features, _ = computed

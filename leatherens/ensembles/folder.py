@@ -7,7 +7,7 @@ RUN/
   preparation/N-ID/   what a step learned, such as a reference to register against
   members/ID/   state, training log, checkpoint while training; checkpoints/STEP, where they were kept
   ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours
-  metrics.json  scores.csv  maps/  report.html
+  metrics.json  scores.csv  maps/  report.html  overviews/ (of tiled runs)
   DONE          written last            history/     what was changed since (`history`)
 ```
 """
@@ -142,6 +142,10 @@ class RunFolder:
     def map(self, id: str) -> Path:
         """The ensemble's score map of one test image, float32 TIFF at original size."""
         return self.path / "maps" / f"{id}.tiff"
+
+    def overview(self, id: str) -> Path:
+        """A test photograph of a tiled run made small, its defects outlined."""
+        return self.path / "overviews" / f"{id}.jpg"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted
+from leatherens.core.overview import Area
 from leatherens.core.preparation import FloatMap, Frame, Preparation
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection, Sample
@@ -21,15 +22,18 @@ from leatherens.core.reporting import RunView
 from leatherens.core.types import ScoreMap
 from leatherens.ensembles.colouring import load_colours
 from leatherens.ensembles.deciding import Decider, load_deciders, recipe_in_force
-from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble, Stopwatch
 from leatherens.ensembles.evaluation import Evaluation
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.hides import Hide
 from leatherens.ensembles.history import Entry, History
 from leatherens.ensembles.parts import build, load_backbones, reductions
 from leatherens.ensembles.preparing import load_preparation
 from leatherens.ensembles.sources import FileSource, require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
+from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs, source_of
+from leatherens.ensembles.tiled_scoring import score_photograph
 from leatherens.ensembles.voting import load_agreement, load_fusion, load_scales
 
 
@@ -38,8 +42,9 @@ class Judgement:
     """One image judged. A failed one has only a `problem`, a sentence that names the file.
 
     calibrated: share of held-out good images it scores above, in the conformal sense.
-    map: (H, W) scores at original size; mask: where they count and are above the pixel threshold.
-    remarks: what preparing it has to tell.
+    map: (H, W) scores at original size; mask: where they count and are above the pixel threshold. `hide` has
+    them instead where photographs are looked at in tiles, which may be too large to be held.
+    defective_percent: of the area that counts. remarks: what preparing it has to tell.
     """
 
     path: Path
@@ -52,6 +57,8 @@ class Judgement:
     map: FloatMap | None = None
     mask: NDArray[np.bool_] | None = None
     remarks: tuple[str, ...] = ()
+    hide: Hide | None = None
+    defective_percent: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +75,9 @@ class OpenedRun:
     preparation: tuple[Preparation, ...] = ()
     lineage: tuple[Entry, ...] = ()
 
-    def source(self, samples: Sequence[Sample]) -> FileSource:
+    def source(self, samples: Sequence[Sample]) -> Source:
         """Images prepared as those the run learned from, at its size."""
-        return FileSource(samples, size=self.recipe.size, preparation=self.preparation)
+        return source_of(self.recipe, samples, self.preparation)
 
     def judge(self, samples: Sequence[Sample]) -> Iterator[Judgement]:
         """Judge images one batch at a time, in order; files that cannot be read are told, not raised."""
@@ -78,6 +85,9 @@ class OpenedRun:
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
             source = self.source(chunk)
+            if isinstance(source, TiledPhotographs):
+                yield from (self._tiled(source, sample) for sample in chunk)
+                continue
             problems = {problem.id: problem.reason for problem in source.problems()}
             good = source.only([sample.id for sample in chunk if sample.id not in problems])
             judged = {judgement.id: judgement for judgement in self._batch(good)}
@@ -105,7 +115,7 @@ class OpenedRun:
         view = self.folder.facts().data.view
         return collection if view is None else view.less_others(collection)
 
-    def test_images(self, collection: Collection, progress: Progress) -> tuple[FileSource, tuple[str, ...]]:
+    def test_images(self, collection: Collection, progress: Progress) -> tuple[Source, tuple[str, ...]]:
         """The images of a collection that the run may be measured on, and remarks on those left out."""
         samples, remarks = self._not_taken_in(self._testable(collection))
         for remark in remarks:
@@ -148,6 +158,22 @@ class OpenedRun:
         splits = Splits.read(self.folder.splits)
         return {*splits.fit, *splits.validate, *splits.calibrate}
 
+    def _tiled(self, source: TiledPhotographs, sample: Sample) -> Judgement:
+        """One photograph judged by its tiles."""
+        watch = Stopwatch(self.ensemble.device)
+        try:
+            found = score_photograph(self.ensemble, source, sample, self.recipe.batch_size, watch)
+        except InputError as error:
+            return Judgement(sample.path, sample.id, str(error))
+        decider = self.deciders[ENSEMBLE]
+        hide = Hide(sample.path, found.maps[ENSEMBLE], decider)
+        return replace(
+            self._judged(sample, np.array([found.images[ENSEMBLE]], np.float32)),
+            hide=hide,
+            defective_percent=hide.percent,
+            remarks=source.remarks.get(sample.id, ()),
+        )
+
     def _batch(self, source: FileSource) -> Iterator[Judgement]:
         if not source.ids:
             return
@@ -161,11 +187,21 @@ class OpenedRun:
     def _judgement(
         self, sample: Sample, scores: ScoreMap, index: int, frame: Frame, remarks: tuple[str, ...]
     ) -> Judgement:
-        decider = self.deciders[ENSEMBLE]
-        image = scores.image[index : index + 1].numpy()
         pixels = frame.back(scores.pixels[index])
         counted = None if scores.valid is None else frame.back_valid(scores.valid[index])
-        above = pixels.astype(np.float64) > decider.threshold.pixel_
+        above, area = self.deciders[ENSEMBLE].marks(pixels), Area()
+        area.add(above, counted)
+        return replace(
+            self._judged(sample, scores.image[index : index + 1].numpy()),
+            map=pixels,
+            mask=above if counted is None else above & counted,
+            defective_percent=area.percent,
+            remarks=remarks,
+        )
+
+    def _judged(self, sample: Sample, image: NDArray[np.float32]) -> Judgement:
+        """The verdict on an image by its score (1,)."""
+        decider = self.deciders[ENSEMBLE]
         return Judgement(
             path=sample.path,
             id=sample.id,
@@ -173,9 +209,6 @@ class OpenedRun:
             threshold=decider.threshold.image_,
             calibrated=float(decider.calibrated(image)[0]),
             defective=bool(decider.flags(image)[0]),
-            map=pixels,
-            mask=above if counted is None else above & counted,
-            remarks=remarks,
         )
 
 
@@ -203,7 +236,14 @@ def open_run(
     block = folder.load(folder.part("block"), type(parts.block)).to(recipe.device) if parts.block else None
     head = folder.load(folder.part("head"), type(parts.head)).to(recipe.device) if parts.head else None
     ensemble = Ensemble(
-        pool, members, parts.cuts, parts.score_fusion, votes=parts.votes, block=block, head=head
+        pool,
+        members,
+        parts.cuts,
+        parts.score_fusion,
+        votes=parts.votes,
+        block=block,
+        head=head,
+        tiles=recipe.tile is not None,
     )
     deciders = load_deciders(folder, recipe, host, (ENSEMBLE, *members))
     recipe = recipe_in_force(recipe, deciders)

@@ -14,6 +14,7 @@ from leatherens.core.reading import Sample
 from leatherens.core.reporting import PreparedImage
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.sources import FileSource, Photographs
+from leatherens.ensembles.tiled_photographs import Source
 
 Steps = tuple[Preparation, ...]
 
@@ -56,8 +57,10 @@ def preparation_remarks(told: Mapping[str, Sequence[str]], total: int) -> tuple[
     )
 
 
-def prepared_images(source: FileSource) -> Iterator[PreparedImage]:
-    """Before and after each step that can be seen, of the images that have most to show."""
+def prepared_images(source: Source) -> Iterator[PreparedImage]:
+    """Before and after each step that can be seen, of the images that have most to show; of tiles none."""
+    if not isinstance(source, FileSource):
+        return
     for sample in _most_telling(source):
         picture = Prepared(sample.id, read_photograph(sample.path))
         for step in source.preparation:

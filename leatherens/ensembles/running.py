@@ -27,9 +27,10 @@ from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import build, build_preparation, load_backbones, reductions
 from leatherens.ensembles.preparing import fit_preparation
 from leatherens.ensembles.scoring import score_images
-from leatherens.ensembles.sources import FileSource, require_no_problems
+from leatherens.ensembles.sources import require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests, fingerprint, make_splits
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
+from leatherens.ensembles.tiled_photographs import Source, source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Run:
                 self.folder.withdraw()
             raise
 
-    def prepare(self) -> tuple[FileSource, BackbonePool, Splits]:
+    def prepare(self) -> tuple[Source, BackbonePool, Splits]:
         """All images, the backbones, and who learns from what; written down once, then checked."""
         collection = self.data.read(self.host)
         self.progress.say(collection.sentence)
@@ -83,15 +84,15 @@ class Run:
         pool = self._pool()
         steps = build_preparation(self.recipe, self.host)
         if not steps:
-            source = self._checked(FileSource(collection.samples, size=self.recipe.size))
+            source = self._checked(source_of(self.recipe, collection.samples))
             return source, pool, self._begin(collection, pool)
         splits = self._begin(collection, pool)
         taught = [sample for sample in collection.samples if sample.id in set(splits.fit)]
         steps = fit_preparation(self.folder, steps, taught, seed=self.recipe.seed, progress=self.progress)
-        source = FileSource(collection.samples, size=self.recipe.size, preparation=steps)
+        source = source_of(self.recipe, collection.samples, steps)
         return self._checked(source), pool, splits
 
-    def _checked(self, source: FileSource) -> FileSource:
+    def _checked(self, source: Source) -> Source:
         require_no_problems(source.problems(self.progress), len(source.ids))
         return source
 
@@ -144,7 +145,7 @@ class Run:
         )
         return splits
 
-    def _fit(self, pool: BackbonePool, source: FileSource, splits: Splits) -> Ensemble:
+    def _fit(self, pool: BackbonePool, source: Source, splits: Splits) -> Ensemble:
         recipe = self.recipe
         fitting = Fitting(
             self.folder,
@@ -156,10 +157,13 @@ class Run:
             recipe.keep_every,
         )
         return fitting.ensemble(
-            build(recipe, self.host), source.only(splits.fit), source.only(splits.validate)
+            build(recipe, self.host),
+            source.only(splits.fit).teaching,
+            source.only(splits.validate).validating,
+            tiles=recipe.tile is not None,
         )
 
-    def _decide(self, ensemble: Ensemble, source: FileSource, splits: Splits) -> dict[str, Decider]:
+    def _decide(self, ensemble: Ensemble, source: Source, splits: Splits) -> dict[str, Decider]:
         calibrate = source.only(splits.calibrate)
         with self.progress.step("calibrating on held-out good images", len(calibrate.ids)) as advance:
             scores = score_images(ensemble, calibrate, self.recipe.batch_size, advance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,14 +15,34 @@ from typing_extensions import Self
 from leatherens.core.photographs import Mask, Photograph
 from leatherens.core.preparation import FloatMap, Frame
 from leatherens.core.progress import Advance
+from leatherens.core.thresholds import Normals
 from leatherens.core.types import ScoreMap, batches
 from leatherens.ensembles.ensemble import Ensemble, Stopwatch
-from leatherens.ensembles.sources import FileSource
+from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs
+from leatherens.ensembles.tiled_scoring import Keep, KeptMap, scored_photographs
+
+
+class ScorerScores(ABC):
+    """One scorer's scores of n images: `images` (n,), and maps, each of the size of its image's truth."""
+
+    images: NDArray[np.float32]
+
+    @abstractmethod
+    def map(self, index: int) -> FloatMap:
+        """(H, W) float32 as the photograph lies."""
+
+    @abstractmethod
+    def valid(self, index: int) -> Mask | None:
+        """(H, W) bool, where the map counts; `None` everywhere."""
+
+    @abstractmethod
+    def normals(self) -> Normals:
+        """What thresholds learn from, of held-out good images."""
 
 
 @dataclass(slots=True)
-class ScorerScores:
-    """One scorer's scores of n images.
+class WholeScores(ScorerScores):
+    """Of images that were looked at as a whole.
 
     images: (n,) image scores. maps: n maps at working size, taken back to their photographs when asked for.
     valids: where each map counts, bool at working size; `None` everywhere. frames: the way back.
@@ -49,10 +70,6 @@ class ScorerScores:
         """(H, W) float32 as the photograph lies, bilinear."""
         return self.frames[index].back(self.maps[index])
 
-    def all_maps(self) -> list[FloatMap]:
-        """Every map as its photograph lies."""
-        return [self.map(index) for index in range(len(self.maps))]
-
     def picture(self, index: int) -> Photograph:
         """(H, W, 3) uint8, the reconstruction as the photograph lies."""
         return self.frames[index].back_picture(self.pictures[index])
@@ -62,9 +79,33 @@ class ScorerScores:
         valid = self.valids[index]
         return None if valid is None else self.frames[index].back_valid(valid)
 
-    def all_valid(self) -> list[Mask | None]:
-        """`valid` of every map."""
-        return [self.valid(index) for index in range(len(self.maps))]
+    def normals(self) -> Normals:
+        """Scores, and maps as their photographs lie."""
+        every = range(len(self.maps))
+        return Normals(self.images, [self.map(i) for i in every], [self.valid(i) for i in every])
+
+
+@dataclass(slots=True)
+class TiledScores(ScorerScores):
+    """Of photographs that were looked at in tiles.
+
+    images: (n,) image scores. kept: what is left of the n maps; metrics see no other pixels.
+    """
+
+    images: NDArray[np.float32]
+    kept: Sequence[KeptMap]
+
+    def map(self, index: int) -> FloatMap:
+        """(h, w) float32, thinned."""
+        return self.kept[index].scores
+
+    def valid(self, index: int) -> Mask | None:
+        """(h, w) bool, thinned."""
+        return self.kept[index].valid
+
+    def normals(self) -> Normals:
+        """Scores, and of each map the thinned pixels and the highest of all."""
+        return Normals(self.images, [kept.counted for kept in self.kept])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +119,22 @@ class Scores:
 
 def score_images(
     ensemble: Ensemble,
-    source: FileSource,
+    source: Source,
     batch_size: int,
     advance: Advance,
+    keep: Keep | None = None,
     *,
     pictures: bool = False,
 ) -> Scores:
-    """Score a source, in its own order. The first batch warms up and is not timed if there are more."""
+    """Score a source, in its own order. The first batch warms up and is not timed if there are more.
+
+    keep: of photographs in tiles, what becomes of the ensemble's maps at their own size. pictures: of
+    photographs looked at as a whole, keep members' reconstructions, too.
+    """
+    if isinstance(source, TiledPhotographs):
+        images, maps, spent = scored_photographs(ensemble, source, batch_size, advance, keep)
+        found = {scorer: TiledScores(images[scorer], maps[scorer]) for scorer in images}
+        return Scores(source.ids, found, spent)
     watch, timed = Stopwatch(ensemble.device), 0
     gathered: dict[str, list[ScoreMap]] = {}
     shown: dict[str, list[Photograph]] = {}
@@ -101,7 +151,7 @@ def score_images(
         timed += len(batch)
         advance(len(batch))
     by_scorer = {
-        scorer: ScorerScores.of(parts, source.frames, shown.get(scorer, ()))
+        scorer: WholeScores.of(parts, source.frames, shown.get(scorer, ()))
         for scorer, parts in gathered.items()
     }
     return Scores(source.ids, by_scorer, ensemble.milliseconds(watch, timed))

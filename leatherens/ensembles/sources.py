@@ -16,7 +16,15 @@ from typing_extensions import Self
 
 from leatherens.core.colours import Lab, image_colour
 from leatherens.core.errors import ConfigError, InputError
-from leatherens.core.photographs import Mask, read_mask, read_masks, read_photograph
+from leatherens.core.photographs import (
+    Mask,
+    Photograph,
+    read_at_least,
+    read_mask,
+    read_masks,
+    read_photograph,
+    resize_photograph,
+)
 from leatherens.core.preparation import (
     Frame,
     Preparation,
@@ -29,7 +37,7 @@ from leatherens.core.preparation import (
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import Sample
 from leatherens.core.saturation import read_region
-from leatherens.core.types import ImageBatch
+from leatherens.core.types import FromDisk, ImageBatch
 
 MEMORY_MB = 1024
 """Enough for 5461 images of 256 x 256."""
@@ -46,7 +54,7 @@ class Problem:
     reason: str
 
 
-class FileSource:
+class FileSource(FromDisk):
     """Samples as batches of one size, (height, width) in pixels; the aspect ratio is not kept.
 
     preparation: steps that a photograph goes through before it is resized, fitted.
@@ -110,25 +118,28 @@ class FileSource:
 
     def only(self, ids: Collection[str]) -> Self:
         """These samples, in the order they stand here, sharing what is decoded."""
-        wanted = set(ids)
-        if missing := wanted - set(self.ids):
-            raise InputError(
-                f"no image is called {min(missing)}; the data have changed since they were split"
-            )
         part = copy.copy(self)
-        part.samples = tuple(sample for sample in self.samples if sample.id in wanted)
+        part.samples = only(self.samples, ids)
         return part
+
+    @property
+    def teaching(self) -> Self:
+        """What members learn from."""
+        return self
+
+    @property
+    def validating(self) -> Self:
+        """What sets scales and chooses epochs."""
+        return self
 
     def batch(self, indices: Sequence[int]) -> ImageBatch:
         """The images at these positions."""
         chosen = [self.samples[i] for i in indices]
-        working = self._decoded.load(chosen)
-        stack = np.stack([one.pixels for one in working])  # (B, H, W, 3)
-        channels_first = torch.from_numpy(stack).permute(0, 3, 1, 2)  # (B, 3, H, W)
-        pixels = channels_first.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-        valid = stacked([one.valid for one in working], elsewhere=True)
-        hidden = None if valid is None else stacked([one.hidden for one in working], elsewhere=False)
-        return ImageBatch(pixels, tuple(sample.id for sample in chosen), valid, hidden)
+        return batch_of(self._decoded.load(chosen), [sample.id for sample in chosen])
+
+    def photograph(self, index: int) -> Photograph:
+        """A photograph as it lies on disk, to be shown."""
+        return read_photograph(self.samples[index].path)
 
     def mask(self, index: int) -> Mask | None:
         """The marked defect at original size: nothing of a good image, `None` where nobody has marked it."""
@@ -164,6 +175,24 @@ class FileSource:
         except InputError as error:
             return Problem(sample.id, str(error))
         return None
+
+
+def only(samples: Sequence[Sample], ids: Collection[str]) -> tuple[Sample, ...]:
+    """The samples of these ids, in the order they stand."""
+    wanted = set(ids)
+    if missing := wanted - {sample.id for sample in samples}:
+        raise InputError(f"no image is called {min(missing)}; the data have changed since they were split")
+    return tuple(sample for sample in samples if sample.id in wanted)
+
+
+def batch_of(working: Sequence[Working], ids: Sequence[str]) -> ImageBatch:
+    """Pictures at working size as one batch."""
+    stack = np.stack([one.pixels for one in working])  # (B, H, W, 3)
+    channels_first = torch.from_numpy(stack).permute(0, 3, 1, 2)  # (B, 3, H, W)
+    pixels = channels_first.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+    valid = stacked([one.valid for one in working], elsewhere=True)
+    hidden = None if valid is None else stacked([one.hidden for one in working], elsewhere=False)
+    return ImageBatch(pixels, tuple(ids), valid, hidden)
 
 
 def require_no_problems(problems: Sequence[Problem], total: int) -> None:
@@ -212,19 +241,31 @@ class _Decoded:
         path = sample.path
         if path in self._kept:
             return self._kept[path]
-        photograph = read_photograph(path)
-        prepared = prepare(sample.id, photograph, self.preparation)
-        height, width, _ = photograph.shape
-        colour = image_colour(photograph) if path not in self.colours else self.colours[path]
-        working = at_working_size(prepared, (height, width), self.size)
+        working, remarks, colour = self._prepared(sample) if self.preparation else self._plain(path)
         with self._lock:
             self.frames[path] = working.frame
-            self.remarks[path] = prepared.remarks
+            self.remarks[path] = remarks
             self.colours[path] = colour
             if path not in self._kept and working.nbytes <= self._left:
                 self._kept[path] = working
                 self._left -= working.nbytes
         return working
+
+    def _prepared(self, sample: Sample) -> tuple[Working, tuple[str, ...], Lab]:
+        photograph = read_photograph(sample.path)
+        prepared = prepare(sample.id, photograph, self.preparation)
+        height, width, _ = photograph.shape
+        colour = self._colour(sample.path, photograph)
+        return at_working_size(prepared, (height, width), self.size), prepared.remarks, colour
+
+    def _plain(self, path: Path) -> tuple[Working, tuple[str, ...], Lab]:
+        """A photograph that nothing happens to, decoded no larger than it is needed."""
+        pixels, original = read_at_least(path, self.size)
+        working = Working(resize_photograph(pixels, self.size), None, None, Frame(original, original))
+        return working, (), self._colour(path, pixels)
+
+    def _colour(self, path: Path, pixels: Photograph) -> Lab:
+        return image_colour(pixels) if path not in self.colours else self.colours[path]
 
 
 @dataclass(frozen=True, slots=True)

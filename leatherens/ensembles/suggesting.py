@@ -26,9 +26,10 @@ from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.opening import OpenedRun
 from leatherens.ensembles.parts import build
 from leatherens.ensembles.running import Run
-from leatherens.ensembles.scoring import score_images
+from leatherens.ensembles.scoring import WholeScores, score_images
 from leatherens.ensembles.sources import FileSource
 from leatherens.ensembles.splits import Splits
+from leatherens.ensembles.tiled_photographs import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Judge:
         """(n, h, w) scores and where they count."""
         with progress.step("scoring held-out good images", len(source.ids)) as advance:
             scores = score_images(self.ensemble, source, self.batch_size, advance).by_scorer[ENSEMBLE]
+        assert isinstance(scores, WholeScores)
         maps = np.stack([pixels.numpy() for pixels in scores.maps])
         valids = [np.ones(maps.shape[1:], np.bool_) if v is None else v.numpy() for v in scores.valids]
         return maps, np.stack(valids)
@@ -86,7 +88,8 @@ def fitted_judge(recipe: Recipe, data: DataChoice, host: PluginHost, progress: P
     """Members fitted for this alone, in a folder that is gone afterwards."""
     with TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch) / "run")
-        source, pool, splits = Run(folder, recipe, data, host, progress, "").prepare()
+        made, pool, splits = Run(folder, recipe, data, host, progress, "").prepare()
+        source = _whole(made)
         fitting = Fitting(folder, pool, progress, recipe.seed, recipe.device, recipe.batch_size)
         ensemble = fitting.ensemble(
             build(recipe, host), source.only(splits.fit), source.only(splits.validate)
@@ -98,9 +101,19 @@ def judge_of_run(run: OpenedRun, host: PluginHost) -> Judge:
     """A finished run and the good images it held out."""
     splits = Splits.read(run.folder.splits)
     samples = run.folder.facts().data.read(host).samples
-    source = run.source(samples)
+    source = _whole(run.source(samples))
     choosing, measuring = (source.only(ids) for ids in (splits.validate, splits.calibrate))
     return Judge(run.ensemble, choosing, measuring, run.recipe.batch_size)
+
+
+def _whole(source: Source) -> FileSource:
+    """Photographs that are looked at as a whole: what is in tiles has no working size in common."""
+    if not isinstance(source, FileSource):
+        raise InputError(
+            "the run looks at photographs in tiles, on which no region in common can be found; use a run "
+            "without --tile"
+        )
+    return source
 
 
 def _one_size(sources: Sequence[FileSource]) -> tuple[int, int]:

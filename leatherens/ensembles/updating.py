@@ -14,14 +14,13 @@ from leatherens.core.errors import InputError
 from leatherens.core.fusion import GoodFeatures
 from leatherens.core.listing import counted
 from leatherens.core.reading import Sample
-from leatherens.core.types import ImageBatch
+from leatherens.core.types import ImageBatch, ImageSource
 from leatherens.ensembles.adapting import Adapting, Change, taken
 from leatherens.ensembles.colouring import extend_colours
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.fitting import Fitting, Fused, Replayed
 from leatherens.ensembles.history import Entry
-from leatherens.ensembles.sources import FileSource
 from leatherens.ensembles.splits import FEWEST, SHARES, deal_taken
 
 KNOWN_JOBS = ("fit", "validate", "calibrate", "teach")
@@ -46,9 +45,10 @@ def update(adapting: Adapting, good: DataChoice, *, teach: float = SHARES[0]) ->
         calibrate = [*change.known.held_out["calibrate"], *calibrating]
         _say_parts(change, teaching, validating, calibrating)
         _check_held_out(change, len(calibrate))
-        learning = Learning(change, change.source(teaching), change.source(validate))
+        taught = change.source(teaching)
+        learning = Learning(change, taught.teaching, change.source(validate).validating)
         ensemble, changed = learning.updated(change.opened.ensemble)
-        extend_colours(change.opened.folder, learning.teach, into=change.written)
+        extend_colours(change.opened.folder, taught, into=change.written)
         deciders = change.decide(ensemble, change.opened.recipe, calibrate)
         images = (
             *taken(teaching, fresh, "teach"),
@@ -102,8 +102,8 @@ class Learning:
     """What the parts of an ensemble learn from: images that teach, and held-out ones old and new."""
 
     change: Change
-    teach: FileSource
-    validate: FileSource
+    teach: ImageSource
+    validate: ImageSource
 
     def updated(self, ensemble: Ensemble) -> tuple[Ensemble, list[str]]:
         """The ensemble with what could take the images in, written, and what changed, a sentence each."""

@@ -8,21 +8,20 @@ from typing import Any
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.fusion import FusionBlock
-from leatherens.core.photographs import read_photograph
 from leatherens.core.reporting import RunView, ScoredImage
 from leatherens.ensembles.colouring import Colouring
 from leatherens.ensembles.deciding import Decider, promise_remark
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.preparing import prepared_images
-from leatherens.ensembles.scoring import Scores
-from leatherens.ensembles.sources import FileSource
+from leatherens.ensembles.scoring import Scores, WholeScores
+from leatherens.ensembles.tiled_photographs import Source
 
 
 def view_of(
     recipe: Recipe,
     facts: Facts,
-    source: FileSource,
+    source: Source,
     scores: Scores,
     deciders: Mapping[str, Decider],
     metrics: Mapping[str, Any],
@@ -50,7 +49,7 @@ def view_of(
     )
 
 
-def _image(index: int, source: FileSource, scores: Scores, decider: Decider, colour: str) -> ScoredImage:
+def _image(index: int, source: Source, scores: Scores, decider: Decider, colour: str) -> ScoredImage:
     sample = source.samples[index]
     ensemble = scores.by_scorer[ENSEMBLE]
     return ScoredImage(
@@ -59,14 +58,14 @@ def _image(index: int, source: FileSource, scores: Scores, decider: Decider, col
         defective=sample.defective,
         scores={scorer: float(found.images[index]) for scorer, found in scores.by_scorer.items()},
         flagged=bool(decider.flags(ensemble.images[index : index + 1])[0]),
-        photograph=partial(read_photograph, sample.path),
+        photograph=partial(source.photograph, index),
         score_map=partial(ensemble.map, index),
         truth=partial(source.mask, index),
         valid=partial(ensemble.valid, index),
         reconstructions={
             scorer: partial(found.picture, index)
             for scorer, found in scores.by_scorer.items()
-            if found.pictures
+            if isinstance(found, WholeScores) and found.pictures
         },
         colour=colour,
     )

@@ -60,6 +60,7 @@ class MaskPreparation(Preparation):
                 raise ValueError("expected a picture (mask.ignore) or polygons (mask.polygons), got neither")
             return self
 
+    by_parts: ClassVar[bool] = True
     region_: Tensor
     """(H, W) uint8, 1 where nothing is to be inspected."""
 
@@ -77,13 +78,14 @@ class MaskPreparation(Preparation):
         self.region_ = torch.from_numpy(region.astype(np.uint8))
 
     def _apply(self, picture: Prepared) -> Prepared:
-        region: Mask = self.region_.numpy() > 0
-        if region.shape != picture.size:
-            found, expected = (f"{height} x {width}" for height, width in (picture.size, region.shape))
+        drawn_on = (int(self.region_.shape[0]), int(self.region_.shape[1]))
+        if drawn_on != picture.whole_size:
+            found, expected = (f"{height} x {width}" for height, width in (picture.whole_size, drawn_on))
             raise InputError(
                 f"{picture.name}: {found} pixels, and the region to ignore was drawn on {expected} (height x "
                 "width); register the photographs first, or bring them to one size"
             )
+        region: Mask = self.region_.numpy()[picture.rows] > 0
         return picture.hiding(region) if self.params.when == "before" else picture.ignoring(region)
 
 

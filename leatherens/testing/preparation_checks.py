@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from leatherens.core.errors import NotFittedError
 from leatherens.core.photographs import Photograph
-from leatherens.core.preparation import Frame, Preparation, Prepared
+from leatherens.core.preparation import Frame, Part, Preparation, Prepared
 from leatherens.core.randomness import numpy_generator
 from leatherens.testing.bench import Bench
 from leatherens.testing.declaration_checks import PART_CHECKS
@@ -143,6 +143,28 @@ def check_preparation_is_kept(trial: Bench) -> None:
     trial.expect(_same(step.apply(picture), expected), "a second fit remembers the first")
 
 
+def check_preparation_by_parts(trial: Bench) -> None:
+    """One that works by parts does with some rows what it does with all; one that does not refuses them."""
+    step = fitted(trial)
+    if not step.by_parts:
+        some = replace(pictures()[0], part=Part(0, (2 * SIZE[0], SIZE[1])))
+        trial.expect_refused(lambda: step.apply(some), "some rows of a photograph")
+        return
+    for picture in pictures():
+        whole = step.apply(picture)
+        for top, bottom in ((0, 50), (50, 51), (40, SIZE[0])):
+            found = step.apply(replace(picture, pixels=picture.pixels[top:bottom], part=Part(top, SIZE)))
+            alike = (
+                np.array_equal(found.pixels, whole.pixels[top:bottom]) and found.warp is None is whole.warp
+            )
+            for name in ("ignored", "hidden"):
+                own, region = getattr(found, name), getattr(whole, name)
+                alike &= (own is None and region is None) or (
+                    own is not None and region is not None and np.array_equal(own, region[top:bottom])
+                )
+            trial.expect(alike, f"given rows {top} to {bottom} alone, it does otherwise than in the whole")
+
+
 def _grey(pixels: Photograph) -> NDArray[np.float32]:
     grey: NDArray[np.float32] = pixels.mean(axis=2, dtype=np.float32)
     return grey
@@ -165,4 +187,5 @@ CHECKS = (
     check_preparation_finds_the_way_back,
     check_preparation_compares_alike,
     check_preparation_is_kept,
+    check_preparation_by_parts,
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 from leatherens.core.artifact import read_json, write_json
 from leatherens.core.backbones import BackbonePool
-from leatherens.core.errors import ArtifactError, LeatherensError
+from leatherens.core.errors import ArtifactError, ConfigError, LeatherensError
 from leatherens.core.params import parse_params
 from leatherens.core.types import ImageBatch, Observation, batches
 from leatherens.ensembles.ablation.adopting import Adopted, adopt, members_of, require_same_origin
@@ -55,9 +55,12 @@ class Ablation:
     def make(self) -> Outcome:
         """Do what is not done yet, and compare."""
         with self._settled(), self.run.folder.locked():
+            if self.run.recipe.tile is not None:
+                raise ConfigError("tile: an ablation looks at photographs as a whole; leave it out")
             variants = plan(self.run.recipe, self.settings, self.run.host)
             adopted = self._adopted()
             source, pool, splits = self.run.prepare()
+            assert isinstance(source, FileSource)
             jobs = {job: source.only(ids) for job, ids in splits.jobs().items()}
             ensemble = self._members(pool, adopted, jobs)
             costs = self._costs(ensemble, jobs["test"])

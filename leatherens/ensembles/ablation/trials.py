@@ -23,7 +23,7 @@ from leatherens.ensembles.ensemble import ENSEMBLE, FUSED_FEATURES, Ensemble, St
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import Parts, build, resolve
-from leatherens.ensembles.scoring import ScorerScores
+from leatherens.ensembles.scoring import ScorerScores, WholeScores
 from leatherens.ensembles.sources import FileSource
 
 
@@ -131,7 +131,7 @@ def scored(ensemble: Ensemble, source: FileSource, batch_size: int) -> tuple[Sco
     for batch in batches(source, batch_size):
         found.append(ensemble.score(batch.to(ensemble.device), watch)[ENSEMBLE].to("cpu"))
     spent = 1000 * watch.seconds.get("fusion", 0.0) / len(source.ids)
-    return ScorerScores.of(found, source.frames), spent
+    return WholeScores.of(found, source.frames), spent
 
 
 def _emptied(folder: Path) -> Path:
