@@ -29,11 +29,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leatherens.core.leather import good_hide
-from leatherens.core.loading import ahead
 from leatherens.core.photographs import read_at_least, read_photograph, resize_photograph
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reading import Sample
-from leatherens.core.types import ImageBatch
+from leatherens.core.types import ImageBatch, batches
 from leatherens.ensembles.sources import FileSource
 
 Size = tuple[int, int]
@@ -106,11 +105,12 @@ def one_round(
     yield "bare loop, 1 thread", alone
     yield "bare loop, threads", rate(lambda: list(threads.map(small, paths)), count)
     yield "bare loop, processes", rate(lambda: list(processes.map(small, paths, chunksize=4)), count)
-    yield "FileSource", rate(lambda: list(walk(source_of(paths, size), batch)), count)
+    yield "FileSource, plain walk", rate(lambda: list(walk(source_of(paths, size), batch)), count)
+    yield "FileSource, loading ahead", rate(lambda: list(batches(source_of(paths, size), batch)), count)
     yield "model, plain walk", rate(lambda: worked(walk(source_of(paths, size), batch), model), count)
     yield (
         "model, loading ahead",
-        rate(lambda: worked(ahead(walk(source_of(paths, size), batch)), model), count),
+        rate(lambda: worked(batches(source_of(paths, size), batch), model), count),
     )
 
 
@@ -134,7 +134,7 @@ def main() -> None:
         print(f"{suffix}: {given.images} of {given.height} x {given.width} to {given.size}, {cores} cores")
         for name, values in found.items():
             print(f"  {name:28s} {statistics.median(values):7.1f} images/s")
-        share = ratio(found["FileSource"], found["bare loop, threads"])
+        share = ratio(found["FileSource, loading ahead"], found["bare loop, threads"])
         gain = ratio(found["model, loading ahead"], found["model, plain walk"])
         print(f"  FileSource: {share:.0%} of the bare loop with threads (target {TARGET:.0%})")
         print(f"  loading ahead: {gain:.2f} times as fast as the plain walk")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from leatherens.core.errors import InputError
-from leatherens.core.loading import ahead
+from leatherens.core.loading import AHEAD, ahead, loaded_ahead
 
 
 def threads() -> int:
-    return sum(thread.name == "leatherens-ahead" for thread in threading.enumerate())
+    return sum(thread.name.startswith("leatherens-ahead") for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -79,3 +79,43 @@ def test_given_up__the_thread_ends_and_the_source_is_closed():
     walk.close()
     assert threads() == 0
     assert closed.wait(5)
+
+
+class TestLoadedAhead:
+    @pytest.mark.parametrize("length", [0, 1, 2, 20])
+    def test_loaded__in_the_order_of_the_picks(self, length):
+        def load(pick: int) -> int:
+            time.sleep(0.002 * (pick % 3))  # later ones are ready before earlier ones
+            return pick * pick
+
+        assert list(loaded_ahead(load, range(length))) == [n * n for n in range(length)]
+        assert threads() == 0
+
+    def test_others_are_loaded_at_the_same_time__and_no_more(self):
+        begun: list[int] = []
+        together = threading.Barrier(AHEAD, timeout=5)
+
+        def load(pick: int) -> int:
+            begun.append(pick)
+            if pick < AHEAD:
+                together.wait()
+            return pick
+
+        walk = loaded_ahead(load, range(100))
+        assert next(walk) == 0
+        time.sleep(0.2)
+        assert len(begun) <= AHEAD + 1
+        walk.close()
+        assert threads() == 0
+
+    def test_error__comes_after_the_items_before_it(self):
+        def load(pick: int) -> int:
+            if pick == 2:
+                raise InputError("2.png: damaged")
+            return pick
+
+        walk = loaded_ahead(load, range(9))
+        assert [next(walk), next(walk)] == [0, 1]
+        with pytest.raises(InputError, match=r"^2\.png: damaged$"):
+            next(walk)
+        assert threads() == 0

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from leatherens.core.errors import InputError, did_you_mean
-from leatherens.core.loading import ahead
+from leatherens.core.loading import loaded_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,5 +260,6 @@ def batches(source: ImageSource, size: int, order: Sequence[int] | None = None) 
 
 def walked(source: ImageSource, picks: Iterable[Sequence[int]]) -> Batches:
     """The batches of these positions, one after the other; made ahead of use where they come from disk."""
-    made = (source.batch(pick) for pick in picks)
-    return ahead(made) if isinstance(source, FromDisk) else made
+    if isinstance(source, FromDisk):
+        return loaded_ahead(source.batch, picks)
+    return (source.batch(pick) for pick in picks)
