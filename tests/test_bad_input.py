@@ -17,17 +17,13 @@ from PIL import Image
 from safetensors.torch import save_file
 from tiny_runs import call, make, options
 
+from leatherens.core.host import PluginHost
 from leatherens.plugins.stfpm import STFPM
 
 IMAGES = ".bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp"
-LISTED = (
-    "ast, cfa, cflow, cs-flow, cse, draem, fastflow, mixed-teacher, padim, patchcore, rd-plus-plus, "
-    "reverse-distillation, simplenet, stfpm"
-)
-LAYOUTS = (
-    "btad, folder, kolektor-sdd, kolektor-sdd2, magnetic-tile, manifest, mvtec-ad, mvtec-ad-2, mvtec-loco, "
-    "tilda, visa"
-)
+HOST = PluginHost(installed=False)
+LISTED = ", ".join(HOST.detectors().ids())
+LAYOUTS = ", ".join(HOST.readers().ids())
 DETECTORS = f"(detectors: {LISTED})"
 
 
