@@ -1,7 +1,7 @@
 """Loading ahead: while a model works on one batch, the next ones are decoded.
 
-What comes out, and in which order, is what a plain walk gives. Threads and not processes: Pillow and OpenCV let
-go of Python's lock while they work, and images need not be copied from one process to another
+What comes out, and in which order, is what a plain walk gives. Threads and not processes: Pillow and OpenCV
+let go of Python's lock while they work, and images need not be copied from one process to another
 (docs/large-images.md has the figures).
 """
 
