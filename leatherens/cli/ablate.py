@@ -178,7 +178,7 @@ def _refuse_taken(folder: AblationFolder) -> None:
 
 def _begun(session: Session, options: Mapping[str, Any], progress: Progress) -> Ablation | None:
     """The ablation to go on with; nothing, and a line, if it is finished."""
-    from leatherens.cli.recipe_options import weight_places
+    from leatherens.cli.recipe_options import places_of
     from leatherens.cli.run import refuse_other_options
     from leatherens.ensembles.ablation.ablation import Ablation
     from leatherens.ensembles.ablation.folder import AblationFolder
@@ -191,8 +191,5 @@ def _begun(session: Session, options: Mapping[str, Any], progress: Progress) -> 
     if folder.done:
         click.echo(f"{folder.path}: this ablation is finished already; its table is {folder.table}")
         return None
-    places = {"device": options["device"], "allow_download": options["allow_download"]}
-    found = unfinished_run(
-        folder.run, session.host, progress, weights=weight_places(options["weights"]), **places
-    )
+    found = unfinished_run(folder.run, session.host, progress, places_of(options))
     return Ablation(folder, found, folder.settings())

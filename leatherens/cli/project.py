@@ -69,6 +69,7 @@ def is_project(path: Path) -> bool:
 
 
 def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> ProjectRun:
+    from leatherens.cli.recipe_options import places_of
     from leatherens.cli.run import RESUMABLE, fresh_folder, refuse_other_options, refuse_taken
     from leatherens.configs.project import read_project
     from leatherens.ensembles.project.folder import ProjectFolder
@@ -77,7 +78,7 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Pr
 
     file = options["project"]
     refuse_other_options(options, (*RESUMABLE, "project"), f"{file} says what is done; leave out")
-    project = resolved(read_project(file), session.host, **_places(options))
+    project = resolved(read_project(file), session.host, places_of(options))
     if options["out"]:
         refuse_taken(options["out"])
     out = options["out"] or fresh_folder(file.with_suffix(""), {})
@@ -87,26 +88,19 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Pr
 
 def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress) -> ProjectRun | None:
     """The project to go on with; nothing, and a line, if it is finished."""
+    from leatherens.cli.recipe_options import places_of
     from leatherens.cli.run import RESUMABLE, latest_unfinished, refuse_other_options
     from leatherens.ensembles.project.folder import ProjectFolder
     from leatherens.ensembles.project.running import unfinished_project
 
     refuse_other_options(options, RESUMABLE)
     folder = ProjectFolder(options["out"] or latest_unfinished())
-    found = unfinished_project(folder, session.host, progress, **_places(options))
+    found = unfinished_project(folder, session.host, progress, places_of(options))
     if folder.done:
         report = folder.path / "report.html"
         click.echo(f"{folder.path}: this project is finished already; its report is {report}")
         return None
     return found
-
-
-def _places(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Where to compute and where weights lie, as asked for."""
-    from leatherens.cli.recipe_options import weight_places
-
-    asked = {key: options[key] for key in ("device", "allow_download")}
-    return {**asked, "weights": weight_places(options["weights"])}
 
 
 def print_project(found: ProjectView) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from leatherens.cli.options import sides
-from leatherens.configs.recipe import Mode, Recipe
+from leatherens.configs.recipe import Mode, Places, Recipe
 from leatherens.core.errors import ConfigError, did_you_mean
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import images_under
@@ -65,6 +65,11 @@ def _sizes(options: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError("--overlap: there are no tiles to overlap; give --tile as well")
         found["overlap"] = options["overlap"]
     return found
+
+
+def places_of(options: Mapping[str, Any]) -> Places:
+    """Where to compute and where weights lie, as asked for."""
+    return Places(options["device"], weight_places(options["weights"]), options["allow_download"])
 
 
 def weight_places(paths: Sequence[Path]) -> tuple[str, ...]:

@@ -182,7 +182,7 @@ def _unfinished(
     session: Session, options: Mapping[str, Any], progress: Progress
 ) -> Run | CategoryRuns | None:
     """The run to go on with, or those of several categories; nothing, and a line, if it is finished."""
-    from leatherens.cli.recipe_options import weight_places
+    from leatherens.cli.recipe_options import places_of
     from leatherens.ensembles.categories import CategoriesFolder, unfinished_categories
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.running import unfinished_run
@@ -190,13 +190,12 @@ def _unfinished(
     refuse_other_options(options, RESUMABLE)
     out = options["out"] or latest_unfinished()
     folder, around = RunFolder(out), CategoriesFolder(out)
-    places = {"device": options["device"], "allow_download": options["allow_download"]}
-    asked = {"weights": weight_places(options["weights"]), **places}
+    asked = places_of(options)
     found: Run | CategoryRuns
     if around.begun:
-        found, result = unfinished_categories(around, session.host, progress, **asked), "summary.md"
+        found, result = unfinished_categories(around, session.host, progress, asked), "summary.md"
     else:
-        found, result = unfinished_run(folder, session.host, progress, **asked), "report.html"
+        found, result = unfinished_run(folder, session.host, progress, asked), "report.html"
     if folder.done:
         noun = "summary" if around.begun else "report"
         click.echo(f"{out}: this run is finished already; its {noun} is {out / result}")

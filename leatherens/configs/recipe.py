@@ -7,6 +7,7 @@ stores, writes every default out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,23 @@ SIDE = 256
 """Images are brought to this height and width unless a recipe says otherwise."""
 
 PLACES = ("device", "weights", "allow_download")
-"""Where to compute and where weights lie: the keys that may change between two uses of one run."""
+"""The keys of `Places`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where to compute and where weights lie, which may change between two uses of one run.
+
+    What is not said stays as it was.
+    """
+
+    device: str | None = None
+    weights: tuple[str, ...] = ()
+    allow_download: bool = False
+
+
+NO_PLACES = Places()
+"""All as it was."""
 
 
 class Mode(str, Enum):
@@ -75,6 +92,16 @@ class Recipe(Params):
     device: str = "auto"
     weights: tuple[str, ...] = ()
     allow_download: bool = False
+
+    @property
+    def places(self) -> Places:
+        """Its places."""
+        return Places(self.device, self.weights, self.allow_download)
+
+    def at(self, places: Places) -> Recipe:
+        """The same recipe at other places."""
+        asked = {key: value for key in PLACES if (value := getattr(places, key))}
+        return self.model_copy(update=asked)
 
     @property
     def fusion_mode(self) -> Mode:

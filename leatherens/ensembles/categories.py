@@ -17,7 +17,7 @@ from pathlib import Path
 
 from typing_extensions import Self
 
-from leatherens.configs.recipe import Recipe, write_recipe
+from leatherens.configs.recipe import Places, Recipe, write_recipe
 from leatherens.core.artifact import read_json, write_json, write_text
 from leatherens.core.errors import ArtifactError, PluginError, WeightsError
 from leatherens.core.host import PluginHost
@@ -169,14 +169,7 @@ class CategoryRuns:
     def _run(self, folder: RunFolder, category: str) -> Run:
         recipe = self.recipe
         if folder.begun:
-            return unfinished_run(
-                folder,
-                self.host,
-                self.progress,
-                device=recipe.device,
-                weights=recipe.weights,
-                allow_download=recipe.allow_download,
-            )
+            return unfinished_run(folder, self.host, self.progress, recipe.places)
         data = self.data.model_copy(update={"root": str(Path(self.data.root, category))})
         return Run(folder, recipe, data, self.host, self.progress, self.command)
 
@@ -203,20 +196,10 @@ def unfinished_categories(
     folder: CategoriesFolder,
     host: PluginHost,
     progress: Progress,
-    *,
-    device: str | None = None,
-    weights: tuple[str, ...] = (),
-    allow_download: bool = False,
+    places: Places,
 ) -> CategoryRuns:
-    """The runs begun in a folder, to be gone on with; device and places of weights may be others."""
+    """The runs begun in a folder, to be gone on with at these places."""
     begun = folder.begun_with()
-    recipe = recipe_at(
-        folder.recipe,
-        begun.recipe_fingerprint,
-        host,
-        device=device,
-        weights=weights,
-        allow_download=allow_download,
-    )
+    recipe = recipe_at(folder.recipe, begun.recipe_fingerprint, host, places)
     said = (begun.data, begun.categories, begun.data_sentence)
     return CategoryRuns(folder, recipe, *said, host, progress, begun.command)

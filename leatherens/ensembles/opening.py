@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leatherens.configs.recipe import Recipe
+from leatherens.configs.recipe import Places, Recipe
 from leatherens.core.errors import InputError
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.host import PluginHost
@@ -225,7 +225,7 @@ def open_run(
     history = History(RunFolder(path))
     lineage = history.lineage()
     folder = history.folder(lineage)
-    recipe = stored_recipe(folder, host, device=device, weights=weights)
+    recipe = stored_recipe(folder, host, Places(device, weights))
     parts = build(recipe, host)
     pool = load_backbones(recipe, host, parts, cache=cache)
     require_same_weights(folder, pool)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from leatherens.configs.recipe import Recipe, write_recipe
+from leatherens.configs.recipe import Places, Recipe, write_recipe
 from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.errors import ArtifactError, ConfigError, InputError, MemoryRanOut
@@ -179,12 +179,9 @@ def unfinished_run(
     folder: RunFolder,
     host: PluginHost,
     progress: Progress,
-    *,
-    device: str | None = None,
-    weights: tuple[str, ...] = (),
-    allow_download: bool = False,
+    places: Places,
 ) -> Run:
-    """The run begun in a folder, to be gone on with; device and places of weights may be others."""
+    """The run begun in a folder, to be gone on with at these places."""
     facts = folder.facts()
-    recipe = stored_recipe(folder, host, device=device, weights=weights, allow_download=allow_download)
+    recipe = stored_recipe(folder, host, places)
     return Run(folder, recipe, facts.data, host, progress, facts.command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leatherens.configs.recipe import Recipe, read_recipe
+from leatherens.configs.recipe import Places, Recipe, read_recipe
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.errors import ArtifactError
 from leatherens.core.host import PluginHost
@@ -13,42 +13,19 @@ from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import resolve
 
 
-def stored_recipe(
-    folder: RunFolder,
-    host: PluginHost,
-    *,
-    device: str | None = None,
-    weights: tuple[str, ...] = (),
-    allow_download: bool = False,
-) -> Recipe:
-    """The recipe a run began with, on another device or with weights from elsewhere where that is asked."""
-    return recipe_at(
-        folder.recipe,
-        folder.facts().recipe_fingerprint,
-        host,
-        device=device,
-        weights=weights,
-        allow_download=allow_download,
-    )
+def stored_recipe(folder: RunFolder, host: PluginHost, places: Places) -> Recipe:
+    """The recipe a run began with, at the places asked for."""
+    return recipe_at(folder.recipe, folder.facts().recipe_fingerprint, host, places)
 
 
-def recipe_at(
-    path: Path,
-    fingerprint: str,
-    host: PluginHost,
-    *,
-    device: str | None = None,
-    weights: tuple[str, ...] = (),
-    allow_download: bool = False,
-) -> Recipe:
-    """A stored recipe, unless its fingerprint is another one; the places as in `stored_recipe`."""
+def recipe_at(path: Path, fingerprint: str, host: PluginHost, places: Places) -> Recipe:
+    """A stored recipe at the places asked for, unless its fingerprint is another one."""
     recipe = read_recipe(path)
     if recipe_fingerprint(path) != fingerprint:
         raise ArtifactError(
             f"{path}: changed since this run began; put it back, or start a new run with another --out"
         )
-    asked = {"device": device, "weights": weights, "allow_download": allow_download}
-    return resolve(recipe.model_copy(update={key: value for key, value in asked.items() if value}), host)
+    return resolve(recipe.at(places), host)
 
 
 def require_same_weights(folder: RunFolder, pool: BackbonePool) -> None:

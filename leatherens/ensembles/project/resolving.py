@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from leatherens.configs.project import FALSE_ALARMS, Project
-from leatherens.configs.recipe import Choice, Recipe
+from leatherens.configs.recipe import NO_PLACES, Choice, Places, Recipe
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.host import PluginHost
 from leatherens.ensembles.data import DataChoice
@@ -17,27 +17,18 @@ RATE = "false_alarms"
 _ROUNDING = 1e-9
 
 
-def resolved(
-    project: Project,
-    host: PluginHost,
-    *,
-    device: str | None = None,
-    weights: tuple[str, ...] = (),
-    allow_download: bool = False,
-) -> Project:
-    """The same project with every default of every view written out; device and weights as asked.
+def resolved(project: Project, host: PluginHost, places: Places = NO_PLACES) -> Project:
+    """The same project with every default of every view written out, at the places asked for.
 
     The false-alarm rate of parts is shared out: a good part is flagged if any of its views flags it, and the
     chance of that is at most the sum of theirs, however much the views have in common (Boole's inequality).
     """
     project = _with_folders_of_views(project, host)
-    places = {"device": device, "weights": weights, "allow_download": allow_download}
-    asked = {key: value for key, value in places.items() if value}
     rates = shared_rates(project, host)
     recipes = {}
     for name, view in project.views.items():
         with naming(name):
-            recipes[name] = resolve(_at_rate(view.recipe, rates.get(name)).model_copy(update=asked), host)
+            recipes[name] = resolve(_at_rate(view.recipe, rates.get(name)).at(places), host)
     promised = sum(rates.values()) if len(rates) == len(project.views) else None
     settled = project.false_alarms if project.false_alarms is not None else promised
     return project.with_recipes(recipes).model_copy(update={"false_alarms": settled})

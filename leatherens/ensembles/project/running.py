@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from leatherens.configs.project import Project
+from leatherens.configs.recipe import Places
 from leatherens.core.errors import ArtifactError, ConfigError, InputError
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress, Silent
@@ -91,26 +92,16 @@ class ProjectRun:
                 f"{folder.path}: the images changed since this project began; put them back, or start a new "
                 "one"
             )
-        return unfinished_run(
-            folder,
-            self.host,
-            self.progress,
-            device=recipe.device,
-            weights=recipe.weights,
-            allow_download=recipe.allow_download,
-        )
+        return unfinished_run(folder, self.host, self.progress, recipe.places)
 
 
 def unfinished_project(
     folder: ProjectFolder,
     host: PluginHost,
     progress: Progress,
-    *,
-    device: str | None = None,
-    weights: tuple[str, ...] = (),
-    allow_download: bool = False,
+    places: Places,
 ) -> ProjectRun:
-    """The project begun in a folder, to be gone on with; device and places of weights may be others."""
+    """The project begun in a folder, to be gone on with at these places."""
     command = folder.begun_with().command
-    project = resolved(folder.read(), host, device=device, weights=weights, allow_download=allow_download)
+    project = resolved(folder.read(), host, places)
     return ProjectRun(folder, project, host, progress, command)
