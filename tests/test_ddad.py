@@ -18,8 +18,8 @@ from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.randomness import torch_generator
 from leatherens.core.types import ImagesInMemory
 from leatherens.plugins.ddad import DDAD
-from leatherens.plugins.ddad.adaptation import adaptation_loss, halves
 from leatherens.plugins.ddad.diffusion import Reverse, kept_shares, noised, reconstructed
+from leatherens.plugins.ddad.lessons import adaptation_loss, denoising_task, halves
 from leatherens.plugins.ddad.scores import balance, feature_distances, pixel_distance, summed
 from leatherens.plugins.ddad.unet import Attention, Block, UNet, published_plan, time_code
 
@@ -397,7 +397,7 @@ def test_denoising__loses_the_sum_over_what_may_be_inspected():
     (request,) = detector.backbones()
     detector._remember(context().pool.spec(request), batch.size)
     detector._build()
-    loss = detector._denoising(detector.params.schedule(2)).loss
+    loss = denoising_task("any", detector.unet_, detector.params, detector.params.schedule(2)).loss
     whole = float(loss(batch, torch_generator(1)).detach())
     assert whole == pytest.approx(3 * 64 * 96, rel=0.05)  # nothing predicted of noise of variance 1
     valid = torch.zeros(2, 64, 96, dtype=torch.bool)
@@ -428,7 +428,7 @@ def test_anneal__lets_the_rate_fall_to_nothing():
     (request,) = detector.backbones()
     detector._remember(context().pool.spec(request), (64, 96))
     detector._build()
-    task = detector._denoising(detector.params.schedule(4))
+    task = denoising_task("any", detector.unet_, detector.params, detector.params.schedule(4))
     rates = []
     for _ in range(4):
         rates.append(task.optimizers[0].param_groups[0]["lr"])
