@@ -18,10 +18,10 @@ from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.randomness import torch_generator
 from leatherens.core.types import ImagesInMemory
 from leatherens.plugins.ddad import DDAD
-from leatherens.plugins.ddad.adaptation import adaptation_loss, halves
 from leatherens.plugins.ddad.diffusion import Reverse, kept_shares, noised, reconstructed
+from leatherens.plugins.ddad.lessons import adaptation_loss, denoising_task, halves
 from leatherens.plugins.ddad.scores import balance, feature_distances, pixel_distance, summed
-from leatherens.plugins.ddad.unet import Attention, Block, UNet, published_plan, time_code
+from leatherens.plugins.ddad.unet import Attention, Block, UNet, _norm, published_plan, time_code
 
 TINY = {
     "backbone": "tf_efficientnet_lite0",
@@ -88,6 +88,13 @@ def test_plan__is_the_published_one_for_the_next_smaller_side(side, levels, atte
     assert reductions == attention
 
 
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(64, 32), (32, 16), (96, 32), (24, 8), (6, 2), (3, 1), (1, 1)]
+)
+def test_norm__leaves_two_channels_together(channels, groups):
+    assert _norm(channels).num_groups == groups
+
+
 def test_unet__begins_with_no_noise_at_all():
     network = UNet(8, (1, 2), (2,), heads=2)
     assert not bool(network(torch.randn(2, 3, 16, 24), torch.tensor([3, 999])).any())
@@ -130,7 +137,8 @@ def test_block__resamples_both_branches_and_adds_the_time(way, size):
     torch.testing.assert_close(block(maps, code), expected)  # silent yet: the skip alone
     assert block(maps, code).shape[-2:] == size
     awake(block)
-    assert not torch.allclose(block(maps, code), block(maps, 2 * code))
+    moved = (block(maps, code) - block(maps, 2 * code)).std() / (block(maps, code) - expected).std()
+    assert float(moved.detach()) > 0.1
 
 
 def test_attention__agrees_with_the_textbook():
@@ -397,7 +405,7 @@ def test_denoising__loses_the_sum_over_what_may_be_inspected():
     (request,) = detector.backbones()
     detector._remember(context().pool.spec(request), batch.size)
     detector._build()
-    loss = detector._denoising(detector.params.schedule(2)).loss
+    loss = denoising_task("any", detector.unet_, detector.params, detector.params.schedule(2)).loss
     whole = float(loss(batch, torch_generator(1)).detach())
     assert whole == pytest.approx(3 * 64 * 96, rel=0.05)  # nothing predicted of noise of variance 1
     valid = torch.zeros(2, 64, 96, dtype=torch.bool)
@@ -428,7 +436,7 @@ def test_anneal__lets_the_rate_fall_to_nothing():
     (request,) = detector.backbones()
     detector._remember(context().pool.spec(request), (64, 96))
     detector._build()
-    task = detector._denoising(detector.params.schedule(4))
+    task = denoising_task("any", detector.unet_, detector.params, detector.params.schedule(4))
     rates = []
     for _ in range(4):
         rates.append(task.optimizers[0].param_groups[0]["lr"])
@@ -438,7 +446,7 @@ def test_anneal__lets_the_rate_fall_to_nothing():
 
 
 def test_learned_times__are_those_that_are_asked(monkeypatch):
-    detector = tiny(learned_times="asked", start=3, skip=1)
+    detector = tiny(learned_times="asked", start=2, skip=1)
     told = []
     forward = UNet.forward
 
@@ -448,8 +456,7 @@ def test_learned_times__are_those_that_are_asked(monkeypatch):
 
     monkeypatch.setattr(UNet, "forward", listening)
     learned(detector, leather(4))
-    assert set(told) <= {0, 1, 2, 3}
-    assert 3 in told
+    assert set(told) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("after", [2, 5])

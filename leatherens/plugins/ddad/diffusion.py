@@ -7,7 +7,7 @@ target. Images are in -1..1.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -86,7 +86,7 @@ def reconstructed(
     """
     table = kept_shares(reverse.steps)
     kept = float(table[reverse.start + 1])
-    x = math.sqrt(kept) * images + math.sqrt(1 - kept) * draw()
+    x = math.sqrt(kept) * images + math.sqrt(1 - kept) * draw().to(images.device)
     for time, before in zip(reverse.times, [*reverse.times[1:], -1], strict=True):
         kept, less_noisy = float(table[time + 1]), float(table[before + 1])
         root, noisy = math.sqrt(kept), math.sqrt(1 - kept)
@@ -97,5 +97,17 @@ def reconstructed(
         anew, again = reverse.shares(time, before)
         x = math.sqrt(less_noisy) * clean + again * pulled
         if anew:
-            x = x + anew * draw()
+            x = x + anew * draw().to(images.device)
     return x
+
+
+def denoised(
+    denoiser: Denoiser, images: Tensor, targets: Tensor, reverse: Reverse, draw: Callable[[], Tensor]
+) -> Tensor:
+    """`reconstructed` for images and targets in 0..1; what comes out may lie a little beyond."""
+    return reconstructed(denoiser, 2 * images - 1, 2 * targets - 1, reverse, draw) / 2 + 0.5
+
+
+def noises(shape: Sequence[int], generator: torch.Generator) -> Callable[[], Tensor]:
+    """One draw after the other."""
+    return lambda: torch.randn(shape, generator=generator)

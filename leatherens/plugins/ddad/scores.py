@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from leatherens.core.geometry import Size, neighbourhood_mean, resize_scores
+from leatherens.core.own_pyramid import OwnPyramid
 
 
 def pixel_distance(image: Tensor, reconstruction: Tensor) -> Tensor:
@@ -27,6 +29,27 @@ def feature_distances(seen: Sequence[Tensor], rebuilt: Sequence[Tensor]) -> list
 def summed(levels: Sequence[Tensor], size: Size) -> Tensor:
     """Maps (B, h, w) brought to (B, H, W), corners on corners, and added."""
     return torch.stack([resize_scores(level, size, align_corners=True) for level in levels]).sum(dim=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """Of images from their reconstructions: pixels (B, H, W), the compared levels (B, h, w) and their sum
+    (B, H, W), and what separates unit features, (B, C, h, w) a level."""
+
+    pixels: Tensor
+    levels: list[Tensor]
+    features: Tensor
+    differences: list[Tensor]
+
+
+def distances(extractor: OwnPyramid, pixels: Tensor, rebuilt: Tensor) -> Distances:
+    """Of images (B, 3, H, W) in 0..1; pixels differ by up to 2. All but the finest level count."""
+    seen, again = extractor(pixels)[1:], extractor(rebuilt)[1:]
+    levels = feature_distances(seen, again)
+    height, width = pixels.shape[-2:]
+    differences = [F.normalize(one) - F.normalize(other) for one, other in zip(seen, again, strict=True)]
+    apart = 2 * pixel_distance(pixels, rebuilt)
+    return Distances(apart, levels, summed(levels, (height, width)), differences)
 
 
 def balance(feature_peaks: Tensor, pixel_peaks: Tensor) -> float:

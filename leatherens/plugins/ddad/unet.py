@@ -18,6 +18,10 @@ from leatherens.core.geometry import block_mean, repeated
 GROUPS = 32
 """Of group normalisation, where the channels can be shared out so."""
 
+LEAST = 2
+"""Channels of a group: normalised by itself, a channel would lose what its block adds to it for the time. The
+authors' small network has such channels."""
+
 SLOWEST = 1e4
 """Ratio of the fastest to the slowest wave of a time's code."""
 
@@ -195,7 +199,9 @@ class UNet(nn.Module):
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(GROUPS, channels), channels)
+    groups = (GROUPS >> halving for halving in range(GROUPS.bit_length()))
+    fitting = (some for some in groups if channels % some == 0 and channels >= LEAST * some)
+    return nn.GroupNorm(next(fitting, 1), channels)
 
 
 def _silent(layer: nn.Conv2d) -> nn.Conv2d:
