@@ -20,7 +20,7 @@ HOST = PluginHost(installed=False)
 SINS = [
     (broken.CalledByItsClass, "reader_declares_itself", "the id must be lower-kebab"),
     (broken.HasNoWords, "reader_declares_itself", "shape must be words for messages, got ''"),
-    (broken.RefinesItself, "reader_declares_itself", "refines must name other layouts' ids, got ['grain']"),
+    (broken.RefinesItself, "reader_declares_itself", "refines must name other layouts' ids"),
     (broken.KnowsEverything, "reader_knows_its_layout_only", "an empty folder is recognised as grain"),
     (broken.KnowsNothing, "reader_knows_its_layout_only", "is not recognised"),
     (broken.TakesAnyFile, "reader_knows_its_layout_only", "a file of text is recognised as grain"),

@@ -18,7 +18,7 @@ from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.randomness import torch_generator
 from leatherens.core.types import ImagesInMemory
 from leatherens.plugins.ddad import DDAD
-from leatherens.plugins.ddad.diffusion import Reverse, kept_shares, noised, reconstructed
+from leatherens.plugins.ddad.diffusion import Reverse, by_image, kept_shares, noised, reconstructed
 from leatherens.plugins.ddad.lessons import adaptation_loss, denoising_task, halves
 from leatherens.plugins.ddad.scores import balance, feature_distances, pixel_distance, summed
 from leatherens.plugins.ddad.unet import Attention, Block, UNet, _norm, published_plan, time_code
@@ -412,6 +412,26 @@ def test_denoising__loses_the_sum_over_what_may_be_inspected():
     valid[:, :16] = True
     part = float(loss(replace(batch, valid=valid), torch_generator(1)).detach())
     assert part == pytest.approx(whole / 4, rel=0.05)
+
+
+@pytest.mark.parametrize("time", [0, 40, 249])
+def test_by_image__says_the_noise_that_leaves_the_image(time):
+    generator = torch_generator(0)
+    images, noise = (torch.randn(2, 3, 8, 8, generator=generator) for _ in range(2))
+    times = torch.full((2,), time)
+    seen = noised(images, noise, times, 1000)
+    found = by_image(lambda x, told: images, 1000)(seen, times)
+    torch.testing.assert_close(found, noise, atol=2e-4, rtol=1e-4)
+
+
+def test_predicts_image__loses_against_the_image():
+    detector, batch = tiny(predicts="image"), leather(2)
+    (request,) = detector.backbones()
+    detector._remember(context().pool.spec(request), batch.size)
+    detector._build()
+    loss = denoising_task("any", detector.unet_, detector.params, detector.params.schedule(2)).loss
+    expected = (2 * batch.pixels - 1).square().flatten(1).sum(dim=1).mean()  # it says 0 at first
+    torch.testing.assert_close(loss(batch, torch_generator(1)).detach(), expected)
 
 
 def test_published__settings():

@@ -172,7 +172,7 @@ class White:
 
 
 def test_textural__lets_nothing_shine_through(monkeypatch):
-    monkeypatch.setattr(textural_module, "augmented", lambda texture, generator: texture)
+    monkeypatch.setattr(textural_module, "augmented", lambda texture, generator, count: texture)
     image = picture()
     for seed in range(5):
         seen, mask = TexturalAnomaly(White()).draw(image, None, rng(seed))

@@ -108,6 +108,20 @@ def denoised(
     return reconstructed(denoiser, 2 * images - 1, 2 * targets - 1, reverse, draw) / 2 + 0.5
 
 
+def by_image(network: Denoiser, steps: int) -> Denoiser:
+    """A denoiser of a network that says which image, instead of which noise, is in what it sees.
+
+    The one follows from the other. Noise has no structure, and cannot pass through fewer channels than it has
+    values; an image can (Salimans and Ho, ICLR 2022, compare what to predict).
+    """
+
+    def noise(x: Tensor, times: Tensor) -> Tensor:
+        kept = kept_shares(steps).to(times.device)[times + 1].float()[:, None, None, None]
+        return (x - kept.sqrt() * network(x, times).float()) / (1 - kept).sqrt()
+
+    return noise
+
+
 def noises(shape: Sequence[int], generator: torch.Generator) -> Callable[[], Tensor]:
     """One draw after the other."""
     return lambda: torch.randn(shape, generator=generator)

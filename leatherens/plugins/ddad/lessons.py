@@ -35,7 +35,8 @@ def denoising_task(name: str, unet: UNet, options: DDADParams, schedule: Schedul
         times = torch.randint(times_learned, (len(batch),), generator=generator).to(images.device)
         noise = torch.randn(images.shape, generator=generator).to(images.device)
         found: Tensor = unet(noised(images, noise, times, options.timesteps), times)
-        return (found.float() - noise).square().sum(dim=1)  # (B, H, W)
+        wanted = noise if options.predicts == "noise" else images
+        return (found.float() - wanted).square().sum(dim=1)  # (B, H, W)
 
     def loss(batch: ImageBatch, generator: torch.Generator) -> Tensor:
         shown = random_crops(batch, options.crop, generator)
@@ -62,7 +63,7 @@ def adaptation_task(name: str, extractor: OwnPyramid, unet: UNet, options: DDADP
         targets, others = halves(random_crops(batch, options.crop, generator))
         with torch.no_grad():
             noise = noises(tuple(others.pixels.shape), generator)
-            rebuilt = denoised(unet, others.pixels, targets.pixels, reverse, noise)
+            rebuilt = denoised(options.denoiser(unet), others.pixels, targets.pixels, reverse, noise)
             before = frozen(targets.pixels), frozen(rebuilt)
         now = extractor(targets.pixels), extractor(rebuilt)
         return adaptation_loss(*now, *before, options.distillation, targets.valid).mean()

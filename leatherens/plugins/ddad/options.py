@@ -11,7 +11,7 @@ from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.geometry import Size
 from leatherens.core.params import Share
 from leatherens.core.schedules import KeepingParams, Schedule
-from leatherens.plugins.ddad.diffusion import Reverse
+from leatherens.plugins.ddad.diffusion import Denoiser, Reverse, by_image
 from leatherens.plugins.ddad.unet import published_plan
 
 
@@ -33,6 +33,9 @@ class DDADParams(KeepingParams):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     patch: PositiveInt = 1
     """The U-Net sees squares of so many pixels a side as one position."""
+    predicts: Literal["noise", "image"] = "noise"
+    """What the U-Net says is in a noisy image. On patches of more values than it has channels, noise
+    would not come through."""
     epochs: PositiveInt = 2000
     batch_size: PositiveInt = 32
     learning_rate: PositiveFloat = 3e-4
@@ -91,6 +94,10 @@ class DDADParams(KeepingParams):
     def reverse(self, weight: float) -> Reverse:
         """How images are denoised with this conditioning."""
         return Reverse(self.timesteps, self.start, self.skip, self.eta, weight, self.exact)
+
+    def denoiser(self, unet: Denoiser) -> Denoiser:
+        """What says which noise is in an image."""
+        return unet if self.predicts == "noise" else by_image(unet, self.timesteps)
 
     def adaptation(self, images: int) -> Schedule | None:
         """How long the extractor is adapted; `None`: not at all."""
