@@ -49,7 +49,7 @@ def check_reader_declares_itself(trial: Bench) -> None:
             isinstance(said, str) and said.strip(), f"{name} must be words for messages, got {said!r}"
         )
     odd = [id for id in kind.refines if id != "*" and (not LOWER_KEBAB.fullmatch(id) or id == kind.id)]
-    trial.expect(not odd, f"refines must name other layouts' ids, or " * " for all, got {odd}")
+    trial.expect(not odd, f"refines must name other layouts' ids, or '*' for all, got {odd}")
     trial.expect(not (kind.fallback and kind.refines), "a fallback is asked last and refines nothing")
 
 

@@ -47,8 +47,8 @@ class DDAD(Detector):
 
     @classmethod
     def params_for(cls, effort: Effort) -> Params:
-        """At quick effort a small U-Net on patches that says which image it sees, few calls with less noise, no
-        pull, and the backbone that is always there."""
+        """At quick effort a small U-Net on patches that says which image it sees, two calls, less
+        noise, no pull, and the backbone that is always there."""
         if effort is Effort.full:
             return cls.Params()
         return cls.Params(
