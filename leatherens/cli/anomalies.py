@@ -25,7 +25,7 @@ LARGEST = 100
 """Million pixels of a sheet: more than that many viewers refuse to open."""
 
 
-@click.command()
+@click.command(short_help="Draw a sheet of artificial anomalies.")
 @click.option("--out", type=options.PATH, required=True, help="Picture to write; a PNG file.")
 @click.option("--data", type=options.PATH, show_default="demo leather", help="Folder of good photographs.")
 @click.option(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from leatherens.cli import Session
 
 
-@click.command("crop-good")
+@click.command("crop-good", short_help="Cut good tiles out of defective photographs.")
 @click.option(
     "--data", type=options.PATH, required=True, help="Folder of photographs and masks, of any layout."
 )

@@ -31,7 +31,7 @@ data.add_command(data_import)
 data.add_command(inspect)
 
 
-@data.command()
+@data.command(short_help="Make leather with known defects.")
 @click.option("--out", type=PATH, required=True, help="Folder to make; MVTec AD layout.")
 @click.option("--scenario", default="one-colour", show_default=True, help="one-colour or multi-colour.")
 @click.option("--size", type=int, default=256, show_default=True, help="Height and width in pixels.")

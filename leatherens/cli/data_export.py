@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leatherens.cli import Session
 
 
-@click.command("export")
+@click.command("export", short_help="Write masks as polygons, to correct them.")
 @click.option("--to", "format", type=click.Choice(["via", "coco", "labelme"]), required=True)
 @click.option("--data", type=options.PATH, required=True, help="Folder of images, of any layout.")
 @click.option(

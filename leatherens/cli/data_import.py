@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from leatherens.core.labels.importing import Imported
 
 
-@click.command("import")
+@click.command("import", short_help="Make masks of what annotators drew.")
 @click.argument("file", type=options.PATH)
 @click.option("--images", type=options.PATH, required=True, help="Folder of the annotated images.")
 @click.option("--out", type=options.PATH, required=True, help="Folder to make; MVTec AD layout.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from leatherens.ensembles.data import DataChoice
 
 
-@click.command()
+@click.command(short_help="Say what is in a folder, and what is wrong.")
 @click.argument("folder", type=options.PATH)
 @options.layout
 @click.option("--size", metavar="N or HxW", default="256", show_default=True, help="Size a run would use.")
