@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,24 +157,35 @@ class FileSource(FromDisk):
 
         Truncated files look well until they are decoded to the end, so they are.
         """
-        found: list[Problem] = []
-        reporting = (progress or Silent()).step("checking the photographs", len(self.samples))
-        with reporting as advance, ThreadPoolExecutor(_THREADS) as pool:
-            for problem in pool.map(self._problem, self.samples):
-                found += [problem] if problem else []
-                advance(1)
-        return found
+        return problems_of(self.samples, self._check, threads=_THREADS, progress=progress)
 
-    def _problem(self, sample: Sample) -> Problem | None:
+    def _check(self, sample: Sample) -> None:
+        size = self._decoded.original_size(sample)
+        for mask in sample.masks:
+            read_mask(mask, size)
+            if sample.saturations:
+                read_region(mask, sample.saturations)
+
+
+def problems_of(
+    samples: Sequence[Sample], check: Callable[[Sample], None], *, threads: int, progress: Progress | None
+) -> list[Problem]:
+    """What `check` refuses with an `InputError`, in the samples' order, however many are checked at once."""
+
+    def problem(sample: Sample) -> Problem | None:
         try:
-            size = self._decoded.original_size(sample)
-            for mask in sample.masks:
-                read_mask(mask, size)
-                if sample.saturations:
-                    read_region(mask, sample.saturations)
+            check(sample)
         except InputError as error:
             return Problem(sample.id, str(error))
         return None
+
+    found: list[Problem] = []
+    reporting = (progress or Silent()).step("checking the photographs", len(samples))
+    with reporting as advance, ThreadPoolExecutor(threads) as pool:
+        for one in pool.map(problem, samples):
+            found += [one] if one else []
+            advance(1)
+    return found
 
 
 def only(samples: Sequence[Sample], ids: Collection[str]) -> tuple[Sample, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -32,12 +31,12 @@ from leatherens.core.preparation import (
     Prepared,
     prepare,
 )
-from leatherens.core.progress import Progress, Silent
+from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
 from leatherens.core.saturation import read_region
 from leatherens.core.tiling import OVERLAP, Grid, grid
 from leatherens.ensembles.cut_tiles import CutTiles, Opened, TileImages
-from leatherens.ensembles.sources import FileSource, Problem, only
+from leatherens.ensembles.sources import FileSource, Problem, only, problems_of
 
 MOST_WHOLE = 50_000_000
 """Pixels of a photograph that is held whole, where its preparation needs that: 150 MB, and its steps' own."""
@@ -138,27 +137,17 @@ class TiledPhotographs:
 
     def problems(self, progress: Progress | None = None) -> list[Problem]:
         """Read every photograph and mask to its end, and tell which cannot be used."""
-        found: list[Problem] = []
-        reporting = (progress or Silent()).step("checking the photographs", len(self.samples))
-        with reporting as advance, ThreadPoolExecutor(_READERS) as pool:
-            for problem in pool.map(self._problem, self.samples):
-                found += [problem] if problem else []
-                advance(1)
-        return found
+        return problems_of(self.samples, self._check, threads=_READERS, progress=progress)
 
-    def _problem(self, sample: Sample) -> Problem | None:
-        try:
-            opened = self.opened(sample, 0.0)
-            for _ in opened.bands:
+    def _check(self, sample: Sample) -> None:
+        opened = self.opened(sample, 0.0)
+        for _ in opened.bands:
+            continue
+        for path in sample.masks:
+            for _ in _mask_rows(path, opened.frame.original):
                 continue
-            for path in sample.masks:
-                for _ in _mask_rows(path, opened.frame.original):
-                    continue
-                if sample.saturations:
-                    read_region(path, sample.saturations)
-        except InputError as error:
-            return Problem(sample.id, str(error))
-        return None
+            if sample.saturations:
+                read_region(path, sample.saturations)
 
     @cached_property
     def step(self) -> int:
