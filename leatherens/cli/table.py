@@ -24,9 +24,19 @@ def print_results(view: RunView) -> None:
         "good images"
     )
     if decision.promise is not None:
-        click.echo(f"promise: at most {decision.promise:.3g} of fresh good images are flagged")
+        click.echo(promise_sentence(decision.promise, crossed=decision.crossed))
     for remark in view.remarks:
         click.echo(f"note: {remark}")
+
+
+def promise_sentence(rate: float, *, crossed: bool) -> str:
+    """What may be said of fresh good images."""
+    if crossed:
+        return (
+            f"expected: about {rate:.3g} of fresh good images are flagged (measured across folds, not "
+            "guaranteed)"
+        )
+    return f"promise: at most {rate:.3g} of fresh good images are flagged (guaranteed on average)"
 
 
 def print_rows(title: str, columns: Sequence[tuple[str, str]], rows: Mapping[str, Mapping[str, Any]]) -> None:

@@ -51,6 +51,14 @@ class Mode(str, Enum):
     hybrid = "hybrid"
 
 
+class Calibration(str, Enum):
+    """Who calibrates: a share of the good images (split), all that teach, in folds (cross), or as many do."""
+
+    auto = "auto"
+    split = "split"
+    cross = "cross"
+
+
 class Choice(Params):
     """One plugin by id, with its options."""
 
@@ -71,6 +79,7 @@ class Recipe(Params):
     preparation: what happens to a photograph before it is brought to `size`, in this order.
     tile: height and width of the windows that photographs are looked at in, in pixels of the photograph, each
         brought to `size`; `None`: whole. overlap: share of a window's side that neighbours share in scoring.
+    calibration: which good images thresholds learn from. folds: of `cross`, at most.
     """
 
     members: Annotated[dict[str, MemberChoice], Field(min_length=1)]
@@ -82,6 +91,8 @@ class Recipe(Params):
     preparation: tuple[Choice, ...] = ()
     calibrator: Choice = Choice(id="conformal")
     threshold: Choice = Choice(id="conformal")
+    calibration: Calibration = Calibration.auto
+    folds: Annotated[int, Field(ge=2)] = 5
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)
     tile: tuple[Annotated[int, Field(ge=MIN_SIDE)], Annotated[int, Field(ge=MIN_SIDE)]] | None = None
     overlap: Annotated[float, Field(ge=0, le=MOST_OVERLAP)] = OVERLAP

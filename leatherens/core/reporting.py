@@ -70,6 +70,7 @@ class Decision:
 
     image, pixel: an image or a pixel is defective when its score is above.
     promise: the false-alarm rate that is promised for fresh good images, `None` where the rule makes none.
+    crossed: it is measured across folds, not guaranteed.
     """
 
     rule: str
@@ -77,6 +78,7 @@ class Decision:
     pixel: float
     promise: float | None
     normals: int
+    crossed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,14 @@ Floats = NDArray[np.floating]
 class Normals:
     """Scores of held-out good images: (n,) image scores and n maps at the size they are judged at.
 
-    valid: per map where it counts, `None` for everywhere.
+    valid: per map where it counts, `None` for everywhere. crossed: scored by several ensembles, none of which
+    learned from the images it scored, and none of which will judge fresh ones.
     """
 
     image: Floats
     maps: Sequence[Floats]
     valid: Sequence[NDArray[np.bool_] | None] | None = None
+    crossed: bool = False
 
     @property
     def count(self) -> int:
@@ -56,6 +58,8 @@ class Threshold(Component):
     """Plugin kind `thresholds`: learns `image_` and `pixel_`; `promise_` is a rate, or `None`.
 
     typical_: the median of the held-out good images' scores; thresholds stored by the first version lack it.
+    crossed_: they were scored across folds, so that `promise_` is measured and not guaranteed; thresholds
+        learned from a share of the good images lack it.
     """
 
     makes_promise: ClassVar[bool] = False
@@ -79,6 +83,8 @@ class Threshold(Component):
         self.typical_ = float(np.median(np.asarray(normals.image, dtype=np.float64)))
         self.promise_ = self._promise(normals.count)
         self.normals_ = normals.count
+        if normals.crossed:
+            self.crossed_ = True
         return self
 
     @final

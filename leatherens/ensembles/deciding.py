@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -49,16 +49,17 @@ class Decider:
 
 def decision_of(learned: Threshold) -> Decision:
     """Learned thresholds as plain values."""
-    return Decision(learned.id, learned.image_, learned.pixel_, learned.promise_, learned.normals_)
+    crossed = getattr(learned, "crossed_", False)
+    return Decision(learned.id, learned.image_, learned.pixel_, learned.promise_, learned.normals_, crossed)
 
 
 def learn_deciders(recipe: Recipe, host: PluginHost, scores: Scores) -> dict[str, Decider]:
     """A decider per scorer from the scores of held-out good images."""
-    return {scorer: _learn(recipe, host, found) for scorer, found in scores.by_scorer.items()}
+    return {scorer: _learn(recipe, host, found, scores.crossed) for scorer, found in scores.by_scorer.items()}
 
 
-def _learn(recipe: Recipe, host: PluginHost, scores: ScorerScores) -> Decider:
-    threshold = build_threshold(recipe, host).fit(scores.normals())
+def _learn(recipe: Recipe, host: PluginHost, scores: ScorerScores, crossed: bool) -> Decider:
+    threshold = build_threshold(recipe, host).fit(replace(scores.normals(), crossed=crossed))
     calibrator = build_calibrator(recipe, host).fit(torch.from_numpy(scores.images))
     return Decider(threshold, calibrator)
 
@@ -95,7 +96,8 @@ def promise_remark(recipe: Recipe, decision: Decision) -> str | None:
     asked = recipe.threshold.options.get("false_alarms")
     if asked is None or decision.promise is None or decision.promise <= asked:
         return None
+    can = "good images scored across folds can show" if decision.crossed else "held-out good images can promise"
     return (
-        f"a false-alarm rate of {asked:.3g} was asked for; {decision.normals} held-out good images can "
-        f"promise {decision.promise:.3g} at best ({normals_needed(asked)} are needed for the one asked)"
+        f"a false-alarm rate of {asked:.3g} was asked for; {decision.normals} {can} {decision.promise:.3g} at "
+        f"best ({normals_needed(asked)} are needed for the one asked)"
     )

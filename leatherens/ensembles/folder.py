@@ -6,7 +6,8 @@ RUN/
   splits.json   which image taught what  images.json  a digest of each image
   preparation/N-ID/   what a step learned, such as a reference to register against
   members/ID/   state, training log, checkpoint while training; checkpoints/STEP, where they were kept
-  ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours
+  ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours;
+                out-of-fold.safetensors, what thresholds were learned from across folds
   metrics.json  scores.csv  maps/  report.html  overviews/ (of tiled runs)
   DONE          written last            history/     what was changed since (`history`)
 ```
@@ -128,6 +129,16 @@ class RunFolder:
     def agreement(self) -> Path:
         """What makes the image score of fused scores."""
         return self._in_force("ensemble", "agreement.safetensors")
+
+    @property
+    def out_of_fold(self) -> Path:
+        """The scores of good images by ensembles that did not learn from them, where folds calibrated."""
+        return self.path / "ensemble" / "out-of-fold.safetensors"
+
+    @property
+    def folds(self) -> Path:
+        """The folder of what is learned and scored fold by fold, gone when all are done."""
+        return self.path / "folds"
 
     @property
     def colours(self) -> Path:

@@ -1,0 +1,336 @@
+"""How often fresh good images are called defective, against what was promised (docs/coverage.md).
+
+    leatherens data synth --out leather --train 300 --test 0 --size 128
+    python benchmarks/coverage.py promise leather DATA...
+    python benchmarks/coverage.py cross --out cross.csv leather DATA...
+
+promise: a member is fitted once and stays; what it scores is dealt 200 times into images to calibrate on and
+fresh ones. cross: for a few good images, drawn again and again, one share of them that calibrates (split)
+against folds (cross), and against the K ensembles of CV+ (Barber et al., 2021), which nothing deploys.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import betabinom
+
+from leatherens.core.backbones import BackbonePool
+from leatherens.core.calibration import allowed_exceedances
+from leatherens.core.detector import Detector, FitContext
+from leatherens.core.feature_cache import FeatureCache
+from leatherens.core.host import PluginHost
+from leatherens.core.layouts import read_folder
+from leatherens.core.randomness import numpy_generator
+from leatherens.core.reading import Sample
+from leatherens.core.thresholds import Floats, Normals
+from leatherens.core.types import batches
+from leatherens.core.weights import WeightFinder
+from leatherens.ensembles.folds import deal_folds
+from leatherens.ensembles.sources import FileSource
+from leatherens.plugins.thresholds import ConformalThreshold
+
+SIZE = (128, 128)
+RATES = (0.05, 0.1)
+COUNTS = (12, 20, 40, 100)
+FOLDS = 5
+FRESH = 30
+"""Good images that a draw of `cross` is measured on."""
+SHARES = (0.7, 0.15)
+"""To fit and to validate, as a run deals; the rest calibrates."""
+MEMBERS = {
+    "patchcore": {"backbone": "tf_efficientnet_lite0", "max_rows": 1024},
+    "padim": {"backbone": "tf_efficientnet_lite0", "dimensions": 40},
+}
+GROUPS = {
+    "leather_one_colour": r"([^/]+)_\d+_\d+\.png$",  # a photograph
+    "leather_multi_colour_tiles": r"([^/]+)_\d+_\d+\.png$",
+    "fabric_02": r"([^/]+)_\d+\.png$",  # a strip
+    "fabric_03": r"([^/]+)_\d+\.png$",
+    "circuit_board_pairs": r"(\d{5})\d+\.jpg$",  # a design
+}
+"""What an image is of, found in its id, for sets whose images are cut from larger ones."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=["promise", "cross"])
+    parser.add_argument("data", type=Path, nargs="+", help="folders of photographs")
+    parser.add_argument("--members", default=",".join(MEMBERS), help="separated by commas")
+    parser.add_argument("--resamplings", type=int, default=200, help="of promise")
+    parser.add_argument("--draws", type=int, default=4, help="of cross, for each set and number of images")
+    parser.add_argument("--out", type=Path, default=Path("cross.csv"), help="where cross writes its draws")
+    given = parser.parse_args()
+    places = product(given.data, given.members.split(","))
+    if given.what == "promise":
+        print_promises((Bench.of(data, member) for data, member in places), given.resamplings)
+    else:
+        write_draws(given.out, (draw for place in places for draw in draws(Bench.of(*place), given.draws)))
+        print_draws(given.out)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The good images of a set and a member that has yet to learn; features are computed once."""
+
+    name: str
+    member: str
+    source: FileSource
+    pool: BackbonePool
+
+    @classmethod
+    def of(cls, data: Path, member: str) -> Bench:
+        host = PluginHost(installed=False)
+        readers, packages = host.readers(), host.backbones()
+        collection = read_folder({id: readers.load(id)() for id in readers.ids()}, data)
+        good = [grouped(sample, data.name) for sample in collection.samples if sample.defective is False]
+        finder = WeightFinder(packages={id: packages.load(id)() for id in packages.ids()})
+        pool = BackbonePool(finder, cache=FeatureCache(3000))
+        return cls(data.name, member, FileSource(good, size=SIZE), pool)
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        return self.source.samples
+
+    def fitted(self, ids: Sequence[str], validate: Sequence[str]) -> Detector:
+        detector = PluginHost(installed=False).detectors().load(self.member).from_options(MEMBERS[self.member])
+        context = FitContext(self.pool)
+        return detector.fit(self.source.only(ids), validation=self.source.only(validate), context=context)
+
+    def scores(self, detector: Detector, ids: Sequence[str]) -> Floats:
+        """(n,) image scores, in the order of `ids`."""
+        part = self.source.only(ids)
+        found: dict[str, float] = {}
+        for batch in batches(part, 8):
+            seen = detector.observe(batch, self.pool.pyramids(batch, detector.backbones(), keep=True))
+            found |= dict(zip(batch.ids, seen.scores.image.tolist(), strict=True))
+        return np.array([found[id] for id in ids])
+
+
+def grouped(sample: Sample, name: str) -> Sample:
+    found = re.search(GROUPS[name], sample.id) if name in GROUPS else None
+    return replace(sample, group=found[1] if found else None)
+
+
+def shuffled(samples: Iterable[Sample], rng: np.random.Generator, *, whole: bool) -> list[list[str]]:
+    """Ids in a random order, in groups that stay together if `whole`."""
+    units: dict[str, list[str]] = {}
+    for sample in samples:
+        units.setdefault(sample.group if whole and sample.group else sample.id, []).append(sample.id)
+    keys = sorted(units)
+    return [units[keys[i]] for i in rng.permutation(len(keys))]
+
+
+def taken(deck: list[list[str]], wanted: float) -> list[str]:
+    """Units off the deck until there are as many images as wanted, at least one."""
+    ids: list[str] = []
+    while deck and len(ids) < max(1, round(wanted)):
+        ids += deck.pop()
+    return ids
+
+
+def threshold(scores: Floats, rate: float) -> float:
+    rule = ConformalThreshold.from_options({"false_alarms": rate})
+    return rule.fit(Normals(scores, [np.zeros((1, 1))] * len(scores))).image_
+
+
+# --- promise ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was promised and what came of it. error: of the mean. inside: share of resamplings in the central
+    95 % of the beta-binomial distribution that exchangeable images follow."""
+
+    promised: float
+    measured: float
+    error: float
+    inside: float
+
+
+def print_promises(benches: Iterable[Bench], times: int) -> None:
+    print("| set | member | asked | calibrate / fresh | promised | measured | 95 % inside | groups: promised | "
+          "measured | set's own test |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for bench in benches:
+        deck = shuffled(bench.samples, numpy_generator(0, "fit"), whole=True)
+        fit = taken(deck, 0.4 * len(bench.samples))
+        pool = [id for unit in deck for id in unit]
+        scores = dict(zip(pool, bench.scores(bench.fitted(fit, pool[:1]), pool), strict=True))
+        own = own_test(bench)
+        for rate in RATES:
+            images = resampled(bench, scores, rate, times, whole=False)
+            some = any(sample.group for sample in bench.samples)
+            groups = resampled(bench, scores, rate, times, whole=True) if some else None
+            calibrate = calibrating(len(pool))
+            print(f"| {bench.name} | {bench.member} | {rate:g} | {calibrate} / {len(pool) - calibrate} | "
+                  f"{images.promised:.4f} | {images.measured:.4f} ± {images.error:.4f} | {images.inside:.3f} | "
+                  + (f"{groups.promised:.3f} | {groups.measured:.3f} ± {groups.error:.3f}" if groups else "| ")
+                  + f" | {own(rate)} |", flush=True)  # fmt: skip
+
+
+def calibrating(count: int) -> int:
+    return min(40, count // 2)
+
+
+def resampled(
+    bench: Bench, scores: dict[str, float], rate: float, times: int, *, whole: bool
+) -> Row:
+    """Deal what is scored into images to calibrate on and fresh ones, again and again."""
+    samples = [sample for sample in bench.samples if sample.id in scores]
+    promised, measured, inside = [], [], []
+    for number in range(times):
+        deck = shuffled(samples, numpy_generator(1, bench.name, bench.member, number), whole=whole)
+        calibrate = np.array([scores[id] for id in taken(deck, calibrating(len(samples)))])
+        fresh = np.array([scores[id] for unit in deck for id in unit])
+        above = int((fresh > threshold(calibrate, rate)).sum())
+        allowed, n = allowed_exceedances(rate, len(calibrate)), len(calibrate)
+        low, high = betabinom.interval(0.95, len(fresh), allowed, n + 1 - allowed)
+        promised.append(allowed / (n + 1))
+        measured.append(above / len(fresh))
+        inside.append(low <= above <= high)
+    error = float(np.std(measured, ddof=1)) / times**0.5
+    return Row(float(np.mean(promised)), float(np.mean(measured)), error, float(np.mean(inside)))
+
+
+def own_test(bench: Bench):
+    """False alarms on the set's own good test images, calibrated on a share of its own others."""
+    learning = [sample for sample in bench.samples if sample.id.startswith("train/")]
+    testing = [sample.id for sample in bench.samples if sample.id.startswith("test/")]
+    if not testing:
+        return lambda rate: "–"
+    deck = shuffled(learning, numpy_generator(0, "own"), whole=True)
+    calibrate = taken(deck, len(learning) / 3)
+    fit = [id for unit in deck for id in unit]
+    member = bench.fitted(fit, calibrate[:1])
+    good, fresh = bench.scores(member, calibrate), bench.scores(member, testing)
+
+    def told(rate: float) -> str:
+        allowed, n = allowed_exceedances(rate, len(good)), len(good)
+        low, high = betabinom.interval(0.95, len(fresh), allowed, n + 1 - allowed)
+        share = (fresh > threshold(good, rate)).mean()
+        return f"{share:.3f} ({low / len(fresh):.3f} to {high / len(fresh):.3f})"
+
+    return told
+
+
+# --- cross -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One set, member, number of good images, way, asked rate: promised, and measured on fresh images."""
+
+    set: str
+    member: str
+    whole: int
+    good: int
+    number: int
+    way: str
+    asked: float
+    promised: float
+    measured: float
+
+
+def draws(bench: Bench, times: int) -> Iterator[Draw]:
+    """Draws whose fresh images are any others, and, where there are groups, images of other groups."""
+    kinds = [False] + [True] * any(sample.group for sample in bench.samples)
+    for whole, count, number in product(kinds, COUNTS, range(times)):
+        deck = shuffled(bench.samples, numpy_generator(2, "draw", count, number), whole=whole)
+        fresh = taken(deck, FRESH)
+        left = [id for unit in deck for id in unit]
+        if len(left) >= count:
+            rng = numpy_generator(2, "good", count, number)
+            good = [left[i] for i in rng.permutation(len(left))[:count]]
+            for way, asked, promised, measured in measured_ways(bench, good, fresh, number, whole=whole):
+                key = (bench.name, bench.member, int(whole), count, number)
+                yield Draw(*key, way, asked, promised, measured)
+
+
+def measured_ways(
+    bench: Bench, good: Sequence[str], fresh: Sequence[str], number: int, *, whole: bool
+) -> Iterator[tuple[str, float, float, float]]:
+    by_id = {sample.id: sample for sample in bench.samples}
+    deck = shuffled([by_id[id] for id in good], numpy_generator(2, "jobs", number), whole=whole)
+    calibrate = taken(deck, (1 - sum(SHARES)) * len(good))
+    validate = taken(deck, SHARES[1] * len(good))
+    fit = [id for unit in deck for id in unit]
+    if len(fit) < 2:
+        return
+    member = bench.fitted(fit, validate)
+    held_out, seen = bench.scores(member, calibrate), bench.scores(member, fresh)
+    for rate in RATES:
+        yield "split", rate, promise(rate, len(held_out)), share_above(seen, held_out, rate)
+    taught = [by_id[id] if whole else replace(by_id[id], group=None) for id in (*fit, *calibrate)]
+    out, by_fold = [], []
+    for fold in deal_folds(taught, seed=number, count=FOLDS):
+        fitted = bench.fitted([s.id for s in taught if s.id not in set(fold)], validate)
+        out.append(bench.scores(fitted, fold))
+        by_fold.append(bench.scores(fitted, fresh))
+    pooled = np.concatenate(out)
+    seen = bench.scores(bench.fitted([s.id for s in taught], validate), fresh)
+    as_high = sum((o[None] >= f[:, None]).sum(axis=1) for o, f in zip(out, by_fold, strict=True))
+    for rate in RATES:
+        k = allowed_exceedances(rate, len(pooled))
+        yield "cross", rate, promise(rate, len(pooled)), share_above(seen, pooled, rate)
+        yield "CV+", rate, promise(rate, len(pooled)), float((as_high < k).mean())
+
+
+def promise(rate: float, normals: int) -> float:
+    return allowed_exceedances(rate, normals) / (normals + 1)
+
+
+def share_above(fresh: Floats, held_out: Floats, rate: float) -> float:
+    return float((fresh > threshold(held_out, rate)).mean())
+
+
+def write_draws(path: Path, found: Iterable[Draw]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Draw)])
+        writer.writeheader()
+        for draw in found:
+            writer.writerow(asdict(draw))
+            file.flush()
+
+
+def print_draws(path: Path) -> None:
+    """Means over all sets, members and draws, the error of the mean, and what one user in ten may meet."""
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    print("| fresh images | good | asked | way | promised | measured | one draw in ten above | worst set |")
+    print("|---|---|---|---|---|---|---|---|")
+    for whole, good, asked, way in product("01", COUNTS, RATES, ("split", "cross", "CV+")):
+        some = [
+            line
+            for line in lines
+            if (line["whole"], line["good"], line["asked"], line["way"])
+            == (whole, str(good), str(asked), way)
+        ]
+        if some:
+            print(summary(some, whole, good, asked, way))
+
+
+def summary(some: Sequence[dict[str, str]], whole: str, good: int, asked: float, way: str) -> str:
+    values = np.array([float(line["measured"]) for line in some])
+    sets: dict[str, list[float]] = {}
+    for line in some:
+        sets.setdefault(line["set"], []).append(float(line["measured"]))
+    name, worst = max(((name, float(np.mean(v))) for name, v in sets.items()), key=lambda pair: pair[1])
+    promised = np.mean([float(line["promised"]) for line in some])
+    error = values.std(ddof=1) / len(values) ** 0.5
+    kind = "of other groups" if whole == "1" else "of the same"
+    return (
+        f"| {kind} | {good} | {asked:g} | {way} | {promised:.3f} | {values.mean():.3f} ± {error:.3f} | "
+        f"{np.quantile(values, 0.9):.3f} | {name} {worst:.3f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
