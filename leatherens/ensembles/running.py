@@ -28,7 +28,7 @@ from leatherens.ensembles.parts import build, build_preparation, load_backbones,
 from leatherens.ensembles.preparing import fit_preparation
 from leatherens.ensembles.scoring import score_images
 from leatherens.ensembles.sources import require_no_problems
-from leatherens.ensembles.splits import Splits, content_digests, fingerprint, make_splits
+from leatherens.ensembles.splits import Splits, content_digests, fingerprint, splits_of
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
 from leatherens.ensembles.tiled_photographs import Source, source_of
 
@@ -127,7 +127,7 @@ class Run:
                 )
             require_same_weights(self.folder, pool)
             return Splits.read(self.folder.splits)
-        splits = self.splits or make_splits(collection, seed=self.recipe.seed)
+        splits = self.splits or splits_of(self.recipe, collection)
         write_recipe(self.folder.recipe, self.recipe)
         splits.write(self.folder.splits)
         write_json(self.folder.images, {sample.id: digests[sample.path] for sample in samples})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leatherens.configs.recipe import SHARES
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import InputError
 from leatherens.core.fusion import GoodFeatures
@@ -21,7 +22,7 @@ from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.fitting import Fitting, Fused, Replayed
 from leatherens.ensembles.history import Entry
-from leatherens.ensembles.splits import FEWEST, SHARES, deal_taken
+from leatherens.ensembles.splits import FEWEST, deal_taken
 
 KNOWN_JOBS = ("fit", "validate", "calibrate", "teach")
 """No image has two jobs: whatever the run knows is not taken in again."""
