@@ -18,23 +18,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from scipy.stats import betabinom
+from torch import Tensor
 
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.calibration import allowed_exceedances
-from leatherens.core.detector import Detector, FitContext
-from leatherens.core.feature_cache import FeatureCache
+from leatherens.core.detector import FitContext
+from leatherens.core.gaussians import PositionMoments, at_positions, whitened, whitening
 from leatherens.core.host import PluginHost
 from leatherens.core.layouts import read_folder
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reading import Sample
 from leatherens.core.thresholds import Floats, Normals
 from leatherens.core.types import batches
-from leatherens.core.weights import WeightFinder
-from leatherens.ensembles.folds import deal_folds
+from leatherens.core.weights import DEFAULT_MODEL, WeightFinder
 from leatherens.ensembles.sources import FileSource
+from leatherens.ensembles.splits import deal_folds
 from leatherens.plugins.thresholds import ConformalThreshold
 
 SIZE = (128, 128)
@@ -45,10 +48,9 @@ FRESH = 30
 """Good images that a draw of `cross` is measured on."""
 SHARES = (0.7, 0.15)
 """To fit and to validate, as a run deals; the rest calibrates."""
-MEMBERS = {
-    "patchcore": {"backbone": "tf_efficientnet_lite0", "max_rows": 1024},
-    "padim": {"backbone": "tf_efficientnet_lite0", "dimensions": 40},
-}
+RIDGE = 0.01
+MOST = 240
+"""Good images of a set that are looked at."""
 GROUPS = {
     "leather_one_colour": r"([^/]+)_\d+_\d+\.png$",  # a photograph
     "leather_multi_colour_tiles": r"([^/]+)_\d+_\d+\.png$",
@@ -65,7 +67,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+", help="folders of photographs")
     parser.add_argument("--members", default=",".join(MEMBERS), help="separated by commas")
     parser.add_argument("--resamplings", type=int, default=200, help="of promise")
-    parser.add_argument("--draws", type=int, default=4, help="of cross, for each set and number of images")
+    parser.add_argument("--draws", type=int, default=100, help="of cross, for each set and number of images")
     parser.add_argument("--out", type=Path, default=Path("cross.csv"), help="where cross writes its draws")
     given = parser.parse_args()
     places = product(given.data, given.members.split(","))
@@ -76,14 +78,62 @@ def main() -> None:
         print_draws(given.out)
 
 
+class Member(Protocol):
+    """Learns from some images of a set and scores others, all by their number in the set."""
+
+    def scores(self, taught: Sequence[int], seen: Sequence[int]) -> Floats:
+        """(n,) image scores."""
+
+
+class Bank:
+    """PatchCore without a core set or reweighting: the largest distance to the nearest patch of any image."""
+
+    def __init__(self, descriptors: Tensor) -> None:
+        rows = descriptors.flatten(2).mT.contiguous()  # (N, P, C)
+        count, patches, channels = rows.shape
+        every = rows.view(-1, channels)
+        near = [torch.cdist(own, every).view(patches, count, patches).amin(dim=2) for own in rows]
+        self.near = torch.stack(near).numpy()  # (N, P, N): each patch to the nearest one of each image
+
+    def scores(self, taught: Sequence[int], seen: Sequence[int]) -> Floats:
+        """(n,) image scores."""
+        found: Floats = self.near[np.ix_(seen, range(self.near.shape[1]), taught)].min(axis=2).max(axis=1)
+        return found
+
+
+class Gaussians:
+    """PaDiM without smoothing: the largest Mahalanobis distance of any position."""
+
+    def __init__(self, embedded: Tensor) -> None:
+        self.vectors = at_positions(embedded)  # (P, N, C)
+
+    def scores(self, taught: Sequence[int], seen: Sequence[int]) -> Floats:
+        """(n,) image scores."""
+        positions, _, channels = self.vectors.shape
+        moments = PositionMoments(positions, channels)
+        moments.add(self.vectors[:, list(taught)])
+        factors = whitening(moments, RIDGE)
+        found: Floats = (
+            whitened(self.vectors[:, list(seen)], moments.mean, factors).norm(dim=2).amax(dim=0).numpy()
+        )
+        return found
+
+
+MEMBERS: dict[str, tuple[dict[str, Any], str, type[Bank] | type[Gaussians]]] = {
+    "patchcore": ({"layers": [3]}, "patchcore/descriptors", Bank),
+    "padim": ({"layers": [3], "dimensions": 40}, "padim/embedding", Gaussians),
+}
+"""Options, the features that are kept of each image, and what learns from them: a fit takes milliseconds."""
+
+
 @dataclass(frozen=True)
 class Bench:
-    """The good images of a set and a member that has yet to learn; features are computed once."""
+    """The good images of a set, at most `MOST`, and a member to learn from some of them."""
 
     name: str
     member: str
-    source: FileSource
-    pool: BackbonePool
+    samples: tuple[Sample, ...]
+    learner: Member
 
     @classmethod
     def of(cls, data: Path, member: str) -> Bench:
@@ -91,27 +141,25 @@ class Bench:
         readers, packages = host.readers(), host.backbones()
         collection = read_folder({id: readers.load(id)() for id in readers.ids()}, data)
         good = [grouped(sample, data.name) for sample in collection.samples if sample.defective is False]
+        kept = {id for [id] in shuffled(good, numpy_generator(0, "kept"))[:MOST]}
+        samples = tuple(sample for sample in good if sample.id in kept)
+        options, features, kind = MEMBERS[member]
         finder = WeightFinder(packages={id: packages.load(id)() for id in packages.ids()})
-        pool = BackbonePool(finder, cache=FeatureCache(3000))
-        return cls(data.name, member, FileSource(good, size=SIZE), pool)
+        context = FitContext(BackbonePool(finder))
+        source = FileSource(samples, size=SIZE)
+        some = source.only([sample.id for sample in samples[:3]])
+        detector = host.detectors().load(member).from_options({"backbone": DEFAULT_MODEL, **options})
+        detector.fit(some, validation=some, context=context)
+        maps = [
+            detector.observe(batch, context.pool.pyramids(batch, detector.backbones())).features[features]
+            for batch in batches(source, 8)
+        ]
+        return cls(data.name, member, samples, kind(torch.cat(maps)))
 
-    @property
-    def samples(self) -> tuple[Sample, ...]:
-        return self.source.samples
-
-    def fitted(self, ids: Sequence[str], validate: Sequence[str]) -> Detector:
-        detector = PluginHost(installed=False).detectors().load(self.member).from_options(MEMBERS[self.member])
-        context = FitContext(self.pool)
-        return detector.fit(self.source.only(ids), validation=self.source.only(validate), context=context)
-
-    def scores(self, detector: Detector, ids: Sequence[str]) -> Floats:
-        """(n,) image scores, in the order of `ids`."""
-        part = self.source.only(ids)
-        found: dict[str, float] = {}
-        for batch in batches(part, 8):
-            seen = detector.observe(batch, self.pool.pyramids(batch, detector.backbones(), keep=True))
-            found |= dict(zip(batch.ids, seen.scores.image.tolist(), strict=True))
-        return np.array([found[id] for id in ids])
+    def scores(self, taught: Sequence[str], seen: Sequence[str]) -> Floats:
+        """(n,) scores of images by what learned from others."""
+        number = {sample.id: i for i, sample in enumerate(self.samples)}
+        return self.learner.scores([number[id] for id in taught], [number[id] for id in seen])
 
 
 def grouped(sample: Sample, name: str) -> Sample:
@@ -119,7 +167,7 @@ def grouped(sample: Sample, name: str) -> Sample:
     return replace(sample, group=found[1] if found else None)
 
 
-def shuffled(samples: Iterable[Sample], rng: np.random.Generator, *, whole: bool) -> list[list[str]]:
+def shuffled(samples: Iterable[Sample], rng: np.random.Generator, *, whole: bool = False) -> list[list[str]]:
     """Ids in a random order, in groups that stay together if `whole`."""
     units: dict[str, list[str]] = {}
     for sample in samples:
@@ -156,33 +204,43 @@ class Row:
 
 
 def print_promises(benches: Iterable[Bench], times: int) -> None:
-    print("| set | member | asked | calibrate / fresh | promised | measured | 95 % inside | groups: promised | "
-          "measured | set's own test |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    columns = ("set", "member", "asked", "calibrate / fresh", "promised", "measured", "95 % inside")
+    print_cells(*columns, "groups: promised", "measured", "set's own test")
+    print_cells(*["---"] * 10)
     for bench in benches:
         deck = shuffled(bench.samples, numpy_generator(0, "fit"), whole=True)
         fit = taken(deck, 0.4 * len(bench.samples))
         pool = [id for unit in deck for id in unit]
-        scores = dict(zip(pool, bench.scores(bench.fitted(fit, pool[:1]), pool), strict=True))
+        scores = dict(zip(pool, bench.scores(fit, pool), strict=True))
         own = own_test(bench)
         for rate in RATES:
             images = resampled(bench, scores, rate, times, whole=False)
             some = any(sample.group for sample in bench.samples)
             groups = resampled(bench, scores, rate, times, whole=True) if some else None
             calibrate = calibrating(len(pool))
-            print(f"| {bench.name} | {bench.member} | {rate:g} | {calibrate} / {len(pool) - calibrate} | "
-                  f"{images.promised:.4f} | {images.measured:.4f} ± {images.error:.4f} | {images.inside:.3f} | "
-                  + (f"{groups.promised:.3f} | {groups.measured:.3f} ± {groups.error:.3f}" if groups else "| ")
-                  + f" | {own(rate)} |", flush=True)  # fmt: skip
+            print_cells(
+                bench.name,
+                bench.member,
+                f"{rate:g}",
+                f"{calibrate} / {len(pool) - calibrate}",
+                f"{images.promised:.4f}",
+                f"{images.measured:.4f} ± {images.error:.4f}",
+                f"{images.inside:.3f}",
+                f"{groups.promised:.3f}" if groups else "",
+                f"{groups.measured:.3f} ± {groups.error:.3f}" if groups else "",
+                own(rate),
+            )
+
+
+def print_cells(*cells: str) -> None:
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def calibrating(count: int) -> int:
     return min(40, count // 2)
 
 
-def resampled(
-    bench: Bench, scores: dict[str, float], rate: float, times: int, *, whole: bool
-) -> Row:
+def resampled(bench: Bench, scores: dict[str, float], rate: float, times: int, *, whole: bool) -> Row:
     """Deal what is scored into images to calibrate on and fresh ones, again and again."""
     samples = [sample for sample in bench.samples if sample.id in scores]
     promised, measured, inside = [], [], []
@@ -209,8 +267,7 @@ def own_test(bench: Bench):
     deck = shuffled(learning, numpy_generator(0, "own"), whole=True)
     calibrate = taken(deck, len(learning) / 3)
     fit = [id for unit in deck for id in unit]
-    member = bench.fitted(fit, calibrate[:1])
-    good, fresh = bench.scores(member, calibrate), bench.scores(member, testing)
+    good, fresh = bench.scores(fit, calibrate), bench.scores(fit, testing)
 
     def told(rate: float) -> str:
         allowed, n = allowed_exceedances(rate, len(good)), len(good)
@@ -260,22 +317,21 @@ def measured_ways(
     by_id = {sample.id: sample for sample in bench.samples}
     deck = shuffled([by_id[id] for id in good], numpy_generator(2, "jobs", number), whole=whole)
     calibrate = taken(deck, (1 - sum(SHARES)) * len(good))
-    validate = taken(deck, SHARES[1] * len(good))
+    taken(deck, SHARES[1] * len(good))  # to validate, which these members do not need
     fit = [id for unit in deck for id in unit]
     if len(fit) < 2:
         return
-    member = bench.fitted(fit, validate)
-    held_out, seen = bench.scores(member, calibrate), bench.scores(member, fresh)
+    held_out, seen = bench.scores(fit, calibrate), bench.scores(fit, fresh)
     for rate in RATES:
         yield "split", rate, promise(rate, len(held_out)), share_above(seen, held_out, rate)
     taught = [by_id[id] if whole else replace(by_id[id], group=None) for id in (*fit, *calibrate)]
     out, by_fold = [], []
     for fold in deal_folds(taught, seed=number, count=FOLDS):
-        fitted = bench.fitted([s.id for s in taught if s.id not in set(fold)], validate)
-        out.append(bench.scores(fitted, fold))
-        by_fold.append(bench.scores(fitted, fresh))
+        others = [sample.id for sample in taught if sample.id not in set(fold)]
+        out.append(bench.scores(others, fold))
+        by_fold.append(bench.scores(others, fresh))
     pooled = np.concatenate(out)
-    seen = bench.scores(bench.fitted([s.id for s in taught], validate), fresh)
+    seen = bench.scores([sample.id for sample in taught], fresh)
     as_high = sum((o[None] >= f[:, None]).sum(axis=1) for o, f in zip(out, by_fold, strict=True))
     for rate in RATES:
         k = allowed_exceedances(rate, len(pooled))

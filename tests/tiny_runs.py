@@ -37,7 +37,7 @@ def options(members: str) -> list[str]:
     settings = [
         f"{id}.{key}={value}" for id in members.split(",") for key, value in TINY[id.split(":")[-1]].items()
     ]
-    given = ["--members", members, "--size", "64", "--device", "cpu"]
+    given = ["--members", members, "--size", "64", "--device", "cpu", "--calibration", "split"]
     return [*given, *(part for setting in settings for part in ("--set", setting))]
 
 

@@ -13,7 +13,7 @@ import click
 
 from leatherens.cli.going_on import saying_how_to_go_on
 from leatherens.cli.options import PATH
-from leatherens.cli.run import run
+from leatherens.cli.run import BESIDE, run
 from leatherens.core.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ab
     if options["data"] is None:
         raise click.UsageError("which photographs? give --data with a folder of them")
     recipe, settings = _recipe(session, options), _settings(options)
-    beside = {key: options[key] for key in ("layout", "defects", "masks")}
+    beside = {key: options[key] for key in BESIDE}
     choice = DataChoice.at(options["data"], **beside)
     command = shlex.join(["leatherens", *sys.argv[1:]])
     making = Run(folder.run, recipe, choice, session.host, progress, command)
@@ -104,6 +104,7 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ab
 def _recipe(session: Session, options: Mapping[str, Any]) -> Recipe:
     """The recipe that is varied: as for a run, but for what members taken over have learned with."""
     from leatherens.cli.recipe_options import recipe_from
+    from leatherens.configs.recipe import Calibration
     from leatherens.ensembles.ablation.adopting import members_of
     from leatherens.ensembles.parts import resolve
 
@@ -117,7 +118,10 @@ def _recipe(session: Session, options: Mapping[str, Any]) -> Recipe:
         given["size"] = options["size"] or "x".join(map(str, theirs.size))
     recipe = recipe_from(given, session.host)
     kept = {id: adopted[id].choice if id in adopted else member for id, member in recipe.members.items()}
-    return resolve(recipe.model_copy(update={"members": kept}), session.host)
+    if recipe.calibration is Calibration.cross:
+        raise ConfigError("--calibration cross: an ablation fits its members once; leave it out")
+    changed = {"members": kept, "calibration": Calibration.split}
+    return resolve(recipe.model_copy(update=changed), session.host)
 
 
 def _refuse_resetting(adopted: Mapping[str, Adopted], settings: tuple[str, ...]) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from leatherens.cli.options import sides
-from leatherens.configs.recipe import Mode, Places, Recipe
+from leatherens.configs.recipe import Calibration, Mode, Places, Recipe
 from leatherens.core.errors import ConfigError, did_you_mean
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import images_under
 from leatherens.core.params import parse_params
 
-_PLAIN = ("effort", "mode", "keep_every", "device", "seed")
+_PLAIN = ("effort", "mode", "calibration", "folds", "keep_every", "device", "seed")
 """Options that are recipe keys as they stand."""
 
 _PARTS = ("block", "head", "score_fusion", "calibrator", "threshold")
@@ -45,6 +45,7 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     _add_false_alarms(options["false_alarms"], content, host)
     content |= {key: options[key] for key in _PLAIN if options.get(key) is not None}
     content |= _sizes(options)
+    content |= _sharing(options)
     content["weights"] = weight_places(options["weights"])
     content["allow_download"] = options["allow_download"]
     recipe = parse_params(Recipe, content, owner="run")
@@ -64,6 +65,26 @@ def _sizes(options: Mapping[str, Any]) -> dict[str, Any]:
         if "tile" not in found:
             raise ConfigError("--overlap: there are no tiles to overlap; give --tile as well")
         found["overlap"] = options["overlap"]
+    return found
+
+
+def _sharing(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What --shares and --labelled-share say; a given --splits says all of it."""
+    shares, labelled = options.get("shares"), options.get("labelled_share")
+    if options.get("splits") is not None and (shares is not None or labelled is not None):
+        raise ConfigError("--splits: says already who learns; leave out --shares and --labelled-share")
+    found: dict[str, Any] = {}
+    if shares is not None:
+        try:
+            found["shares"] = [float(share) for share in shares.split(",")]
+        except ValueError:
+            raise ConfigError(
+                f"--shares: expected three numbers, such as 0.7,0.15,0.15, got '{shares}'"
+            ) from None
+    if labelled is not None:
+        if not 0 < labelled < 1:
+            raise ConfigError(f"--labelled-share: expected a share between 0 and 1, got {labelled:g}")
+        found["labelled"] = labelled
     return found
 
 
@@ -200,6 +221,8 @@ def _add_false_alarms(rate: float | None, content: dict[str, Any], host: PluginH
 
 def _refuse_idle(content: Mapping[str, Any], recipe: Recipe) -> None:
     """Refuse what would change nothing, and somebody may believe in."""
+    if "folds" in content and recipe.calibration is Calibration.split:
+        raise ConfigError("--folds: --calibration split has none; leave one of the two out")
     mode = recipe.fusion_mode
     for part in ("block", "head", "features"):
         if part in content and mode is Mode.score:

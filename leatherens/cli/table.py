@@ -19,9 +19,9 @@ def print_results(view: RunView) -> None:
     """The metrics of each member and of the ensemble, and what is promised."""
     print_rows("", COLUMNS, {**view.metrics["members"], "ensemble": view.metrics["ensemble"]})
     decision = view.decisions["ensemble"]
+    seen = "good images across folds" if decision.crossed else "held-out good images"
     click.echo(
-        f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out "
-        "good images"
+        f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} {seen}"
     )
     if decision.promise is not None:
         click.echo(promise_sentence(decision.promise, crossed=decision.crossed))

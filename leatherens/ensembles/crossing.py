@@ -5,9 +5,9 @@ Where good images are few, a share of them that only calibrates can promise litt
 fusion and head included, learns from all folds but one and scores that one. Thresholds learn from the pooled
 scores; what judges fresh images learned from all folds (cross-conformal prediction with one final fit).
 
-What that gives is measured (docs/coverage.md) and not guaranteed: the final ensemble is another one than those
-that scored. CV+ (Barber et al., 2021), which keeps all of them, guarantees at best twice the asked rate, for as
-many times the work on every image that is judged.
+What that gives is measured (docs/coverage.md) and not guaranteed: the final ensemble is another one than
+those that scored. CV+ (Barber et al., 2021), which keeps all of them, guarantees at best twice the asked
+rate, for as many times the work on every image that is judged.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from leatherens.configs.recipe import Calibration, Recipe
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.calibration import normals_needed
+from leatherens.core.errors import InputError
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted
 from leatherens.core.progress import Progress, Within
@@ -26,13 +27,15 @@ from leatherens.core.reading import Collection, Sample
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.folds import Folds, deal_folds
 from leatherens.ensembles.kept_scores import joined, read_scores_of, write_scores_of
 from leatherens.ensembles.parts import build, build_preparation
 from leatherens.ensembles.preparing import fit_preparation
 from leatherens.ensembles.scoring import Scores, score_images
-from leatherens.ensembles.splits import Splits
+from leatherens.ensembles.splits import Splits, deal_folds
 from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs, source_of
+
+Folds = tuple[tuple[str, ...], ...]
+"""Sample ids by fold."""
 
 ENOUGH = normals_needed(0.05)
 """Held-out good images, 19, from which `auto` leaves calibration to a share of the good images.
@@ -43,18 +46,23 @@ its error (docs/coverage.md). From here on a guarantee is worth more than what i
 """
 
 
-def crosses(recipe: Recipe, splits: Splits) -> bool:
-    """Whether folds calibrate: as the recipe says, or where the images to calibrate on are few."""
+def crosses(calibration: Calibration, splits: Splits) -> bool:
+    """Whether folds calibrate: as was asked, or where the images to calibrate on are few."""
     few = len(splits.calibrate) < ENOUGH
-    return recipe.calibration is Calibration.cross or (recipe.calibration is Calibration.auto and few)
+    return calibration is Calibration.cross or (calibration is Calibration.auto and few)
 
 
 def with_folds(recipe: Recipe, splits: Splits, collection: Collection, progress: Progress) -> Splits:
     """Where folds calibrate, all images that would teach or calibrate teach.
 
-    Raises `InputError` if the recipe asks for folds and there are too few groups; `auto` then splits.
+    Raises `InputError` if the recipe asks for folds and there are too few groups (`auto` then splits), or for
+    a share to calibrate, and splits that were given have none.
     """
-    if not splits.calibrate or not crosses(recipe, splits):
+    if not splits.calibrate and recipe.calibration is Calibration.split:
+        raise InputError(
+            "no image is there to calibrate; name some in the given splits, or take --calibration cross"
+        )
+    if not splits.calibrate or not crosses(recipe.calibration, splits):
         return splits
     samples = _of(collection, {*splits.fit, *splits.calibrate})
     alone = len({sample.group or sample.id for sample in samples}) < 2
@@ -149,7 +157,7 @@ class Crossing:
 
 
 def _thinned_as(whole: Source, part: Source) -> Source:
-    """A part of some photographs whose maps are thinned as those of all: they are held together in the end."""
+    """A part of some photographs, its maps thinned as those of all: in the end they are held together."""
     if isinstance(whole, TiledPhotographs) and isinstance(part, TiledPhotographs):
         part.step = whole.step
     return part

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing_extensions import Self
 
 from leatherens.core.errors import InputError
+from leatherens.core.grouping import grouped
 from leatherens.core.host import PluginHost
 from leatherens.core.layouts import Categories, find_categories, read_folder
 from leatherens.core.listing import printable
@@ -18,7 +19,8 @@ from leatherens.core.views import ViewOf
 class DataChoice(Params):
     """Absolute paths, so that a run can be gone on with from anywhere, and the layout asked for.
 
-    view: of several views' images there, those of one.
+    view: of several views' images there, those of one. group_by: a regular expression that finds in an
+    image's id what it is a picture of, in place of what the reader says.
     """
 
     root: str
@@ -26,15 +28,28 @@ class DataChoice(Params):
     defects: str | None = None
     masks: str | None = None
     view: ViewOf | None = None
+    group_by: str | None = None
 
     @classmethod
     def at(
-        cls, root: Path, *, layout: str | None = None, defects: Path | None = None, masks: Path | None = None
+        cls,
+        root: Path,
+        *,
+        layout: str | None = None,
+        defects: Path | None = None,
+        masks: Path | None = None,
+        group_by: str | None = None,
     ) -> Self:
         """The choice that these paths are from here."""
         beside = {"defects": defects, "masks": masks}
         absolute = {key: None if path is None else storable(path) for key, path in beside.items()}
-        return cls(root=storable(root), layout=layout, defects=absolute["defects"], masks=absolute["masks"])
+        return cls(
+            root=storable(root),
+            layout=layout,
+            defects=absolute["defects"],
+            masks=absolute["masks"],
+            group_by=group_by,
+        )
 
     def read(self, host: PluginHost, *, learning: bool = True) -> Collection:
         """The samples; learning: good images to learn from are required."""
@@ -47,6 +62,8 @@ class DataChoice(Params):
             masks=masks,
             learning=learning,
         )
+        if self.group_by is not None:
+            collection = grouped(collection, self.group_by)
         return collection if self.view is None else self.view.of(collection)
 
     def categories(self, host: PluginHost) -> Categories | None:

@@ -96,8 +96,10 @@ def promise_remark(recipe: Recipe, decision: Decision) -> str | None:
     asked = recipe.threshold.options.get("false_alarms")
     if asked is None or decision.promise is None or decision.promise <= asked:
         return None
-    can = "good images scored across folds can show" if decision.crossed else "held-out good images can promise"
+    said = (
+        "good images scored across folds can show" if decision.crossed else "held-out good images can promise"
+    )
     return (
-        f"a false-alarm rate of {asked:.3g} was asked for; {decision.normals} {can} {decision.promise:.3g} at "
-        f"best ({normals_needed(asked)} are needed for the one asked)"
+        f"a false-alarm rate of {asked:.3g} was asked for; {decision.normals} {said} "
+        f"{decision.promise:.3g} at best ({normals_needed(asked)} are needed for the one asked)"
     )

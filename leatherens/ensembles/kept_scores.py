@@ -1,4 +1,4 @@
-"""Scores of good images on disk, so that folds need not be scored again and other rules can learn from them."""
+"""Scores of good images on disk: folds need not be scored again, and other rules can learn from them."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection
 from leatherens.core.reporting import RunView
 from leatherens.ensembles.colouring import learn_colours
+from leatherens.ensembles.crossing import Crossing, with_folds
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.deciding import Decider, learn_deciders, promise_remark, save_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
@@ -26,9 +27,9 @@ from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import build, build_preparation, load_backbones, reductions
 from leatherens.ensembles.preparing import fit_preparation
-from leatherens.ensembles.scoring import score_images
+from leatherens.ensembles.scoring import Scores, score_images
 from leatherens.ensembles.sources import require_no_problems
-from leatherens.ensembles.splits import Splits, content_digests, fingerprint, make_splits
+from leatherens.ensembles.splits import Splits, content_digests, fingerprint, splits_of
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
 from leatherens.ensembles.tiled_photographs import Source, source_of
 
@@ -55,7 +56,7 @@ class Run:
         with self.folder.locked(), self.withdrawn_if_refused():
             source, pool, splits = self.prepare()
             ensemble = self._fit(pool, source, splits)
-            deciders = self._decide(ensemble, source, splits)
+            deciders = self._decide(self._good_scores(ensemble, source, splits))
             colours = learn_colours(self.folder, source.only(splits.fit))
             evaluation = Evaluation(
                 self.recipe, self.host, ensemble, deciders, self.folder.facts(), self.progress, colours
@@ -127,7 +128,8 @@ class Run:
                 )
             require_same_weights(self.folder, pool)
             return Splits.read(self.folder.splits)
-        splits = self.splits or make_splits(collection, seed=self.recipe.seed)
+        dealt = self.splits or splits_of(self.recipe, collection)
+        splits = with_folds(self.recipe, dealt, collection, self.progress)
         write_recipe(self.folder.recipe, self.recipe)
         splits.write(self.folder.splits)
         write_json(self.folder.images, {sample.id: digests[sample.path] for sample in samples})
@@ -163,10 +165,16 @@ class Run:
             tiles=recipe.tile is not None,
         )
 
-    def _decide(self, ensemble: Ensemble, source: Source, splits: Splits) -> dict[str, Decider]:
+    def _good_scores(self, ensemble: Ensemble, source: Source, splits: Splits) -> Scores:
+        """Scores of good images by what did not learn from them: those held out, or all of them in folds."""
+        if not splits.calibrate:
+            crossing = Crossing(self.folder, self.recipe, self.host, ensemble.pool, self.progress)
+            return crossing.scores(source, splits)
         calibrate = source.only(splits.calibrate)
         with self.progress.step("calibrating on held-out good images", len(calibrate.ids)) as advance:
-            scores = score_images(ensemble, calibrate, self.recipe.batch_size, advance)
+            return score_images(ensemble, calibrate, self.recipe.batch_size, advance)
+
+    def _decide(self, scores: Scores) -> dict[str, Decider]:
         deciders = learn_deciders(self.recipe, self.host, scores)
         save_deciders(self.folder, deciders)
         remark = promise_remark(self.recipe, deciders[ENSEMBLE].decision)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from leatherens.configs.recipe import Recipe
+from leatherens.configs.recipe import Calibration, Recipe
 from leatherens.core.disturbance import Alarms, Disturbance, Maps, alarms, disturbed
 from leatherens.core.errors import InputError
 from leatherens.core.host import PluginHost
@@ -86,6 +86,7 @@ class Judge:
 
 def fitted_judge(recipe: Recipe, data: DataChoice, host: PluginHost, progress: Progress) -> Judge:
     """Members fitted for this alone, in a folder that is gone afterwards."""
+    recipe = recipe.model_copy(update={"calibration": Calibration.split})  # a share measures
     with TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch) / "run")
         made, pool, splits = Run(folder, recipe, data, host, progress, "").prepare()
@@ -100,6 +101,11 @@ def fitted_judge(recipe: Recipe, data: DataChoice, host: PluginHost, progress: P
 def judge_of_run(run: OpenedRun, host: PluginHost) -> Judge:
     """A finished run and the good images it held out."""
     splits = Splits.read(run.folder.splits)
+    if not splits.calibrate:
+        raise InputError(
+            f"{run.folder.path}: was calibrated across folds, so that no good image is left to measure what "
+            "a mask changes; give --data instead, or a run made with --calibration split"
+        )
     samples = run.folder.facts().data.read(host).samples
     source = _whole(run.source(samples))
     choosing, measuring = (source.only(ids) for ids in (splits.validate, splits.calibrate))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leatherens.configs.recipe import SHARES
 from leatherens.core.detector import FitContext
 from leatherens.core.errors import InputError
 from leatherens.core.fusion import GoodFeatures
@@ -21,7 +22,7 @@ from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.fitting import Fitting, Fused, Replayed
 from leatherens.ensembles.history import Entry
-from leatherens.ensembles.splits import FEWEST, SHARES, deal_taken
+from leatherens.ensembles.splits import FEWEST, deal_taken
 
 KNOWN_JOBS = ("fit", "validate", "calibrate", "teach")
 """No image has two jobs: whatever the run knows is not taken in again."""
@@ -81,7 +82,16 @@ def _say_parts(change: Change, *parts: Sequence[Sample]) -> None:
 
 
 def _check_held_out(change: Change, count: int) -> None:
-    """Say what it means if held-out images of the run are gone; refuse if too few are left."""
+    """Say what it means if held-out images of the run are gone; refuse if too few are left.
+
+    A run that was calibrated across folds holds none out: what is new must do.
+    """
+    known = change.known
+    if not known.held_out["calibrate"] and not known.lost["calibrate"] and count < FEWEST:
+        raise InputError(
+            f"this run was calibrated across folds, so that no held-out image is left to calibrate on, and "
+            f"{count} of the new ones are too few (at least {FEWEST}): give more, or a smaller --teach"
+        )
     lost = sum(change.known.lost.values())
     if not lost:
         return

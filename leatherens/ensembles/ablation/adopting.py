@@ -14,7 +14,7 @@ from leatherens.core.errors import ArtifactError
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.splits import Splits, fingerprint, make_splits
+from leatherens.ensembles.splits import Splits, fingerprint, splits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def require_same_origin(members: Mapping[str, Adopted], recipe: Recipe, collecti
     if not members:
         return
     mark = fingerprint(collection.samples)
-    splits = make_splits(collection, seed=recipe.seed)
+    splits = splits_of(recipe, collection)
     for id, member in members.items():
         path, theirs = member.folder.path, member.recipe
         for name, own, other in (("size", recipe.size, theirs.size), ("seed", recipe.seed, theirs.seed)):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from leatherens.configs.project import FALSE_ALARMS, Project
-from leatherens.configs.recipe import NO_PLACES, Choice, Places, Recipe
+from leatherens.configs.recipe import NO_PLACES, Calibration, Choice, Places, Recipe
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.host import PluginHost
 from leatherens.ensembles.data import DataChoice
@@ -28,10 +28,24 @@ def resolved(project: Project, host: PluginHost, places: Places = NO_PLACES) -> 
     recipes = {}
     for name, view in project.views.items():
         with naming(name):
-            recipes[name] = resolve(_at_rate(view.recipe, rates.get(name)).at(places), host)
+            _refuse_own_splits(view.recipe)
+            recipe = view.recipe.model_copy(update={"calibration": Calibration.split})
+            recipes[name] = resolve(_at_rate(recipe, rates.get(name)).at(places), host)
     promised = sum(rates.values()) if len(rates) == len(project.views) else None
     settled = project.false_alarms if project.false_alarms is not None else promised
     return project.with_recipes(recipes).model_copy(update={"false_alarms": settled})
+
+
+def _refuse_own_splits(recipe: Recipe) -> None:
+    """Parts are dealt out once for all views, so that no view has shares of its own."""
+    for key in ("shares", "labelled"):
+        if getattr(recipe, key) != Recipe.model_fields[key].default:
+            raise ConfigError(f"{key}: parts are dealt out for all views alike; leave it out")
+    if recipe.calibration is Calibration.cross:
+        raise ConfigError(
+            "calibration: what is promised of parts is summed over views, which takes a guarantee; give "
+            "split, or leave it out"
+        )
 
 
 @contextmanager
