@@ -12,7 +12,7 @@ from leatherens.core.errors import ArtifactError, LeatherensError, PluginError, 
 from leatherens.core.host import PluginHost
 from leatherens.core.params import parse_params
 from leatherens.core.progress import Progress
-from leatherens.ensembles.ablation.adopting import adopt, members_of
+from leatherens.ensembles.ablation.adopting import adopt, members_of, other_weights
 from leatherens.ensembles.experiments.costs import Cost, measure_cost
 from leatherens.ensembles.experiments.entrants import Entrant
 from leatherens.ensembles.experiments.folder import ExperimentFolder
@@ -109,19 +109,19 @@ class Experiment:
             raise ArtifactError(f"{folder.path}: made from {facts.data.root}; choose another --out")
 
     def _take_over(self, run: Run, ground: Ground) -> None:
-        """Copy members that have learned alone already into the run of an ensemble."""
-        members = {id: RunFolder(self.folder.run(ground.name, id).path) for id in run.recipe.members}
-        offered = members_of([f.path for f in members.values() if f.done])
+        """Copy members that have learned alone already, in the same way, into the run of an ensemble."""
         mine = run.recipe.members
-        same = {
-            id: one for id, one in offered.items() if id in mine and one.choice.options == mine[id].options
-        }
+        alone = [self.folder.run(ground.name, id) for id in mine]
+        offered = members_of([folder.path for folder in alone if folder.done])
+        same = {id: one for id, one in offered.items() if one.choice.options == mine[id].options}
         if not same:
             return
         run.begin()
         with run.folder.locked():
             _, pool, _ = run.prepare()
-            adopt(run.folder, same, build(run.recipe, self.host).members, pool, self.progress)
+            members = build(run.recipe, self.host).members
+            same = {id: one for id, one in same.items() if not other_weights(one, members[id], pool)}
+            adopt(run.folder, same, members, pool, self.progress)
 
     def _measured(self, run: RunFolder, cells: Sequence[Cell]) -> Iterator[Result]:
         """Each cell, read where it was measured before."""
