@@ -1,7 +1,7 @@
 """A data set of tiles from photographs most of which show a defect: clean ones to learn from and to test on.
 
 The photographs that give the tiles to learn from give nothing else. All others are the test side: its clean
-tiles, and tiles with its defects, of the same size, so that scale does not tell good from defective; or, where
+tiles, and tiles with its defects, of the same size, so that scale does not tell good from defective; or, if
 that is asked for, the whole photographs with defects.
 """
 
