@@ -1,4 +1,4 @@
-"""The promise: the share of fresh good images called defective is what was said, on average and in its spread."""
+"""The promise: as many fresh good images are called defective as was said, on average and in the spread."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from changed_runs import done, judged, some
 from tiny_runs import at_step, call, files, make, options, own_scores, predicted, press_ctrl_c
 from two_views import photograph, project_file
 
-from leatherens.configs.recipe import Calibration, MemberChoice, Recipe, read_recipe
+from leatherens.configs.recipe import Calibration, Choice, MemberChoice, Recipe, read_recipe
 from leatherens.core.artifact import read_json, read_tensors
 from leatherens.core.calibration import allowed_exceedances
 from leatherens.core.detector import FitContext
@@ -24,7 +24,7 @@ from leatherens.core.progress import Silent
 from leatherens.core.reading import Collection, Sample
 from leatherens.core.types import batches
 from leatherens.ensembles import crossing
-from leatherens.ensembles.crossing import ENOUGH, with_folds
+from leatherens.ensembles.crossing import with_folds
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.kept_scores import joined, read_scores_of, write_scores_of
@@ -102,7 +102,7 @@ def asked(calibration: str) -> Recipe:
 
 
 def test_auto__takes_folds_where_few_would_calibrate() -> None:
-    few, many = dealt(ENOUGH - 1), dealt(ENOUGH)
+    few, many = dealt(18), dealt(19)  # 1/19 and 1/20
 
     found = with_folds(asked("auto"), *few, Silent())
     assert found.calibrate == ()
@@ -111,6 +111,17 @@ def test_auto__takes_folds_where_few_would_calibrate() -> None:
     assert with_folds(asked("auto"), *many, Silent()) == many[0]
     assert with_folds(asked("cross"), *many, Silent()).calibrate == ()
     assert with_folds(asked("split"), *few, Silent()) == few[0]
+
+
+def test_auto__wants_no_more_held_out_than_guarantee_what_is_asked() -> None:
+    """9 images guarantee 0.1, and 19 are wanted for all rates below 0.05."""
+    tenth, hundredth = (
+        asked("auto").model_copy(update={"threshold": Choice(id="conformal", options={"false_alarms": rate})})
+        for rate in (0.1, 0.01)
+    )
+
+    assert [bool(with_folds(tenth, *dealt(count), Silent()).calibrate) for count in (8, 9)] == [False, True]
+    assert [bool(with_folds(hundredth, *dealt(n), Silent()).calibrate) for n in (18, 19)] == [False, True]
 
 
 def test_auto__splits_what_is_all_of_one_group_and_cross_refuses_it() -> None:
@@ -300,9 +311,7 @@ def test_recalibrate__gives_a_promise_again(crossed: Path, darker: Path, tmp_pat
     assert judged(run, tmp_path / "new")
 
 
-def test_update__wants_enough_new_images_to_calibrate_on(
-    crossed: Path, darker: Path, tmp_path: Path
-) -> None:
+def test_update__wants_enough_new_images_to_calibrate_on(crossed: Path, darker: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(crossed, tmp_path / "run"))
     result = call("update", run, "--good", some(darker, tmp_path / "few", 0, 10))
 
@@ -340,17 +349,16 @@ def test_a_project__takes_no_folds(tmp_path: Path) -> None:
     result = call("run", "--project", file, "--out", tmp_path / "project")
 
     assert result.exit_code == 2
-    assert (
-        "calibration: what is promised of parts is summed over views, which takes a guarantee; give split, or "
-        "leave it out\n" in result.stderr
-    )
+    assert "calibration: what is promised of parts is summed over views, which takes" in result.stderr
 
 
 def test_a_mask__cannot_be_measured_on_images_that_taught(crossed: Path, tmp_path: Path) -> None:
     result = call("mask", "suggest", "--run", crossed, "--out", tmp_path / "mask.png")
 
     assert result.exit_code == 2
-    assert "was calibrated across folds, so that no good image is left to measure what a mask" in result.stderr
+    assert (
+        f"{crossed}: was calibrated across folds, so that no good image is left to measure" in result.stderr
+    )
 
 
 # kept scores

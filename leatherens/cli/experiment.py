@@ -158,10 +158,11 @@ def _entrants(session: Session, options: Mapping[str, Any]) -> list[Entrant]:
 
 def _entrant(session: Session, name: str, options: Mapping[str, Any]) -> Entrant:
     """The recipe that the options make for these members; what only ensembles take is left out of others."""
-    from leatherens.cli.recipe_options import recipe_from
+    from leatherens.cli.recipe_options import recipe_from, refuse_folds
     from leatherens.ensembles.experiments.entrants import PLUS, Entrant
     from leatherens.ensembles.parts import resolve
 
+    refuse_folds(options, "an experiment compares thresholds from images that nothing learned from")
     ids = name.split(PLUS)
     given = {option.name: None for option in run.params} | dict(options)
     given |= {"members": ",".join(ids), "group_by": None, "splits": None}

@@ -93,6 +93,13 @@ def places_of(options: Mapping[str, Any]) -> Places:
     return Places(options["device"], weight_places(options["weights"]), options["allow_download"])
 
 
+def refuse_folds(options: Mapping[str, Any], why: str) -> None:
+    """Refuse --calibration auto and cross where a share of the good images must be held out."""
+    asked = options.get("calibration")
+    if asked not in (None, Calibration.split.value):
+        raise ConfigError(f"--calibration {asked}: {why}; leave it out")
+
+
 def weight_places(paths: Sequence[Path]) -> tuple[str, ...]:
     """What --weights names, as paths that mean the same from anywhere."""
     for path in paths:

@@ -184,7 +184,8 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     from leatherens.ensembles.parts import resolve
     from leatherens.ensembles.running import Run
 
-    recipe = resolve(recipe_from(options, session.host), session.host)
+    asked = {**options, "calibration": options["calibration"] or "auto"}
+    recipe = resolve(recipe_from(asked, session.host), session.host)
     beside = {key: options[key] for key in BESIDE}
     if options["data"] is None and any((*beside.values(), options["splits"])):
         raise click.UsageError(

@@ -94,7 +94,8 @@ class Recipe(Params):
         brought to `size`; `None`: whole. overlap: share of a window's side that neighbours share in scoring.
     shares: of the good images that teach, to fit, to validate and to calibrate. labelled: share of the test
         images with a label that thresholds which need labels learn from, and that is not evaluated.
-    calibration: which good images thresholds learn from. folds: of `cross`, at most.
+    calibration: which good images thresholds learn from; recipes that do not say it were written when there
+        was nothing else than a share, and `leatherens run` asks for `auto`. folds: of `cross`, at most.
     """
 
     members: Annotated[dict[str, MemberChoice], Field(min_length=1)]
@@ -106,7 +107,7 @@ class Recipe(Params):
     preparation: tuple[Choice, ...] = ()
     calibrator: Choice = Choice(id="conformal")
     threshold: Choice = Choice(id="conformal")
-    calibration: Calibration = Calibration.auto
+    calibration: Calibration = Calibration.split
     folds: Annotated[int, Field(ge=2)] = 5
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)
     tile: tuple[Annotated[int, Field(ge=MIN_SIDE)], Annotated[int, Field(ge=MIN_SIDE)]] | None = None

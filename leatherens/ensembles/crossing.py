@@ -37,19 +37,26 @@ from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs, sou
 Folds = tuple[tuple[str, ...], ...]
 """Sample ids by fold."""
 
-ENOUGH = normals_needed(0.05)
-"""Held-out good images, 19, from which `auto` leaves calibration to a share of the good images.
+WORTH_A_GUARANTEE = 0.05
+"""The false-alarm rate from which `auto` asks for no smaller one to be guaranteed.
 
-With fewer, more than one good image in twenty is lost on average, and how many a single user loses varies
-widely; across folds both are far smaller, and in no measured set was the rate asked for exceeded by more than
-its error (docs/coverage.md). From here on a guarantee is worth more than what is left to gain.
+Measured over nine sets (docs/coverage.md): PLACEHOLDER
 """
 
 
-def crosses(calibration: Calibration, splits: Splits) -> bool:
-    """Whether folds calibrate: as was asked, or where the images to calibrate on are few."""
-    few = len(splits.calibrate) < ENOUGH
-    return calibration is Calibration.cross or (calibration is Calibration.auto and few)
+def enough(asked: float | None) -> int:
+    """Held-out good images from which `auto` lets them calibrate: they guarantee what is asked, or 0.05.
+
+    >>> enough(0.01), enough(0.05), enough(0.1), enough(None)
+    (19, 19, 9, 19)
+    """
+    return normals_needed(max(asked or 0.0, WORTH_A_GUARANTEE))
+
+
+def crosses(recipe: Recipe, held_out: int) -> bool:
+    """Whether folds calibrate: as the recipe says, or where so few images would be held out for it."""
+    few = held_out < enough(recipe.threshold.options.get("false_alarms"))
+    return recipe.calibration is Calibration.cross or (recipe.calibration is Calibration.auto and few)
 
 
 def with_folds(recipe: Recipe, splits: Splits, collection: Collection, progress: Progress) -> Splits:
@@ -62,7 +69,10 @@ def with_folds(recipe: Recipe, splits: Splits, collection: Collection, progress:
         raise InputError(
             "no image is there to calibrate; name some in the given splits, or take --calibration cross"
         )
-    if not splits.calibrate or not crosses(recipe.calibration, splits):
+    if not splits.calibrate:
+        progress.say("the given splits name no image to calibrate: folds do")
+        return splits
+    if not crosses(recipe, len(splits.calibrate)):
         return splits
     samples = _of(collection, {*splits.fit, *splits.calibrate})
     alone = len({sample.group or sample.id for sample in samples}) < 2

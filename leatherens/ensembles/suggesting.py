@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from leatherens.configs.recipe import Calibration, Recipe
+from leatherens.configs.recipe import Recipe
 from leatherens.core.disturbance import Alarms, Disturbance, Maps, alarms, disturbed
 from leatherens.core.errors import InputError
 from leatherens.core.host import PluginHost
@@ -86,7 +86,6 @@ class Judge:
 
 def fitted_judge(recipe: Recipe, data: DataChoice, host: PluginHost, progress: Progress) -> Judge:
     """Members fitted for this alone, in a folder that is gone afterwards."""
-    recipe = recipe.model_copy(update={"calibration": Calibration.split})  # a share measures
     with TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch) / "run")
         made, pool, splits = Run(folder, recipe, data, host, progress, "").prepare()

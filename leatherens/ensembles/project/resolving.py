@@ -29,8 +29,7 @@ def resolved(project: Project, host: PluginHost, places: Places = NO_PLACES) -> 
     for name, view in project.views.items():
         with naming(name):
             _refuse_own_splits(view.recipe)
-            recipe = view.recipe.model_copy(update={"calibration": Calibration.split})
-            recipes[name] = resolve(_at_rate(recipe, rates.get(name)).at(places), host)
+            recipes[name] = resolve(_at_rate(view.recipe, rates.get(name)).at(places), host)
     promised = sum(rates.values()) if len(rates) == len(project.views) else None
     settled = project.false_alarms if project.false_alarms is not None else promised
     return project.with_recipes(recipes).model_copy(update={"false_alarms": settled})
@@ -41,7 +40,7 @@ def _refuse_own_splits(recipe: Recipe) -> None:
     for key in ("shares", "labelled"):
         if getattr(recipe, key) != Recipe.model_fields[key].default:
             raise ConfigError(f"{key}: parts are dealt out for all views alike; leave it out")
-    if recipe.calibration is Calibration.cross:
+    if recipe.calibration is not Calibration.split:
         raise ConfigError(
             "calibration: what is promised of parts is summed over views, which takes a guarantee; give "
             "split, or leave it out"
