@@ -17,6 +17,7 @@ from leatherens.core.heads import Head
 from leatherens.core.host import PluginHost
 from leatherens.core.thresholds import Normals
 from leatherens.core.types import ImageBatch, ImagesInMemory
+from leatherens.ensembles.deciding import Rules
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.recalibrating import _asking
 from leatherens.ensembles.updating import refuse_unable

@@ -69,7 +69,7 @@ class Normals:
     @property
     def pooled(self) -> Floats:
         """All counting pixels of all maps, in one row; of thinned maps the highest of each as well."""
-        found: Floats = np.concatenate(self._pixels())
+        found: Floats = np.concatenate(self.pixels())
         return found if self.peaks is None else np.append(found, self.peaks.astype(found.dtype))
 
     @property
@@ -77,7 +77,7 @@ class Normals:
         """(n,) the highest counting pixel of each map."""
         if self.peaks is not None:
             return self.peaks
-        return np.array([pixels.max() for pixels in self._pixels()])
+        return np.array([pixels.max() for pixels in self.pixels()])
 
     def only(self, rows: Sequence[int]) -> Normals:
         """Some of the images."""
@@ -90,12 +90,8 @@ class Normals:
             None if self.peaks is None else self.peaks[list(rows)],
         )
 
-    @property
-    def finite(self) -> bool:
-        """Whether no score is NaN or infinite."""
-        return bool(np.isfinite(self.image).all()) and all(np.isfinite(p).all() for p in self._pixels())
-
-    def _pixels(self) -> list[Floats]:
+    def pixels(self) -> list[Floats]:
+        """Per map its counting pixels, in one row."""
         return [m.ravel() if v is None else m[v] for m, v in zip(self.maps, self.where, strict=True)]
 
 
@@ -170,7 +166,7 @@ class Threshold(Component):
     ) -> Self:
         """Learn the thresholds of these sides from held-out good images and, where labels are needed, from
         labelled ones."""
-        self._check_normals(normals)
+        self._check_normals(normals, sides)
         if self.needs_labels:
             self._check_labels(labelled)
         self.forget()
@@ -252,11 +248,12 @@ class Threshold(Component):
         """The false-alarm rate that holds for fresh good images."""
         return None
 
-    def _check_normals(self, normals: Normals) -> None:
+    def _check_normals(self, normals: Normals, sides: Sequence[Side]) -> None:
         if not normals.count or normals.count != len(normals.maps):
             found = f"{normals.count} scores and {len(normals.maps)} maps"
             raise InputError(f"{self.id}: expected one map per held-out good image, got {found}")
-        if not normals.finite:
+        seen = [normals.image, *(normals.pixels() if "pixel" in sides else [])]
+        if not all(np.isfinite(scores).all() for scores in seen):
             raise InputError(f"{self.id}: the scores of held-out good images hold NaN or infinite values")
 
     @property

@@ -114,7 +114,7 @@ class RunFolder:
         return sorted(int(path.parent.name) for path in found)
 
     def part(self, *names: str) -> Path:
-        """`block`, `head`, `score-fusion`; or `calibrators`, `thresholds`, `pixel-thresholds` and a scorer."""
+        """`block`, `head`, `score-fusion`; `calibrators`, `thresholds`, `pixel-thresholds` and a scorer."""
         return self._in_force("ensemble", *map(_file_name, names))
 
     def preparation(self, number: int, id: str) -> Path:

@@ -33,14 +33,16 @@ class Known:
     """The images of a run and of what it took in since.
 
     jobs: by digest, the first an image had. held_out: those to validate and to calibrate on that are still on
-    disk as they were. lost: how many are not. labelled: what thresholds with labels learn from, still
-    there. complete: whether the run's own images are known by digest.
+    disk as they were. lost: how many are not. labelled: what thresholds with labels learn from, still there.
+    own: the run's own images of any job, as far as its data can be read. complete: whether they are known by
+    digest.
     """
 
     jobs: dict[str, str] = field(default_factory=dict)
     held_out: dict[str, list[Sample]] = field(default_factory=lambda: {job: [] for job in HELD_OUT_JOBS})
     lost: dict[str, int] = field(default_factory=lambda: dict.fromkeys(HELD_OUT_JOBS, 0))
     labelled: list[Sample] = field(default_factory=list)
+    own: tuple[Sample, ...] = ()
     complete: bool = True
 
     def hold(self, job: str, samples: Mapping[str, Sample | None]) -> None:
@@ -91,6 +93,7 @@ def _add_own(known: Known, run: RunFolder, host: PluginHost) -> None:
     """The images the run was made with."""
     splits, samples = Splits.read(run.splits), _own_samples(run, host)
     digests = _own_digests(run, samples)
+    known.own = tuple(samples.values())
     if digests is None:
         known.complete = False
         known.lost = {job: len(splits.jobs()[job]) for job in HELD_OUT_JOBS}

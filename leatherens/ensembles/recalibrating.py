@@ -29,8 +29,8 @@ def recalibrate(adapting: Adapting, good: DataChoice, *, false_alarms: float | N
         if needs_labels(recipe, adapting.host):
             raise ConfigError(
                 "this run's threshold learns from labelled images, and those given are all good: choose "
-                "another first (leatherens thresholds RUN --use conformal), or learn it anew from labelled images "
-                "(leatherens thresholds RUN --labelled DIR --use RULE)"
+                "another first (leatherens thresholds RUN --use conformal), or learn it anew from labelled "
+                "images (leatherens thresholds RUN --labelled DIR --use RULE)"
             )
         fresh = change.good_images(good, TAUGHT)
         if len(fresh.samples) < FEWEST:
