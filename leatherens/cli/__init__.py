@@ -28,6 +28,10 @@ COMMANDS = {
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
     "ablate": ("leatherens.cli.ablate:ablate", "Measure what every part of an ensemble is worth."),
+    "experiment": (
+        "leatherens.cli.experiment:experiment",
+        "Make whole tables over data sets, detectors and ensembles.",
+    ),
     "update": ("leatherens.cli.update:update", "Add verified good images to a finished run."),
     "recalibrate": (
         "leatherens.cli.recalibrate:recalibrate",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
 from typing_extensions import Self
 
 from leatherens.core.errors import InputError
 from leatherens.core.grouping import grouped
 from leatherens.core.host import PluginHost
+from leatherens.core.joining import joined_collections
 from leatherens.core.layouts import Categories, find_categories, read_folder
 from leatherens.core.listing import printable
 from leatherens.core.params import Params
@@ -20,7 +22,8 @@ class DataChoice(Params):
     """Absolute paths, so that a run can be gone on with from anywhere, and the layout asked for.
 
     view: of several views' images there, those of one. group_by: a regular expression that finds in an
-    image's id what it is a picture of, in place of what the reader says.
+    image's id what it is a picture of, in place of what the reader says. joined: several choices read as one,
+    by the names that their ids then begin with; `root` holds them all.
     """
 
     root: str
@@ -29,6 +32,7 @@ class DataChoice(Params):
     masks: str | None = None
     view: ViewOf | None = None
     group_by: str | None = None
+    joined: dict[str, DataChoice] = Field(default_factory=dict)
 
     @classmethod
     def at(
@@ -53,6 +57,9 @@ class DataChoice(Params):
 
     def read(self, host: PluginHost, *, learning: bool = True) -> Collection:
         """The samples; learning: good images to learn from are required."""
+        if self.joined:
+            found = {name: choice.read(host, learning=learning) for name, choice in self.joined.items()}
+            return joined_collections(found, Path(self.root))
         defects, masks = (Path(p) if p else None for p in (self.defects, self.masks))
         collection = read_folder(
             _readers(host),
