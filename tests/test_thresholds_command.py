@@ -17,7 +17,7 @@ from leatherens.core.leather import write_demo
 
 @pytest.fixture(scope="module")
 def hides(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """64 x 64 pixels; 20 good to learn from, 14 good and 10 defective to test. Not to be written to."""
+    """64 x 64 pixels; 20 good to learn from, 12 good and 12 defective to test. Not to be written to."""
     folder = tmp_path_factory.mktemp("data") / "hides"
     write_demo(folder, scenario="one-colour", size=64, train=20, test=24, seed=3)
     return folder
@@ -56,10 +56,10 @@ def test_run__with_f1_evaluates_none_of_the_images_it_learned_from(labelled_run:
     splits = json.loads((labelled_run / "splits.json").read_text(encoding="utf-8"))
     learned, tested = set(splits["threshold_labelled"]), set(table(labelled_run))
 
-    assert len(learned) == 12
+    assert len(learned) == 11
     assert not learned & tested
     assert len(learned | tested) == 24
-    assert stored(labelled_run, "thresholds")["labelled_"] == 12
+    assert stored(labelled_run, "thresholds")["labelled_"] == 11
 
 
 def test_run__keeps_image_and_pixel_thresholds_apart_with_what_they_belong_to(labelled_run: Path) -> None:
@@ -128,7 +128,7 @@ def test_thresholds__side_by_side(labelled_run: Path) -> None:
     rules, images = found["rules"], found["images"]
 
     assert found["in_force"] == {"images": "f1", "pixels": "max-area"}
-    assert images == {"held_out_good": 8, "test_good": 7, "labelled": 12, "labelled_defective": 5}
+    assert images == {"held_out_good": 8, "test_good": 6, "labelled": 11, "labelled_defective": 5}
     assert rules["f1"]["image"] == stored(labelled_run, "thresholds")["image_"]
     assert rules["max-area"]["pixel"] == stored(labelled_run, "pixel-thresholds")["pixel_"]
     assert rules["max-area"]["options"] == {"area": 20}
@@ -170,7 +170,7 @@ def test_thresholds__measured_on_a_folder_leave_out_what_taught(banked: Path, hi
         (("--false-alarms", "1"), "--false-alarms: expected a share between 0 and 1, such as 0.01, got 1"),
         (("--use", "f1"), "f1: learns from labelled images, good and defective ones, and there are none"),
         (("--use", "k-sgima"), "did you mean 'k-sigma'?"),
-        (("--use", "conformal"), "the threshold 'conformal' is the run's own already, as it is asked for"),
+        (("--use", "conformal"), "the threshold 'conformal' is the run's own already, with these options"),
         (
             ("--use", "maximum", "--false-alarms", "0.1"),
             "the threshold 'maximum' takes no rate; leave it out",
@@ -234,7 +234,7 @@ def test_use__from_labels_leaves_those_out_of_evaluation(banked: Path, hides: Pa
     done("thresholds", run, "--use", "f1", "--labelled", hides)
 
     assert {image["job"] for image in images_of(run, 1)} == {"label"}
-    assert sum(image["defective"] for image in images_of(run, 1)) == 10
+    assert sum(image["defective"] for image in images_of(run, 1)) == 12
     result = call("evaluate", run, "--data", hides)
     assert result.exit_code == 2
     assert "no test images" in result.stderr
@@ -251,4 +251,4 @@ def test_f1__survives_an_update_and_is_not_recalibrated(run: Path, darker: Path,
     assert "this run's threshold learns from labelled images, and those given are all good" in result.stderr
 
     done("update", run, "--good", new)
-    assert stored(run, "thresholds", "history/0001")["labelled_"] == 12
+    assert stored(run, "thresholds", "history/0001")["labelled_"] == 11
