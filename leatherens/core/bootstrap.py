@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from leatherens.core.metrics import FPR_LIMIT
-from leatherens.core.pixel_pool import BoolArray, Valid, pool_pixels
-from leatherens.core.sweep import FloatArray, IntArray, area
+from leatherens.core.pixel_pool import BoolArray, Valid, image_pixels
+from leatherens.core.score_counts import FloatArray, IntArray
+from leatherens.core.sweep import area
 
 DEFECT_LEVELS = 1024
 """Thresholds at evenly spaced quantiles of defect pixels: a step of a thousandth in recall."""
@@ -140,7 +141,7 @@ def _counts(
     scores: FloatArray, mask: BoolArray, valid: BoolArray | None, thresholds: FloatArray
 ) -> tuple[Any, ...]:
     """One image's row of every field of `PixelCounts`."""
-    pool = pool_pixels([scores], [mask], [valid])
+    pool = image_pixels(scores, mask, valid)
     order = np.argsort(pool.defect)
     above = _at_least(pool.defect[order], thresholds)
     overlap = np.concatenate([[0.0], np.cumsum(pool.weights[order][::-1])])  # of the k highest
