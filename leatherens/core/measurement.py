@@ -112,11 +112,11 @@ class _Group:
             "pixel_f1_max": counts.best_f1()[0],
         }
         for limit in self.options.limits:
-            found[_limited("au_pro", limit, FPR_LIMIT)] = area_under_overlap(counts, limit)
+            found[limited("au_pro", limit, FPR_LIMIT)] = area_under_overlap(counts, limit)
         if self.saturable:
             saturated = self.pool.saturated_sweep()
             for limit in LOCO_LIMITS:
-                found[_limited("au_spro", limit, LOCO_LIMITS[1])] = area_under_overlap(saturated, limit)
+                found[limited("au_spro", limit, LOCO_LIMITS[1])] = area_under_overlap(saturated, limit)
         if self.options.pixel_threshold is not None:
             decided = self.decisions
             found |= {"iou": decided.pixels.iou, "iou_per_image": decided.iou_per_image, "pro": decided.pro}
@@ -241,7 +241,7 @@ def _decisions(options: Options) -> PixelDecisions:
     return PixelDecisions(math.inf if options.pixel_threshold is None else options.pixel_threshold)
 
 
-def _limited(name: str, limit: float, usual: float) -> str:
+def limited(name: str, limit: float, usual: float) -> str:
     """The name with its limit, unless that is the usual one."""
     return name if limit == usual else f"{name}_{limit:g}"
 

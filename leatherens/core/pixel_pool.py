@@ -111,14 +111,14 @@ class PixelPool:
     @classmethod
     def joined(cls, pools: Iterable[PixelPool]) -> Self:
         """The pool of all their images; their scores are shared, not copied."""
-        whole = cls([])
+        joint = cls([])
         for pool in pools:
-            whole.good = [*whole.good, *pool.good]
+            joint.good = [*joint.good, *pool.good]
             for name in ("defect", "weights", "saturated", "shares"):
-                getattr(whole, name).extend(getattr(pool, name))
-            whole.regions += pool.regions
-            whole.channels += pool.channels
-        return whole
+                getattr(joint, name).extend(getattr(pool, name))
+            joint.regions += pool.regions
+            joint.channels += pool.channels
+        return joint
 
     def add(self, image: ImagePixels) -> None:
         """One more image."""
@@ -142,14 +142,15 @@ class PixelPool:
 
     def sweep(self) -> Sweep:
         """Counts over all thresholds; a threshold's gain is 1 / |C| for each pixel of a region C."""
-        return sweep(_whole(self.defect), self.good, _whole(self.weights))
+        return sweep(whole(self.defect), self.good, whole(self.weights))
 
     def saturated_sweep(self) -> Sweep:
         """The same with the regions of MVTec LOCO, whose gain ends where they are saturated."""
-        return sweep(_whole(self.saturated), self.good, _whole(self.shares))
+        return sweep(whole(self.saturated), self.good, whole(self.shares))
 
 
-def _whole(parts: Sequence[FloatArray]) -> FloatArray:
+def whole(parts: Sequence[FloatArray]) -> FloatArray:
+    """All of them in one array, which may be empty."""
     return np.concatenate(parts) if parts else np.empty(0)
 
 

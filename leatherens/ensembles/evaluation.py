@@ -151,7 +151,7 @@ def _content(
         "kinds": {kind: found.values for kind, found in kinds.items() if kind},
         "views": {view: found.values for view, found in views.items()} if len(views) > 1 else {},
         "undefined": ensemble.all().undefined,
-        "definitions": {**DEFINITIONS, **GROUPS},
+        "definitions": {**{name: DEFINITIONS[name] for name in rows[ENSEMBLE]}, **GROUPS},
     }
 
 
@@ -168,7 +168,7 @@ def _options(decider: Decider) -> Options:
 
 def _row(measured: Measured, milliseconds: float) -> dict[str, float]:
     values = {**measured.values, "ms_per_image": milliseconds}
-    return {name: values.get(name, float("nan")) for name in DEFINITIONS}
+    return {name: values[name] for name in DEFINITIONS if name in values}
 
 
 def threshold_free(samples: Sequence[Sample], scores: ScorerScores, masks: Masks) -> dict[str, float]:

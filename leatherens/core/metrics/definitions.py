@@ -21,7 +21,7 @@ DEFINITIONS: Final[Mapping[str, str]] = {
     "image_auroc": "Probability that a defective image scores above a good one, ties counted half.",
     "image_ap": "Average precision of images: the sum over distinct scores of recall step times precision, "
     "step-wise, tied scores one step.",
-    "image_f1": "F1 of the images at the run's threshold, defective meaning score > threshold (strict).",
+    "image_f1": "F1 of the images at the threshold, defective meaning score > threshold (strict).",
     "pixel_auroc": f"Probability that a defect pixel scores above a good one, ties counted half, {_POOLED}",
     "pixel_ap": "Average precision of the pixels pooled of all test images whose defects are marked (good "
     "images included) at original resolution, step-wise, tied scores one step, exact.",
@@ -29,7 +29,7 @@ DEFINITIONS: Final[Mapping[str, str]] = {
     "the false-positive rate of the good pixels pooled of all test images whose defects are marked (good "
     "images included), from rate 0 to 0.3, divided by 0.3; original resolution, tied scores one step, linear "
     "interpolation there, exact.",
-    "false_alarm_rate": "Share of the good images with score > the run's threshold (strict).",
+    "false_alarm_rate": "Share of the good images with score > threshold (strict).",
     "image_f1_max": "The largest F1 of the images that any threshold gives: chosen with the labels, so no "
     "promise for new images.",
     "image_accuracy": "Share of the labelled images whose verdict at the threshold agrees with the label.",
