@@ -1,7 +1,7 @@
 """Time our pixel metrics beside the procedures that others publish, on the same maps in one run.
 
     python benchmarks/metrics_speed.py --maps 80 --size 1024      # MVTec's
-    python benchmarks/metrics_speed.py --maps 80 --size 256       # torchmetrics' and anomalib's as well
+    python benchmarks/metrics_speed.py --maps 20 --size 256       # torchmetrics' and anomalib's as well
 
 Each procedure is restated here from its published code, with the arrays that it makes: MVTec's AU-PRO
 evaluation sorts all pixels with their gains; torchmetrics' binary ROC and average precision sort all pixels
@@ -87,7 +87,7 @@ def mvtec(maps: Maps, masks: Masks) -> tuple[float, ...]:
 
 
 def torchmetrics(maps: Maps, masks: Masks) -> tuple[float, ...]:
-    """AUROC and average precision of pooled pixels from two exact curves, as its functional API makes them."""
+    """AUROC and average precision of pooled pixels from two exact curves, as its functions make them."""
     scores = torch.cat([torch.from_numpy(m).flatten() for m in maps])
     truth = torch.cat([torch.from_numpy(m).flatten() for m in masks]).long()
     true, false = _cumulated(scores, truth)

@@ -263,8 +263,8 @@ def test_refused__a_map_is_missing(data, tmp_path):
     del made["test/cut/001"]
     maps = write(tmp_path / "maps", made)
     assert refused("--maps", maps, "--data", data) == (
-        f"Error: {maps}: no map for test/cut/001.png (looked for test/cut/001.* or cut/001.* or 001.*); score "
-        "every test image, or measure those that have a map with --partial"
+        f"Error: {maps}: no map for test/cut/001.png (looked for test/cut/001.* or cut/001.* or 001.*); "
+        "score every test image, or measure those that have a map with --partial"
     )
     content = found("--maps", maps, "--data", data, "--partial")
     assert (

@@ -122,7 +122,8 @@ class _Pages:
             here = slice(edges[page], edges[page + 1])
             counter[distinct[here] & 0xFFFF] += times[here]
             kept[here] = False
-        return rising[np.repeat(kept, times)]
+        rest: FloatArray = rising[np.repeat(kept, times)]
+        return rest
 
     def above(self, values: npt.NDArray[np.float32]) -> IntArray:
         """(T,) rising to (T,): how many of the counted scores are greater."""
@@ -147,7 +148,8 @@ def _keys(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     """Whole numbers that rise as the float32 do; both zeros have one."""
     bits = (np.ascontiguousarray(values) + np.float32(0)).view(np.uint32)
     negative = bits >> 31 == 1
-    return np.where(negative, ~bits, bits | np.uint32(1 << 31))
+    keys: npt.NDArray[np.uint32] = np.where(negative, ~bits, bits | np.uint32(1 << 31))
+    return keys
 
 
 def _rounded(values: FloatArray, *, down: bool) -> npt.NDArray[np.float32]:

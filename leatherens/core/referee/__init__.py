@@ -1,7 +1,7 @@
 """The referee: score maps of any tool, from files, against the truth of a collection.
 
 `pairing` says which map belongs to which image, `map_files` opens it, `referee` measures, `intervals` says
-how far the numbers would move, and `verdict` puts it together as plain values with the rules that were applied.
+how far the numbers would move, and `verdict` puts it together as plain values, with the rules applied.
 """
 
 from leatherens.core.referee.image_scores import read_image_scores
