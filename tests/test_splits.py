@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -250,3 +252,33 @@ def test_real_collection():
         "threshold_labelled": 0,
         "test": 71,
     }
+
+
+def test_a_labelled_share__has_every_kind_in_proportion_and_is_not_tested():
+    cuts, holes = labelled(20, 40), tuple(replace(s, id=f"h{s.id}", defect="hole") for s in labelled(40))
+    whole = collection(good(40), (*cuts, *holes))
+    splits = make_splits(whole, seed=3, labelled=0.15)
+    kinds = {sample.id: sample.defect for sample in whole.test}
+    assert Counter(kinds[id] for id in splits.threshold_labelled) == {"cut": 3, "good": 6, "hole": 6}
+    assert {*splits.threshold_labelled, *splits.test} == set(kinds)
+    assert splits.fit == make_splits(whole, seed=3).fit  # asking for labels moves no good image
+
+
+def test_a_labelled_share__keeps_groups_together_and_passes_over_what_has_no_label():
+    test = tuple(replace(s, group=f"hide {i // 4}") for i, s in enumerate(labelled(24, 24)))
+    unknown = Sample(ROOT / "u.png", "u.png")
+    splits = make_splits(collection(good(40), (*test, unknown)), seed=3, labelled=0.25)
+    group = {sample.id: sample.group for sample in test}
+    spared = {group[id] for id in splits.threshold_labelled}
+    assert unknown.id in splits.test
+    assert len(spared) == 4  # of 6 groups each, two of a kind
+    assert not spared & {group[id] for id in splits.test if id != unknown.id}
+
+
+def test_a_labelled_share__of_too_few_is_refused():
+    with pytest.raises(InputError) as caught:
+        make_splits(collection(good(40), labelled(1, 5)), seed=1, labelled=0.15)
+    assert str(caught.value) == (
+        f"{ROOT}: a share of 0.15 of 6 labelled test images leaves good or defective ones out on one side; "
+        "give more labelled images, or another share"
+    )

@@ -13,7 +13,7 @@ import click
 
 from leatherens.cli.going_on import saying_how_to_go_on
 from leatherens.cli.options import PATH
-from leatherens.cli.run import run
+from leatherens.cli.run import BESIDE, run
 from leatherens.core.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ab
     if options["data"] is None:
         raise click.UsageError("which photographs? give --data with a folder of them")
     recipe, settings = _recipe(session, options), _settings(options)
-    beside = {key: options[key] for key in ("layout", "defects", "masks")}
+    beside = {key: options[key] for key in BESIDE}
     choice = DataChoice.at(options["data"], **beside)
     command = shlex.join(["leatherens", *sys.argv[1:]])
     making = Run(folder.run, recipe, choice, session.host, progress, command)

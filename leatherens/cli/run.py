@@ -27,6 +27,9 @@ RUNS = Path("runs")
 DEMO = RUNS / "demo-leather"
 """Where the demo leather is made when no data are given."""
 
+BESIDE = ("layout", "defects", "masks", "group_by")
+"""The options that say how --data is to be read."""
+
 RESUMABLE = ("out", "device", "weights", "allow_download")
 """The options that --resume takes: which run, where to compute, where weights lie."""
 
@@ -39,6 +42,11 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option("--defects", type=PATH, help="Defective photographs beside a plain folder of good ones.")
 @click.option("--masks", type=PATH, help="Masks of the defective photographs.")
 @click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")
+@click.option(
+    "--group-by",
+    metavar="REGEX",
+    help="What an image is a picture of, told by its name; such a group is never split.",
+)
 @click.option(
     "--project", metavar="FILE", type=PATH, help="Several views of the same parts, as a project file says."
 )
@@ -63,7 +71,30 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option("--score-fusion", metavar="ID", show_default="weighted", help="How scores are fused.")
 @click.option("--threshold", metavar="ID", show_default="conformal", help="Where defective begins.")
 @click.option(
+    "--pixel-threshold",
+    metavar="ID",
+    show_default="as --threshold",
+    help="Where a defective pixel begins, if by another rule.",
+)
+@click.option(
     "--false-alarms", type=float, show_default="0.01", help="Share of good images that may be flagged."
+)
+@click.option(
+    "--shares",
+    metavar="F,V,C",
+    show_default="0.7,0.15,0.15",
+    help="Of the good images, to fit, to validate and to calibrate.",
+)
+@click.option(
+    "--labelled-share",
+    type=float,
+    show_default="0; 0.15 for a threshold that needs labels",
+    help="Of the test images, for thresholds that need labels; these are not evaluated.",
+)
+@click.option(
+    "--splits",
+    type=PATH,
+    help="Which image teaches, calibrates and tests, as another run's splits.json says.",
 )
 @click.option("--size", metavar="N or HxW", show_default="256", help="Size images are brought to.")
 @click.option(
@@ -143,13 +174,16 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     from leatherens.ensembles.categories import CategoriesFolder, CategoryRuns
     from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.folder import RunFolder
+    from leatherens.ensembles.given_splits import given_splits
     from leatherens.ensembles.parts import resolve
     from leatherens.ensembles.running import Run
 
     recipe = resolve(recipe_from(options, session.host), session.host)
-    beside = {key: options[key] for key in ("layout", "defects", "masks")}
-    if options["data"] is None and any(beside.values()):
-        raise click.UsageError("--layout, --defects and --masks belong to --data; give that too")
+    beside = {key: options[key] for key in BESIDE}
+    if options["data"] is None and any((*beside.values(), options["splits"])):
+        raise click.UsageError(
+            "--layout, --defects, --masks, --group-by and --splits belong to --data; give that too"
+        )
     if options["out"]:
         refuse_taken(options["out"])
     choice = DataChoice.at(options["data"] or _demo(progress), **beside)
@@ -157,7 +191,12 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     out = options["out"] or fresh_folder(options["data"], recipe.members)
     said = (session.host, progress, shlex.join(["leatherens", *sys.argv[1:]]))
     if several is None:
-        return Run(RunFolder(out), recipe, choice, *said)
+        splits = (
+            None if options["splits"] is None else given_splits(options["splits"], choice.read(session.host))
+        )
+        return Run(RunFolder(out), recipe, choice, *said, splits=splits)
+    if options["splits"] is not None:
+        raise ConfigError("--splits: says who learns of one collection; give one category as --data")
     return CategoryRuns.new(CategoriesFolder(out), recipe, choice, several, *said)
 
 

@@ -6,13 +6,14 @@ stores, writes every default out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from leatherens.core.artifact import write_text
 from leatherens.core.errors import ArtifactError, ConfigError
@@ -22,6 +23,12 @@ from leatherens.core.tiling import MOST_OVERLAP, OVERLAP
 
 SIDE = 256
 """Images are brought to this height and width unless a recipe says otherwise."""
+
+SHARES = (0.70, 0.15, 0.15)
+"""Of the good images that teach: to fit, to validate, to calibrate (Soares et al., 2023)."""
+
+LABELLED = 0.15
+"""Of the labelled test images, what thresholds that need labels learn from by default (the same)."""
 
 PLACES = ("device", "weights", "allow_download")
 """The keys of `Places`."""
@@ -65,12 +72,24 @@ class MemberChoice(Params):
     features: tuple[str, ...] | None = None
 
 
+def _sum_to_one(shares: tuple[float, float, float]) -> tuple[float, float, float]:
+    if min(shares) <= 0 or not math.isclose(sum(shares), 1):
+        raise ValueError("expected three positive numbers that sum to 1, such as 0.7, 0.15 and 0.15")
+    return shares
+
+
+Shares = Annotated[tuple[float, float, float], AfterValidator(_sum_to_one)]
+
+
 class Recipe(Params):
     """What a run does. Ids name plugins.
 
     preparation: what happens to a photograph before it is brought to `size`, in this order.
     tile: height and width of the windows that photographs are looked at in, in pixels of the photograph, each
         brought to `size`; `None`: whole. overlap: share of a window's side that neighbours share in scoring.
+    threshold: the rule for images and, unless `pixel_threshold` names another, for pixels.
+    shares: of the good images that teach, to fit, to validate and to calibrate. labelled: share of the test
+        images with a label that thresholds which need labels learn from, and that is not evaluated.
     """
 
     members: Annotated[dict[str, MemberChoice], Field(min_length=1)]
@@ -82,9 +101,12 @@ class Recipe(Params):
     preparation: tuple[Choice, ...] = ()
     calibrator: Choice = Choice(id="conformal")
     threshold: Choice = Choice(id="conformal")
+    pixel_threshold: Choice | None = None
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)
     tile: tuple[Annotated[int, Field(ge=MIN_SIDE)], Annotated[int, Field(ge=MIN_SIDE)]] | None = None
     overlap: Annotated[float, Field(ge=0, le=MOST_OVERLAP)] = OVERLAP
+    shares: Shares = SHARES
+    labelled: Annotated[float, Field(ge=0, lt=1)] = 0.0
     batch_size: Annotated[int, Field(ge=1)] = 8
     keep_every: Annotated[int, Field(ge=1)] | None = None
     """Steps between two checkpoints of each trained member that stay, to be compared."""

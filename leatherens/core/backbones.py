@@ -139,6 +139,11 @@ class BackbonePool:
             for (model, weights, _), loaded in sorted(self._loaded.items())
         }
 
+    def parameters(self) -> int:
+        """How many numbers the loaded models hold together."""
+        modules = [loaded.module for loaded in self._loaded.values()]
+        return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
     def spec(self, request: BackboneRequest) -> PyramidSpec:
         """Channels, strides and preprocessing of a request, levels in its order."""
         loaded = self._of(request)

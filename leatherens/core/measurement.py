@@ -20,7 +20,7 @@ from leatherens.core.metrics import (
     area_under_overlap,
     undefined,
 )
-from leatherens.core.metrics.decisions import confusion_of
+from leatherens.core.metrics.decisions import NOTHING
 from leatherens.core.metrics.impostors import Impostors
 from leatherens.core.pixel_pool import BoolArray, PixelPool, image_pixels
 from leatherens.core.reading import Sample
@@ -36,8 +36,9 @@ MEAN = "mean of kinds"
 class Options:
     """What is measured.
 
-    threshold, pixel_threshold: an image or a pixel is defective when its score is above; `None`: no metrics
-    at a threshold. limits: of AU-PRO. impostors: compute what other code calls by the same names, too.
+    threshold, pixel_threshold: an image or a pixel is defective when its score is above, unless it comes with
+    a verdict or a threshold of its own; `None`: no metrics at a threshold. limits: of AU-PRO. impostors:
+    compute what other code calls by the same names, too.
     """
 
     threshold: float | None = None
@@ -63,6 +64,7 @@ class _Group:
     decisions: PixelDecisions
     defect: list[float] = field(default_factory=list)
     good: list[float] = field(default_factory=list)
+    verdicts: Confusion = NOTHING
     saturable: bool = False  # whether the data say of any defect how much must be found
 
     @classmethod
@@ -73,6 +75,7 @@ class _Group:
             whole.decisions += group.decisions
             whole.defect += group.defect
             whole.good += group.good
+            whole.verdicts += group.verdicts
             whole.saturable |= group.saturable
         return whole
 
@@ -91,18 +94,14 @@ class _Group:
             "image_f1_max": counts.best_f1()[0],
         }
         if self.options.threshold is not None:
-            verdicts = self._verdicts(self.options.threshold)
             found |= {
-                "image_accuracy": verdicts.accuracy,
-                "image_precision": verdicts.precision,
-                "image_recall": verdicts.recall,
-                "image_f1": verdicts.f1,
-                "false_alarm_rate": verdicts.false_alarm_rate,
+                "image_accuracy": self.verdicts.accuracy,
+                "image_precision": self.verdicts.precision,
+                "image_recall": self.verdicts.recall,
+                "image_f1": self.verdicts.f1,
+                "false_alarm_rate": self.verdicts.false_alarm_rate,
             }
         return found
-
-    def _verdicts(self, threshold: float) -> Confusion:
-        return confusion_of(np.array(self.defect), np.array(self.good), threshold)
 
     def _of_pixels(self) -> dict[str, float]:
         counts = self.pool.sweep()
@@ -125,17 +124,15 @@ class _Group:
 
     def _missing(self) -> set[str]:
         """What there is none of, in the words of `definitions.NEEDS`."""
-        threshold = self.options.threshold
-        flagged = 0 if threshold is None else self._verdicts(threshold).called
-        marked = self.decisions.pixels
         there = {
             "good image": len(self.good),
             "defective image": len(self.defect),
             "labelled image": len(self.good) + len(self.defect),
-            "labelled image above the threshold": flagged,
+            "labelled image above the threshold": self.verdicts.called,
             "defect pixel that is marked and counts": self.pool.regions,
             "good pixel that counts": sum(bag.size for bag in self.pool.good),
-            "pixel that is marked or above the pixel threshold": self.pool.regions + marked.called,
+            "pixel that is marked or above the pixel threshold": self.pool.regions
+            + self.decisions.pixels.called,
             "defect of which the data say how much must be found": self.pool.channels,
         }
         return {name for name, count in there.items() if not count}
@@ -150,11 +147,15 @@ class Measurement:
         self._cells: dict[tuple[str, str, bool | None], _Group] = {}
         self._impostors = Impostors(options.pixel_threshold) if options.impostors else None
 
-    def add(self, sample: Sample, score: float) -> None:
-        """An image's score; one without a label counts nowhere."""
-        if sample.defective is not None:
-            cell = self._cell(sample)
-            (cell.defect if sample.defective else cell.good).append(score)
+    def add(self, sample: Sample, score: float, *, flagged: bool | None = None) -> None:
+        """An image's score, and the verdict on it if that is known; one without a label counts nowhere."""
+        if sample.defective is None:
+            return
+        cell, threshold = self._cell(sample), self.options.threshold
+        (cell.defect if sample.defective else cell.good).append(score)
+        if threshold is not None:
+            above = bool(score > float(threshold)) if flagged is None else flagged
+            cell.verdicts += _verdict(sample.defective, above)
 
     def add_pixels(
         self,
@@ -163,21 +164,24 @@ class Measurement:
         mask: BoolArray,
         valid: BoolArray | None = None,
         regions: Sequence[Region] | None = None,
+        *,
+        threshold: float | None = None,
     ) -> None:
         """The map of an image whose defects are marked in `mask`, or which is good; `InputError` names it.
 
         regions: of MVTec LOCO, each with how much of it must be found; `None` where the data do not say.
+        threshold: this image's own pixel threshold.
         """
         cell = self._cell(sample)
         image = image_pixels(scores, mask, valid, name=sample.id)
         cell.pool.add(image)
         if self.options.pixel_threshold is not None:
-            cell.decisions.add(image)
+            cell.decisions.add(image, threshold=threshold)
         if regions is not None:
             cell.saturable = True
             cell.pool.add_channels(scores, regions, valid)
             if self.options.pixel_threshold is not None:
-                cell.decisions.add_channels(scores, regions, valid)
+                cell.decisions.add_channels(scores, regions, valid, threshold=threshold)
         if self._impostors is not None:
             self._impostors.add(scores, mask, image)
 
@@ -235,6 +239,15 @@ class Measurement:
 
     def _group(self, cells: Iterable[_Group]) -> _Group:
         return _Group.joined(list(cells), self.options)
+
+
+def _verdict(defective: bool, flagged: bool) -> Confusion:
+    return Confusion(
+        int(defective and flagged),
+        int(defective and not flagged),
+        int(not defective and flagged),
+        int(not defective and not flagged),
+    )
 
 
 def _decisions(options: Options) -> PixelDecisions:

@@ -11,13 +11,11 @@ from pathlib import Path
 
 from typing_extensions import Self
 
+from leatherens.configs.recipe import SHARES, Recipe
 from leatherens.core.artifact import read_json, write_json
 from leatherens.core.errors import ArtifactError, ConfigError, InputError
 from leatherens.core.randomness import numpy_generator
-from leatherens.core.reading import Collection, Sample
-
-SHARES = (0.70, 0.15, 0.15)
-"""Of the good images that teach: to fit, to validate, to calibrate."""
+from leatherens.core.reading import GOOD, Collection, Sample
 
 HELD_OUT = 0.20
 """Of all good images, kept for the test where a collection brings no good test images."""
@@ -77,15 +75,26 @@ def _is_ids(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(id, str) for id in value)
 
 
+def splits_of(recipe: Recipe, collection: Collection) -> Splits:
+    """A collection dealt out as a recipe says."""
+    return make_splits(collection, seed=recipe.seed, shares=recipe.shares, labelled=recipe.labelled)
+
+
 def make_splits(
-    collection: Collection, *, seed: int, shares: Sequence[float] = SHARES, held_out: float = HELD_OUT
+    collection: Collection,
+    *,
+    seed: int,
+    shares: Sequence[float] = SHARES,
+    held_out: float = HELD_OUT,
+    labelled: float = 0.0,
 ) -> Splits:
     """Deal out a collection's images; the same images and seed give the same splits.
 
-    All test images are tested on. Where none of them is good, a share of the good images is held
-    out first, or nobody could tell how often a good image is called defective. Where the layout keeps images
-    apart to validate on, they are halved into validate and calibrate, and all others teach. Samples of one
-    group stay together, so that parts may then be a little larger than their shares.
+    All test images are tested on, but for the share `labelled` of those with a label, every kind of defect in
+    proportion. Where no test image is good, a share of the good images is held out first, or nobody could
+    tell how often a good image is called defective. Where the layout keeps images apart to validate on, they
+    are halved into validate and calibrate, and all others teach. Samples of one group stay together, so that
+    parts may then be a little larger than their shares.
     """
     _check_shares(shares, held_out)
     good = collection.train
@@ -108,8 +117,34 @@ def make_splits(
         raise InputError(
             f"{collection.root}: too few groups of good images to deal out; add photographs of others"
         )
-    test = held + [sample.id for sample in collection.test]
-    return Splits(*(tuple(sorted(ids)) for ids in (fit, validate, calibrate, [], test)))
+    tested = [*(sample for sample in good if sample.id in set(held)), *collection.test]
+    spared = _labelled_share(tested, labelled, seed, collection.root) if labelled else []
+    test = [sample.id for sample in tested if sample.id not in set(spared)]
+    return Splits(*(tuple(sorted(ids)) for ids in (fit, validate, calibrate, spared, test)))
+
+
+def _labelled_share(tested: Sequence[Sample], share: float, seed: int, root: Path) -> list[str]:
+    """Ids of a share of the labelled test images, of every kind of defect in proportion.
+
+    Groups stay together; a group counts as the kind of its first defect.
+    """
+    known = [sample for sample in tested if sample.defective is not None]
+    kinds: dict[str, list[Sample]] = {}
+    for group in _groups(known).values():
+        kind = next((sample.defect for sample in group if sample.defective), GOOD)
+        kinds.setdefault(kind, []).extend(group)
+    dealt: list[str] = []
+    for kind in sorted(kinds):
+        deck = _shuffled(kinds[kind], seed, "labelled", kind)
+        dealt += _deal(deck, share * len(kinds[kind])) if len(deck) > 1 else []
+    taken = set(dealt)
+    for side in (taken, {sample.id for sample in known} - taken):
+        if {sample.defective for sample in known if sample.id in side} != {True, False}:
+            raise InputError(
+                f"{root}: a share of {share:g} of {len(known)} labelled test images leaves good or defective "
+                "ones out on one side; give more labelled images, or another share"
+            )
+    return dealt
 
 
 def _check_shares(shares: Sequence[float], held_out: float) -> None:
@@ -144,12 +179,18 @@ def deal_taken(
 
 def _shuffled(samples: Iterable[Sample], seed: int, *path: str | int) -> list[list[str]]:
     """Ids by group, the groups in an order that depends on their names, the seed and the purpose only."""
-    groups: dict[tuple[bool, str], list[str]] = {}
+    groups = _groups(samples)
+    units = [[sample.id for sample in groups[key]] for key in sorted(groups)]
+    return [units[i] for i in numpy_generator(seed, *(path or ("splits",))).permutation(len(units))]
+
+
+def _groups(samples: Iterable[Sample]) -> dict[tuple[bool, str], list[Sample]]:
+    """The samples that stay together; one without a group is a group of its own."""
+    groups: dict[tuple[bool, str], list[Sample]] = {}
     for sample in samples:
         alone = sample.group is None
-        groups.setdefault((alone, sample.id if sample.group is None else sample.group), []).append(sample.id)
-    units = [groups[key] for key in sorted(groups)]
-    return [units[i] for i in numpy_generator(seed, *(path or ("splits",))).permutation(len(units))]
+        groups.setdefault((alone, sample.id if sample.group is None else sample.group), []).append(sample)
+    return groups
 
 
 def _ids(deck: list[list[str]]) -> list[str]:

@@ -75,6 +75,10 @@ class Confusion:
         )
 
 
+NOTHING = Confusion(0, 0, 0, 0)
+"""What is counted before the first."""
+
+
 def confusion_of(defect: FloatArray, good: FloatArray, threshold: float) -> Confusion:
     """Of the scores of the defective and of the good."""
     found = int(np.count_nonzero(defect > float(threshold)))
@@ -87,30 +91,37 @@ class PixelDecisions:
     """What one pixel threshold marks in all images that were added."""
 
     threshold: float
-    pixels: Confusion = Confusion(0, 0, 0, 0)
+    pixels: Confusion = NOTHING
     ious: list[float] = field(default_factory=list)
     overlaps: float = 0.0
     regions: int = 0
     saturated_overlaps: list[float] = field(default_factory=list)
 
-    def add(self, image: ImagePixels) -> None:
-        """One more image."""
-        found = confusion_of(image.defect, image.good, self.threshold)
+    def add(self, image: ImagePixels, *, threshold: float | None = None) -> None:
+        """One more image, which may have a threshold of its own."""
+        above = self.threshold if threshold is None else float(threshold)
+        found = confusion_of(image.defect, image.good, above)
         self.pixels += found
         if not math.isnan(found.iou):
             self.ious.append(found.iou)
-        self.overlaps += float(image.weights[image.defect > float(self.threshold)].sum())
+        self.overlaps += float(image.weights[image.defect > above].sum())
         self.regions += image.regions
 
     def add_channels(
-        self, scores: FloatArray, regions: Iterable[Region], valid: BoolArray | None = None
+        self,
+        scores: FloatArray,
+        regions: Iterable[Region],
+        valid: BoolArray | None = None,
+        *,
+        threshold: float | None = None,
     ) -> None:
         """The regions of MVTec LOCO in an image that was added."""
+        above = self.threshold if threshold is None else float(threshold)
         for region in regions:
             marked = region.marked if valid is None else region.marked & valid
             wanted = min(region.saturated, int(np.count_nonzero(marked)))
             if wanted:
-                found = int(np.count_nonzero(scores[marked] > float(self.threshold)))
+                found = int(np.count_nonzero(scores[marked] > above))
                 self.saturated_overlaps.append(min(found / wanted, 1.0))
 
     def __add__(self, other: PixelDecisions) -> PixelDecisions:

@@ -28,10 +28,18 @@ def resolved(project: Project, host: PluginHost, places: Places = NO_PLACES) -> 
     recipes = {}
     for name, view in project.views.items():
         with naming(name):
+            _refuse_own_splits(view.recipe)
             recipes[name] = resolve(_at_rate(view.recipe, rates.get(name)).at(places), host)
     promised = sum(rates.values()) if len(rates) == len(project.views) else None
     settled = project.false_alarms if project.false_alarms is not None else promised
     return project.with_recipes(recipes).model_copy(update={"false_alarms": settled})
+
+
+def _refuse_own_splits(recipe: Recipe) -> None:
+    """Parts are dealt out once for all views, so that no view has shares of its own."""
+    for key in ("shares", "labelled"):
+        if getattr(recipe, key) != Recipe.model_fields[key].default:
+            raise ConfigError(f"{key}: parts are dealt out for all views alike; leave it out")
 
 
 @contextmanager

@@ -1,0 +1,229 @@
+"""`leatherens experiment`: whole tables of results, over data sets, detectors and ensembles."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from leatherens.cli import Group
+from leatherens.cli.going_on import saying_how_to_go_on
+from leatherens.cli.options import PATH
+from leatherens.cli.run import run
+from leatherens.core.errors import ConfigError, InputError, LeatherensError
+
+if TYPE_CHECKING:
+    from leatherens.cli import Session
+    from leatherens.ensembles.experiments.entrants import Entrant
+    from leatherens.ensembles.experiments.grounds import Ground
+    from leatherens.ensembles.experiments.results import Result
+
+LABELLED = 0.15
+"""Of the test images, for T2 and T3 (Soares, 2022)."""
+
+OWN = ("data", "members", "defects", "masks", "layout", "group_by", "project", "out", "resume", "splits")
+"""Options of `run` that mean something else here, or nothing."""
+
+SHARED = [option for option in run.params if option.name not in OWN]
+
+
+@click.group(cls=Group)
+def experiment() -> None:
+    """Make whole tables of results. Typed again, a command goes on where it was stopped."""
+
+
+def _kind(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of one kind of experiment, with the options that all kinds have."""
+
+    def made(function: Callable[..., None]) -> click.Command:
+        command = click.command(name, params=list(SHARED))(click.pass_obj(function))
+        for option in reversed(_OPTIONS):
+            command = option(command)
+        experiment.add_command(command)
+        return command
+
+    return made
+
+
+_OPTIONS = (
+    click.option("--data", "sets", metavar="[NAME=]DIR", multiple=True, help="A data set (repeatable)."),
+    click.option(
+        "--members", metavar="ID,ID", show_default="all", help="Detectors, each alone; none for none."
+    ),
+    click.option(
+        "--ensembles", metavar="ID+ID,ID+ID", help="Ensembles beside them, their members joined by +."
+    ),
+    click.option(
+        "--group-by",
+        metavar="NAME=REGEX",
+        multiple=True,
+        help="What an image of a data set is a picture of, told by its name; such a group is never split.",
+    ),
+    click.option(
+        "--no-timing",
+        is_flag=True,
+        help="Leave out time and memory, which want a machine that does nothing else.",
+    ),
+    click.option("--out", type=PATH, help="The experiment's folder; kinds of experiment may share one."),
+)
+
+
+@_kind("within")
+def within(session: Session, /, **options: Any) -> None:
+    """Learn from a data set and test on it, for each (experiment 1 of the leather thesis)."""
+    _make(session, "within", options)
+
+
+@_kind("cross")
+def cross(session: Session, /, **options: Any) -> None:
+    """Learn from one data set, test on another, with its own thresholds and with new ones (experiment 2)."""
+    _make(session, "cross", options)
+
+
+@_kind("joint")
+def joint(session: Session, /, **options: Any) -> None:
+    """Learn from all data sets together, test on each (experiment 3)."""
+    _make(session, "joint", options)
+
+
+@_kind("members")
+def members(session: Session, /, **options: Any) -> None:
+    """Survey detectors and ensembles: accuracy, speed, memory, parameters, size on disk."""
+    _make(session, "members", options)
+
+
+def _make(session: Session, kind: str, options: Mapping[str, Any]) -> None:
+    from leatherens.cli.progress import terminal_progress
+    from leatherens.ensembles.experiments.experiment import Experiment
+    from leatherens.ensembles.experiments.folder import ExperimentFolder
+    from leatherens.ensembles.experiments.plan import Kind
+
+    started = time.monotonic()
+    if options["out"] is None:
+        raise click.UsageError("where to? give --out with a folder for the results")
+    folder = ExperimentFolder(options["out"], ("leatherens", *sys.argv[1:]))
+    entrants = _entrants(session, options)
+    grounds = _grounds(session, options, entrants[0])
+    plugins = {"installed": session.installed_plugins, "files": session.plugin_files}
+    making = Experiment(
+        folder,
+        Kind(kind),
+        grounds,
+        entrants,
+        session.host,
+        plugins,
+        terminal_progress(),
+        timed=not options["no_timing"],
+    )
+    with saying_how_to_go_on(folder, "what was learned and measured"):
+        results = making.make()
+    click.echo(folder.table(kind, ".md").read_text(encoding="utf-8").partition("## What")[0].rstrip())
+    click.echo(f"\ntables: {folder.table(kind, '.md')}, .csv, .svg ({time.monotonic() - started:.0f} s)")
+    _require_whole(results)
+
+
+def _require_whole(results: Sequence[Result]) -> None:
+    """What could not be made is told last, and the exit code says so."""
+    failed = list(dict.fromkeys(r.cell.entrant.name for r in results if r.problem))
+    if failed:
+        total = len({result.cell.entrant.name for result in results})
+        raise LeatherensError(
+            f"{len(failed)} of {total} entrants could not be made, see above: {', '.join(failed)}; when the "
+            "cause is mended, give the same command again"
+        )
+
+
+def _entrants(session: Session, options: Mapping[str, Any]) -> list[Entrant]:
+    from leatherens.ensembles.experiments.entrants import PLUS
+
+    known = session.host.detectors().ids()
+    asked = options["members"]
+    alone = list(known) if asked in (None, "all") else [id for id in _listed(asked) if id != "none"]
+    ensembles = _listed(options["ensembles"])
+    for name in ensembles:
+        if PLUS not in name:
+            raise ConfigError(f"--ensembles: expected members joined by +, such as stfpm+draem, got '{name}'")
+    names = [*alone, *ensembles]
+    if not names:
+        raise ConfigError("--members none: then give --ensembles; there is nothing to measure")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"'{twice[0]}' is named twice; name each once")
+    return [_entrant(session, name, options) for name in names]
+
+
+def _entrant(session: Session, name: str, options: Mapping[str, Any]) -> Entrant:
+    """The recipe that the options make for these members; what only ensembles take is left out of others."""
+    from leatherens.cli.recipe_options import recipe_from
+    from leatherens.ensembles.experiments.entrants import PLUS, Entrant
+    from leatherens.ensembles.parts import resolve
+
+    ids = name.split(PLUS)
+    given = {option.name: None for option in run.params} | dict(options)
+    given |= {"members": ",".join(ids), "group_by": None, "splits": None}
+    if given["labelled_share"] is None:
+        given["labelled_share"] = LABELLED
+    if len(ids) == 1:
+        given |= dict.fromkeys(("mode", "block", "head", "score_fusion"), None) | {"features": ()}
+    given["settings"] = tuple(text for text in options["settings"] if _concerns(text, ids, session))
+    return Entrant(name, resolve(recipe_from(given, session.host), session.host))
+
+
+def _concerns(text: str, ids: Sequence[str], session: Session) -> bool:
+    """Whether a --set is for these members: those of other detectors are passed over."""
+    others = [id for id in session.host.detectors().ids() if id not in ids]
+    return not any(text.startswith(f"{id}.") for id in others)
+
+
+def _grounds(session: Session, options: Mapping[str, Any], entrant: Entrant) -> list[Ground]:
+    from leatherens.ensembles.data import DataChoice
+    from leatherens.ensembles.experiments.grounds import Ground
+
+    named = _named_sets(options["sets"])
+    patterns = _patterns(options["group_by"], named)
+    found = []
+    for name, path in named.items():
+        data = DataChoice.at(path, group_by=patterns.get(name))
+        found.append(Ground(name, data, entrant.recipe, session.host))
+    for ground in found:
+        if not any(sample.defective for sample in ground.collection.test):
+            raise InputError(f"{ground.data.root}: no defective images to test on; an experiment needs some")
+    return found
+
+
+def _named_sets(given: Sequence[str]) -> dict[str, Path]:
+    if not given:
+        raise click.UsageError("which photographs? give --data with a folder of them, once for each data set")
+    found: dict[str, Path] = {}
+    for text in given:
+        match = re.fullmatch(r"([\w.-]+)=(.+)", text)
+        name, path = (match[1], Path(match[2])) if match and not Path(text).exists() else ("", Path(text))
+        name = name or path.resolve().name
+        if name in found:
+            raise ConfigError(
+                f"--data: two data sets are called '{name}'; give one another name: NAME={path}"
+            )
+        found[name] = path
+    return found
+
+
+def _patterns(given: Sequence[str], named: Mapping[str, Path]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, equals, pattern = text.partition("=")
+        if not equals and len(named) == 1:
+            name, pattern = next(iter(named)), text
+        elif name not in named:
+            raise ConfigError(
+                f"--group-by: expected NAME=REGEX with one of the data sets {', '.join(named)}, got '{text}'"
+            )
+        found[name] = pattern
+    return found
+
+
+def _listed(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]

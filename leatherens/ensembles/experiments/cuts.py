@@ -1,0 +1,115 @@
+"""The three thresholds of the leather thesis (Soares, 2022, section 5.4), and what each of them is worth.
+
+T1 is the 0.99 quantile of the pixels of held-out good images; an image is defective where any pixel is.
+T2 gives the best F1 over the pooled pixels of a labelled share of the test images, T3 the best F1 over its
+image scores; that share is not evaluated. All decisions are `score > threshold`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from leatherens.core.host import PluginHost
+from leatherens.core.metrics import f1_max, image_f1, iou, pixel_f1_max, pro
+from leatherens.core.photographs import Mask
+from leatherens.core.reading import Sample
+from leatherens.core.score_counts import FloatArray
+from leatherens.ensembles.scoring import ScorerScores
+
+T1_RULE = "p-quantile"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run says of the images of one job: samples, scores, and true masks where known."""
+
+    samples: Sequence[Sample]
+    scores: ScorerScores
+    masks: Sequence[Mask | None]
+
+    @property
+    def labels(self) -> list[int]:
+        """(n,) 1 where an image is defective; without a label it counts nowhere, see `known`."""
+        return [int(self.samples[i].defective is True) for i in self.known]
+
+    @property
+    def known(self) -> list[int]:
+        """The images that have a label."""
+        return [i for i, sample in enumerate(self.samples) if sample.defective is not None]
+
+    @property
+    def images(self) -> FloatArray:
+        """Image scores of the known."""
+        return self.scores.images[self.known]
+
+    @property
+    def highest(self) -> FloatArray:
+        """The highest counting pixel of each known image, in the map's own type."""
+        return np.array([_counting(self.scores, i).max() for i in self.known])
+
+    def pixels(self) -> tuple[list[FloatArray], list[Mask], list[Mask | None]]:
+        """Maps, masks and where they count, of the images whose defects are marked."""
+        marked = [i for i, mask in enumerate(self.masks) if mask is not None]
+        masks = [mask for mask in self.masks if mask is not None]
+        return [self.scores.map(i) for i in marked], masks, [self.scores.valid(i) for i in marked]
+
+    @property
+    def marked(self) -> bool:
+        """Whether any defect is marked."""
+        return any(mask is not None and mask.any() for mask in self.masks)
+
+
+def _counting(scores: ScorerScores, index: int) -> FloatArray:
+    pixels, valid = scores.map(index), scores.valid(index)
+    return pixels.ravel() if valid is None else pixels[valid]
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """T1, T2 and T3; NaN where the labels for one are missing."""
+
+    t1: float
+    t2: float
+    t3: float
+
+    @classmethod
+    def learned(cls, host: PluginHost, good: Seen, labelled: Seen) -> Cuts:
+        """From held-out good images and from a labelled share of the test images."""
+        rule = host.thresholds().load(T1_RULE)()
+        t2 = (
+            pixel_f1_max(*labelled.pixels()[:2], valid=labelled.pixels()[2])[1] if labelled.marked else np.nan
+        )
+        t3 = f1_max(labelled.images, labelled.labels)[1] if labelled.known else np.nan
+        return cls(rule.fit(good.scores.normals()).pixel_, _just_below(t2), _just_below(t3))
+
+    def worth(self, test: Seen) -> dict[str, float]:
+        """IoU and PRO of pixels at T1 and T2, F1 of images at T1 and T3; NaN where undefined."""
+        images = {
+            "f1_t1": image_f1(test.highest, test.labels, self.t1),
+            "f1_t3": image_f1(test.images, test.labels, self.t3),
+        }
+        pixels = dict.fromkeys(("iou_t1", "iou_t2", "pro_t1", "pro_t2"), np.nan)
+        if test.marked:
+            maps, masks, valid = test.pixels()
+            for name, cut in (("t1", self.t1), ("t2", self.t2)):
+                pixels[f"iou_{name}"] = iou(maps, masks, cut, valid=valid)
+                pixels[f"pro_{name}"] = pro(maps, masks, cut, valid=valid)
+        return _undefined_without(self, {**pixels, **images})
+
+    def content(self) -> Mapping[str, float]:
+        """The values by name."""
+        return {"t1": self.t1, "t2": self.t2, "t3": self.t3}
+
+
+def _just_below(threshold: float) -> float:
+    """For decisions by `>`: F1 was best where scores that equal the threshold count as defective."""
+    return float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))
+
+
+def _undefined_without(cuts: Cuts, worth: dict[str, float]) -> dict[str, float]:
+    """Nothing is above a threshold that does not exist, which is not the same as a score of zero."""
+    missing = [name for name, value in cuts.content().items() if np.isnan(value)]
+    return {key: np.nan if key.rpartition("_")[2] in missing else value for key, value in worth.items()}

@@ -1,0 +1,61 @@
+"""One cell: what a run that learned from one ground is worth on the test images of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from leatherens.core.host import PluginHost
+from leatherens.core.metrics import false_alarm_rate
+from leatherens.core.progress import Progress
+from leatherens.ensembles.ensemble import ENSEMBLE
+from leatherens.ensembles.evaluation import threshold_free
+from leatherens.ensembles.experiments.cuts import Cuts, Seen
+from leatherens.ensembles.experiments.grounds import Ground
+from leatherens.ensembles.opening import OpenedRun
+from leatherens.ensembles.parts import build_rules
+from leatherens.ensembles.scoring import score_images
+from leatherens.ensembles.sources import require_no_problems
+
+OWN, THEIRS = "own", "tested"
+"""Whose held-out and labelled images thresholds come from: the run's own ground, or the one tested on."""
+
+
+class Measuring:
+    """Measures one opened run; what it has seen once is kept as long as this object."""
+
+    def __init__(self, run: OpenedRun, host: PluginHost, progress: Progress) -> None:
+        self.run, self.host, self.progress = run, host, progress
+        self._seen: dict[tuple[str, str], Seen] = {}
+
+    def cell(self, trained: Ground, tested: Ground) -> dict[str, Any]:
+        """Metrics without a threshold, and by whose images thresholds come from, those with one."""
+        test = self._look(tested, "test")
+        found: dict[str, Any] = {"metrics": threshold_free(test.samples, test.scores, test.masks)}
+        for whose, ground in ((OWN, trained), (THEIRS, tested)):
+            good, labelled = self._look(ground, "calibrate"), self._look(ground, "threshold_labelled")
+            cuts = Cuts.learned(self.host, good, labelled)
+            found[whose] = {"cuts": cuts.content(), **cuts.worth(test), **self._promise(good, test)}
+        found["images"] = {"good": sum(not label for label in test.labels), "defective": sum(test.labels)}
+        return found
+
+    def _promise(self, good: Seen, test: Seen) -> Mapping[str, float]:
+        """The run's own rule, learned from these good images: false alarms, and the rate it promises."""
+        rule, _ = build_rules(self.run.recipe, self.host)[0]
+        if rule.needs_labels:
+            return {"false_alarms": np.nan, "promise": np.nan}
+        rule.fit(good.scores.normals(), sides=("image",))
+        found = false_alarm_rate(test.images, test.labels, rule.image_)
+        return {"false_alarms": found, "promise": np.nan if rule.promise_ is None else rule.promise_}
+
+    def _look(self, ground: Ground, job: str) -> Seen:
+        if (ground.name, job) not in self._seen:
+            source = self.run.source(ground.samples(job))
+            require_no_problems(source.problems(), len(source.ids))
+            title = f"scoring {ground.name}, {job.replace('_', ' ')}"
+            with self.progress.step(title, len(source.ids)) as advance:
+                scores = score_images(self.run.ensemble, source, self.run.recipe.batch_size, advance)
+            self._seen[ground.name, job] = Seen(source.samples, scores.by_scorer[ENSEMBLE], source.masks())
+        return self._seen[ground.name, job]

@@ -1,0 +1,48 @@
+"""What an experiment leaves: CSV, Markdown and a picture, each with what its numbers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leatherens.core.artifact import write_text
+from leatherens.core.metrics import DEFINITIONS
+from leatherens.ensembles.experiments.folder import ExperimentFolder
+from leatherens.ensembles.experiments.picture import draw
+from leatherens.ensembles.experiments.plan import Kind
+from leatherens.ensembles.experiments.results import Result
+from leatherens.ensembles.experiments.tables import as_csv, markdown
+
+TITLES = {
+    Kind.within: "Learned from and tested on the same set",
+    Kind.cross: "Learned from one set, tested on another",
+    Kind.joint: "Learned from all sets together",
+    Kind.members: "Every detector alone, and ensembles",
+}
+
+MEANINGS = {
+    "T1": "0.99 quantile of the pixels of held-out good images; an image is defective where any pixel is.",
+    "T2": "best F1 over the pooled pixels of a labelled share of the test images that is not evaluated.",
+    "T3": "best F1 over the image scores of that share; image scores are each method's own.",
+    "IoU": "TP / (TP + FP + FN) of pooled pixels with score > threshold.",
+    "PRO": "mean over the 8-connected defect regions of the share with score > threshold.",
+    "F1": "of images, defective being the positive class.",
+    "image AUROC": DEFINITIONS["image_auroc"],
+    "pixel AUROC": DEFINITIONS["pixel_auroc"],
+    "inference ms": "median wall-clock milliseconds for one image already in memory, one at a time.",
+    "images/s": "one at a time, reading the file included.",
+    "memory MB": "largest resident memory of a process that opens the run and judges images.",
+    "parameters M": "millions of numbers in backbones, networks and whatever else was learned (banks too).",
+    "on disk MB": "what was learned, backbones not included.",
+}
+
+
+def write_tables(folder: ExperimentFolder, kind: Kind, results: Sequence[Result]) -> None:
+    """Write what there is so far."""
+    write_text(folder.table(kind.value, ".csv"), as_csv(results))
+    meanings = "\n".join(f"- {name}: {meaning}" for name, meaning in MEANINGS.items())
+    write_text(
+        folder.table(kind.value, ".md"),
+        f"# {TITLES[kind]}\n\n```sh\n{folder.resume_command}\n```\n\nPercent, the best in bold.\n\n"
+        f"{markdown(kind, results)}\n## What the numbers mean\n\n{meanings}\n",
+    )
+    draw(folder.table(kind.value, ".svg"), results)
