@@ -27,6 +27,7 @@ COMMANDS = {
     "run": ("leatherens.cli.run:run", "Learn from good images, calibrate, test and write a report."),
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
+    "metrics": ("leatherens.cli.metrics:metrics", "Measure the score maps of any tool."),
     "ablate": ("leatherens.cli.ablate:ablate", "Measure what every part of an ensemble is worth."),
     "experiment": (
         "leatherens.cli.experiment:experiment",

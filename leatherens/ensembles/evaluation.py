@@ -9,29 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import write_json, write_text, written_whole
 from leatherens.core.colours import Colours
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted, named
-from leatherens.core.metrics import (
-    DEFINITIONS,
-    false_alarm_rate,
-    image_ap,
-    image_auroc,
-    image_f1,
-    pixel_metrics,
-)
+from leatherens.core.measurement import Measured, Measurement, Options
+from leatherens.core.metrics import DEFINITIONS, GROUPS
 from leatherens.core.overview import Area
 from leatherens.core.photographs import Mask
 from leatherens.core.preparation import FloatMap
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
-from leatherens.core.thresholds import Group
+from leatherens.core.thresholds import ANY, Group
 from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
@@ -91,13 +82,14 @@ class Evaluation:
 
     def _measured(self, source: Source, scores: Scores, groups: Sequence[Group]) -> RunView:
         masks = source.masks()
-        rows = {}
+        rows, found = {}, {}
         with self.progress.step("measuring", len(scores.by_scorer)) as advance:
-            for scorer, found in scores.by_scorer.items():
+            for scorer, scored in scores.by_scorer.items():
                 decider, spent = self.deciders[scorer], scores.milliseconds[scorer]
-                rows[scorer] = row(source.samples, found, masks, decider, spent, groups)
+                found[scorer] = decided(source.samples, scored, masks, decider, groups, source)
+                rows[scorer] = _row(found[scorer].all(), spent)
                 advance(1)
-        metrics = _content(rows, source.samples, masks)
+        metrics = _content(rows, found[ENSEMBLE], source.samples, masks)
         block = self.ensemble.block
         told = preparation_remarks(source.remarks, len(source.ids))
         told += _unseen_remarks(source, scores, masks) + _thinned_remarks(source)
@@ -154,8 +146,11 @@ def _unseen_remarks(source: Source, scores: Scores, masks: Masks) -> tuple[str, 
     return (f"the whole defect of {count} lies where nothing is inspected: {named(unseen)}",)
 
 
-def _content(rows: Mapping[str, dict[str, float]], samples: Sequence[Sample], masks: Masks) -> dict[str, Any]:
+def _content(
+    rows: Mapping[str, dict[str, float]], ensemble: Measurement, samples: Sequence[Sample], masks: Masks
+) -> dict[str, Any]:
     """What metrics.json holds."""
+    kinds, views = ensemble.by_defect(), ensemble.by_view()
     return {
         "ensemble": rows[ENSEMBLE],
         "members": {scorer: found for scorer, found in rows.items() if scorer != ENSEMBLE},
@@ -164,7 +159,10 @@ def _content(rows: Mapping[str, dict[str, float]], samples: Sequence[Sample], ma
             "defective": sum(sample.defective is True for sample in samples),
             "with_truth": sum(mask is not None for mask in masks),
         },
-        "definitions": dict(DEFINITIONS),
+        "kinds": {kind: found.values for kind, found in kinds.items() if kind},
+        "views": {view: found.values for view, found in views.items()} if len(views) > 1 else {},
+        "undefined": ensemble.all().undefined,
+        "definitions": {**{name: DEFINITIONS[name] for name in rows[ENSEMBLE]}, **GROUPS},
     }
 
 
@@ -177,43 +175,51 @@ def row(
     groups: Sequence[Group] = (),
 ) -> dict[str, float]:
     """One scorer's metrics; NaN where undefined. Images without a label count nowhere."""
-    rows = [i for i, sample in enumerate(samples) if sample.defective is not None]
-    labels = np.array([samples[i].defective for i in rows], dtype=bool)
-    margins = decider.margins(scores.images, groups)[rows]  # each image's own threshold lies at 0
-    return {
-        **threshold_free(samples, scores, masks),
-        "image_f1": image_f1(margins, labels, 0.0) if rows else float("nan"),
-        "false_alarm_rate": false_alarm_rate(margins, labels, 0.0) if rows else float("nan"),
-        "ms_per_image": milliseconds,
-    }
+    return _row(decided(samples, scores, masks, decider, groups).all(), milliseconds)
+
+
+def _row(measured: Measured, milliseconds: float) -> dict[str, float]:
+    values = {**measured.values, "ms_per_image": milliseconds}
+    return {name: values[name] for name in DEFINITIONS if name in values}
 
 
 def threshold_free(samples: Sequence[Sample], scores: ScorerScores, masks: Masks) -> dict[str, float]:
     """The metrics of `row` that depend on scores alone."""
-    images, labels = _labelled(samples, scores)
-    return {
-        "image_auroc": image_auroc(images, labels) if len(labels) else float("nan"),
-        "image_ap": image_ap(images, labels) if len(labels) else float("nan"),
-        **_pixel_row(scores, masks),
-    }
+    found = Measurement(Options(), cells=_cells(samples))
+    for i, (sample, mask) in enumerate(zip(samples, masks, strict=True)):
+        found.add(sample, scores.images[i])
+        if mask is not None:
+            found.add_pixels(sample, scores.map(i), mask, scores.valid(i))
+    return dict(found.all().values)
 
 
-def _labelled(
-    samples: Sequence[Sample], scores: ScorerScores
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Image scores and labels, (n,) each, of the images that have a label."""
-    rows = [i for i, sample in enumerate(samples) if sample.defective is not None]
-    return scores.images[rows], np.array([samples[i].defective for i in rows], dtype=bool)
+def decided(
+    samples: Sequence[Sample],
+    scores: ScorerScores,
+    masks: Masks,
+    decider: Decider,
+    groups: Sequence[Group] = (),
+    source: Source | None = None,
+) -> Measurement:
+    """One scorer's images, measured; those whose defects nobody marked count as images only.
+
+    groups: what each image is like, for rules that ask. source: where regions are read of which the data say
+    how much must be found; of photographs in tiles, whose maps are thinned, none are.
+    """
+    rules = decider.rules
+    found = Measurement(Options(rules.images.image_, rules.pixels.pixel_), cells=_cells(samples))
+    flagged = decider.flags(scores.images, groups)
+    for i, (sample, mask) in enumerate(zip(samples, masks, strict=True)):
+        found.add(sample, scores.images[i], flagged=bool(flagged[i]))
+        if mask is not None:
+            threshold = rules.pixels.pixel_for(groups[i] if groups else ANY)
+            regions = source.regions(i) if isinstance(source, FileSource) else None
+            found.add_pixels(sample, scores.map(i), mask, scores.valid(i), regions, threshold=threshold)
+    return found
 
 
-def _pixel_row(scores: ScorerScores, masks: Masks) -> dict[str, float]:
-    """Pixel metrics over the images whose truth is known; NaN where no defect is marked at all."""
-    known = [i for i, mask in enumerate(masks) if mask is not None]
-    truth = [mask for mask in masks if mask is not None]
-    if not any(mask.any() for mask in truth):
-        return {"pixel_auroc": float("nan"), "pixel_ap": float("nan"), "au_pro": float("nan")}
-    found = pixel_metrics([scores.map(i) for i in known], truth, valid=[scores.valid(i) for i in known])
-    return {"pixel_auroc": found.auroc, "pixel_ap": found.ap, "au_pro": found.au_pro}
+def _cells(samples: Sequence[Sample]) -> int:
+    return len({(sample.defect, sample.view) for sample in samples})
 
 
 def write_scores(

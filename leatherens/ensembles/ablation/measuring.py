@@ -13,7 +13,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.photographs import Mask
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reading import Sample
-from leatherens.core.sweep import FloatArray, IntArray
+from leatherens.core.score_counts import FloatArray, IntArray
 from leatherens.ensembles.ablation.trials import Trial
 from leatherens.ensembles.deciding import Decider, learn_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE
