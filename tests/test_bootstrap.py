@@ -7,13 +7,14 @@ import pytest
 from numpy.typing import NDArray
 
 from leatherens.core.bootstrap import (
+    ap_of,
     auroc_of,
     interval,
     pixel_counts,
     share_of,
     stratified_draws,
 )
-from leatherens.core.metrics import image_auroc, pixel_metrics
+from leatherens.core.metrics import image_ap, image_auroc, pixel_metrics
 
 Maps = list[NDArray[np.float32]]
 Masks = list[NDArray[np.bool_]]
@@ -78,6 +79,19 @@ def test_auroc_of__is_that_of_the_images_drawn(ties: bool) -> None:
     assert auroc_of(draws, scores, labels) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("ties", [False, True])
+def test_ap_of__is_that_of_the_images_drawn(ties: bool) -> None:
+    rng = np.random.default_rng(2)
+    labels = np.arange(15) % 3 == 0
+    scores = rng.normal(size=15) + labels
+    scores = np.round(scores) if ties else scores
+    draws = stratified_draws(labels.tolist(), 25, rng)
+    expected = [image_ap(np.repeat(scores, draw), np.repeat(labels, draw)) for draw in draws]
+
+    assert ap_of(draws, scores, labels) == pytest.approx(expected)
+    assert np.isnan(ap_of(draws[:, :1], scores[:1], labels[:1])).all()
+
+
 def test_auroc_of__one_class_is_undefined() -> None:
     labels = np.zeros(4, dtype=np.bool_)
     draws = stratified_draws(labels.tolist(), 3, np.random.default_rng(0))
@@ -102,6 +116,7 @@ def test_pixel_counts__with_every_image_once_give_the_exact_metrics(ties: bool) 
 
     assert counts.ap(once)[0] == pytest.approx(exact.ap, abs=1e-3)
     assert counts.au_pro(once)[0] == pytest.approx(exact.au_pro, abs=1e-3)
+    assert counts.auroc(once)[0] == pytest.approx(exact.auroc, abs=1e-3)
     assert counts.regions.sum() == exact.regions
 
 

@@ -326,6 +326,20 @@ def test_update__wants_enough_new_images_to_calibrate_on(crossed: Path, darker: 
     assert "promise: at most 0.1 of fresh good images like these are flagged (before: 0.0667)\n" in said
 
 
+def test_other_rules__learn_from_what_the_folds_scored(crossed: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(crossed, tmp_path / "run"))
+    before = read_json(run / "ensemble/thresholds/ensemble/state.json")
+    shown = done("thresholds", run)
+    done("thresholds", run, "--use", "maximum")
+    after = read_json(run / "history/0001/ensemble/thresholds/ensemble/state.json")
+
+    assert "held-out flagged: 14 good images, each judged by what the others teach" in shown
+    assert "the good images were scored across folds: what is promised is measured, not guaranteed" in shown
+    scores = read_tensors(run / "ensemble/out-of-fold.safetensors")[0]["0/images"]
+    assert (after["normals_"], after["crossed_"], after["image_"]) == (14, True, float(scores.max()))
+    assert after["typical_"] == before["typical_"]
+
+
 # where it is refused
 
 
@@ -367,20 +381,22 @@ def test_a_mask__cannot_be_measured_on_images_that_taught(crossed: Path, tmp_pat
 @pytest.mark.parametrize("masked", [False, True])
 def test_kept_scores_of_tiles__come_back_as_they_were(masked: bool, tmp_path: Path) -> None:
     valid: Mask | None = np.array([[True, False, True]]) if masked else None
-    source = TiledPhotographs([], Tiling((64, 64), (64, 64)))
+    whole = TiledPhotographs(good(1, 1), Tiling((64, 64), (64, 64)))
+    whole.step = 2
     parts = []
-    for name, highest in (("a", 3.5), ("b", 7.25)):
-        kept = [KeptMap(np.array([[1.0, 2.0, highest]], np.float32), valid, highest + 1e-9)]
-        scores = Scores((name,), {"x:y": TiledScores(np.array([highest], np.float32), kept)}, {"x:y": 1.0})
-        write_scores_of(tmp_path / name, scores)
-        parts.append(read_scores_of(tmp_path / name, source))
-    found = joined(parts)
+    for name, highest in (("1-0.png", 7.25), ("0-0.png", 3.5)):
+        kept = [KeptMap(np.array([[1.0, 2.0, highest]], np.float32), valid, highest)]
+        scorers = {"x:y": TiledScores(np.array([highest], np.float32), kept, 2)}
+        write_scores_of(tmp_path / name, Scores((name,), scorers, {"x:y": 1.0}))
+        parts.append(read_scores_of(tmp_path / name, whole))
+    write_scores_of(tmp_path / "all", joined(parts))
+    found = read_scores_of(tmp_path / "all", whole, crossed=True)
 
-    whole = found.by_scorer["x:y"]
-    assert (found.ids, whole.images.tolist()) == (("a", "b"), [3.5, 7.25])
-    assert whole.map(1).tolist() == [[1.0, 2.0, 7.25]]
-    assert whole.normals().maxima.tolist() == [3.5, 7.25]
-    assert (whole.valid(0) is None) is not masked
+    scores = found.by_scorer["x:y"]
+    assert (found.ids, found.crossed, scores.images.tolist()) == (whole.ids, True, [3.5, 7.25])
+    assert scores.map(1).tolist() == [[1.0, 2.0, 7.25]]
+    assert (scores.normals().maxima.tolist(), scores.normals().step) == ([3.5, 7.25], 2)
+    assert (scores.valid(0) is None) is not masked
 
 
 def test_kept_scores_that_are_damaged__are_told(tmp_path: Path) -> None:

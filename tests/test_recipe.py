@@ -62,8 +62,8 @@ def test_mode__follows_the_number_of_members_unless_asked(
             {"members": {"stfpm": {}}, "thresold": {"id": "maximum"}},
             "recipe: unknown option 'thresold'; did you mean 'threshold'? (options: allow_download, "
             "batch_size, block, calibration, calibrator, device, effort, folds, head, keep_every, labelled, "
-            "members, mode, overlap, preparation, score_fusion, seed, shares, size, threshold, tile, "
-            "weights)",
+            "members, mode, overlap, pixel_threshold, preparation, score_fusion, seed, shares, size, "
+            "threshold, tile, weights)",
         ),
         (
             {"members": {"stfpm": {}}, "mode": "both"},

@@ -41,9 +41,17 @@ ROW = {
     "image_auroc",
     "image_ap",
     "image_f1",
+    "image_f1_max",
+    "image_accuracy",
+    "image_precision",
+    "image_recall",
     "pixel_auroc",
     "pixel_ap",
+    "pixel_f1_max",
     "au_pro",
+    "iou",
+    "iou_per_image",
+    "pro",
     "false_alarm_rate",
     "ms_per_image",
 }
@@ -90,8 +98,8 @@ def test_run__writes_the_documented_folder_and_nothing_else(pair: Path) -> None:
 def test_run__writes_a_row_of_metrics_per_scorer(pair: Path) -> None:
     found = metrics(pair)
 
-    assert set(found) == {"ensemble", "members", "images", "definitions"}
-    assert set(found["ensemble"]) == ROW == set(found["definitions"])
+    assert set(found) >= {"ensemble", "members", "images", "kinds", "undefined", "definitions"}
+    assert set(found["ensemble"]) == ROW == set(found["definitions"]) - {"kinds", "views"}
     assert {id: set(row) for id, row in found["members"].items()} == {"draem": ROW, "stfpm": ROW}
     assert found["images"] == {"good": 5, "defective": 4, "with_truth": 9}
     assert all(math.isfinite(value) for value in found["ensemble"].values())

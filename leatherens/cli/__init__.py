@@ -27,6 +27,7 @@ COMMANDS = {
     "run": ("leatherens.cli.run:run", "Learn from good images, calibrate, test and write a report."),
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
+    "metrics": ("leatherens.cli.metrics:metrics", "Measure the score maps of any tool."),
     "ablate": ("leatherens.cli.ablate:ablate", "Measure what every part of an ensemble is worth."),
     "experiment": (
         "leatherens.cli.experiment:experiment",
@@ -37,7 +38,8 @@ COMMANDS = {
         "leatherens.cli.recalibrate:recalibrate",
         "Move a finished run's thresholds to a new line or lighting.",
     ),
-    "rollback": ("leatherens.cli.rollback:rollback", "Undo an update or a recalibration."),
+    "thresholds": ("leatherens.cli.thresholds:thresholds", "Compare threshold rules, and choose another."),
+    "rollback": ("leatherens.cli.rollback:rollback", "Undo what was changed since a run was made."),
     "history": ("leatherens.cli.history:history", "List what was done to a finished run."),
     "data": ("leatherens.cli.data:data", "Look at images, bring in labels, or make data sets."),
     "mask": ("leatherens.cli.mask:mask", "Propose a region that is not to be inspected."),

@@ -27,6 +27,9 @@ SIDE = 256
 SHARES = (0.70, 0.15, 0.15)
 """Of the good images that teach: to fit, to validate, to calibrate (Soares et al., 2023)."""
 
+LABELLED = 0.15
+"""Of the labelled test images, what thresholds that need labels learn from by default (the same)."""
+
 PLACES = ("device", "weights", "allow_download")
 """The keys of `Places`."""
 
@@ -92,6 +95,7 @@ class Recipe(Params):
     preparation: what happens to a photograph before it is brought to `size`, in this order.
     tile: height and width of the windows that photographs are looked at in, in pixels of the photograph, each
         brought to `size`; `None`: whole. overlap: share of a window's side that neighbours share in scoring.
+    threshold: the rule for images and, unless `pixel_threshold` names another, for pixels.
     shares: of the good images that teach, to fit, to validate and to calibrate. labelled: share of the test
         images with a label that thresholds which need labels learn from, and that is not evaluated.
     calibration: which good images thresholds learn from; recipes that do not say it were written when there
@@ -107,6 +111,7 @@ class Recipe(Params):
     preparation: tuple[Choice, ...] = ()
     calibrator: Choice = Choice(id="conformal")
     threshold: Choice = Choice(id="conformal")
+    pixel_threshold: Choice | None = None
     calibration: Calibration = Calibration.split
     folds: Annotated[int, Field(ge=2)] = 5
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)

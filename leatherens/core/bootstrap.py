@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from leatherens.core.metrics import FPR_LIMIT
-from leatherens.core.pixel_pool import BoolArray, Valid, pool_pixels
-from leatherens.core.sweep import FloatArray, IntArray, area
+from leatherens.core.pixel_pool import BoolArray, ImagePixels, Valid, image_pixels
+from leatherens.core.score_counts import FloatArray, IntArray
+from leatherens.core.sweep import area
 
 DEFECT_LEVELS = 1024
 """Thresholds at evenly spaced quantiles of defect pixels: a step of a thousandth in recall."""
@@ -55,6 +56,20 @@ def auroc_of(draws: IntArray, scores: FloatArray, defective: BoolArray) -> Float
     return _divided(won, draws[:, defective].sum(axis=1) * draws[:, ~defective].sum(axis=1))
 
 
+def ap_of(draws: IntArray, scores: FloatArray, defective: BoolArray) -> FloatArray:
+    """(B, n) draws of (n,) scores to (B,) average precisions of images, tied scores one step; or NaN."""
+    order = np.argsort(-scores)
+    last = np.append(np.diff(scores[order]) != 0, True)[: scores.size]  # of each tie
+    drawn = draws[:, order]
+    found = np.cumsum(drawn * defective[order], axis=1)[
+        :, last
+    ]  # (B, T) at each score, from the highest down
+    called = np.cumsum(drawn, axis=1)[:, last]
+    steps = np.diff(found, axis=1, prepend=0)
+    both = np.where(called[:, -1] > found[:, -1], found[:, -1], 0)  # 0 where a class is missing
+    return _divided((steps * found / np.maximum(called, 1)).sum(axis=1), both)
+
+
 def share_of(draws: IntArray, flags: BoolArray) -> FloatArray:
     """(B, n) draws of (n,) flags to (B,): the share that is flagged; NaN without an image."""
     return _divided(draws @ flags.astype(np.int64), draws.sum(axis=1))
@@ -84,6 +99,26 @@ class PixelCounts:
     defects: FloatArray
     regions: FloatArray
 
+    @classmethod
+    def of(cls, rows: Sequence[tuple[Any, ...]]) -> PixelCounts:
+        """Of n images, of each a `row`."""
+        return cls(*(np.array(column, dtype=np.float64) for column in zip(*rows, strict=True)))
+
+    @staticmethod
+    def row(image: ImagePixels, thresholds: FloatArray) -> tuple[Any, ...]:
+        """One image's counts at (T,) falling thresholds: its part of every field."""
+        order = np.argsort(image.defect)
+        above = _at_least(image.defect[order], thresholds)
+        overlap = np.concatenate([[0.0], np.cumsum(image.weights[order][::-1])])  # of the k highest
+        good = _at_least(np.sort(image.good), thresholds)
+        return good, above, overlap[above], image.good.size, image.defect.size, image.regions
+
+    def auroc(self, draws: IntArray) -> FloatArray:
+        """(B, n) draws to (B,) areas under the ROC curve of pooled pixels, straight between thresholds."""
+        rate = _divided(draws @ self.good, (draws @ self.goods)[:, None])  # (B, T)
+        found = _divided(draws @ self.defect, (draws @ self.defects)[:, None])
+        return np.array([_area(x, y, 1.0) for x, y in zip(rate, found, strict=True)])
+
     def ap(self, draws: IntArray) -> FloatArray:
         """(B, n) draws to (B,) average precisions of pooled pixels, step-wise at the frozen thresholds."""
         found, false = draws @ self.defect, draws @ self.good  # (B, T)
@@ -105,8 +140,7 @@ def pixel_counts(
     valid = [None] * len(maps) if valid is None else valid
     images = list(zip(maps, masks, valid, strict=True))
     thresholds = _thresholds(images)
-    rows = [_counts(*image, thresholds) for image in images]
-    return PixelCounts(*(np.array(column, dtype=np.float64) for column in zip(*rows, strict=True)))
+    return PixelCounts.of([PixelCounts.row(image_pixels(*image), thresholds) for image in images])
 
 
 Image = tuple[FloatArray, BoolArray, "BoolArray | None"]
@@ -114,10 +148,14 @@ Image = tuple[FloatArray, BoolArray, "BoolArray | None"]
 
 
 def _thresholds(images: Sequence[Image]) -> FloatArray:
+    defect = np.concatenate(list(_thinned(images, defective=True)))
+    good = np.concatenate(list(_thinned(images, defective=False)))
+    return frozen_thresholds(defect, good, min(float(scores.min()) for scores, *_ in images))
+
+
+def frozen_thresholds(defect: FloatArray, good: FloatArray, lowest: float) -> FloatArray:
     """(T,) falling: quantiles of defect scores, rare quantiles of good ones, and the lowest score of all."""
-    defect = np.sort(np.concatenate(list(_thinned(images, defective=True))))
-    good = np.sort(np.concatenate(list(_thinned(images, defective=False))))
-    chosen = [np.array([min(float(scores.min()) for scores, *_ in images)])]
+    defect, good, chosen = np.sort(defect), np.sort(good), [np.array([lowest])]
     if defect.size:
         at = np.linspace(0, defect.size - 1, min(defect.size, DEFECT_LEVELS))
         chosen.append(defect[at.round().astype(np.int64)])
@@ -134,18 +172,6 @@ def _thinned(images: Sequence[Image], *, defective: bool) -> Iterator[FloatArray
     ]
     step = -(-sum(int(np.count_nonzero(mask)) for mask in chosen) // MOST_PIXELS) or 1
     return (scores[mask][::step] for (scores, *_), mask in zip(images, chosen, strict=True))
-
-
-def _counts(
-    scores: FloatArray, mask: BoolArray, valid: BoolArray | None, thresholds: FloatArray
-) -> tuple[Any, ...]:
-    """One image's row of every field of `PixelCounts`."""
-    pool = pool_pixels([scores], [mask], [valid])
-    order = np.argsort(pool.defect)
-    above = _at_least(pool.defect[order], thresholds)
-    overlap = np.concatenate([[0.0], np.cumsum(pool.weights[order][::-1])])  # of the k highest
-    good = _at_least(np.sort(pool.good), thresholds)
-    return good, above, overlap[above], pool.good.size, pool.defect.size, pool.regions
 
 
 def _at_least(rising: FloatArray, thresholds: FloatArray) -> npt.NDArray[np.int64]:

@@ -2,34 +2,32 @@
 
 `metrics` sweeps images and pixels alike. Only thresholds that equal the score of a defect matter: between
 two of them no further defect is found and only false alarms are added, so every curve runs straight there and
-every area stays exact. Good scores are therefore sorted as bare values, never permuted: that makes it quick.
+every area stays exact. Good scores are therefore only counted, never permuted: that makes it quick.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.signedinteger[Any]]
+from leatherens.core.score_counts import FloatArray, IntArray, ScoreCounts
 
 
-def sweep(defect: FloatArray, good: FloatArray, weights: FloatArray | None = None) -> Sweep:
-    """Count (D,) scores of defects, of weight 1 or `weights` (D,), and (G,) good ones, sorted in place."""
-    good.sort()
+def sweep(defect: FloatArray, good: Sequence[ScoreCounts], weights: FloatArray | None = None) -> Sweep:
+    """Count (D,) scores of defects, of weight 1 or `weights` (D,), and the good ones of all these bags."""
     rising, step = np.unique(defect, return_inverse=True)  # (T,), (D,)
+    none = np.zeros(rising.size, np.int64)
     return Sweep(
         thresholds=rising[::-1],
         hits=np.bincount(step, minlength=rising.size)[::-1],
         gain=np.bincount(step, weights=weights, minlength=rising.size)[::-1],
-        above=good.size - np.searchsorted(good, rising, side="right")[::-1],
-        reached=good.size - np.searchsorted(good, rising, side="left")[::-1],
+        above=sum((counts.above(rising) for counts in good), start=none)[::-1],
+        reached=sum((counts.reached(rising) for counts in good), start=none)[::-1],
         defects=defect.size,
-        goods=good.size,
+        goods=sum(counts.size for counts in good),
     )
 
 

@@ -115,13 +115,16 @@ class Crossing:
     progress: Progress
 
     def scores(self, source: Source, splits: Splits) -> Scores:
-        """The out-of-fold scores of all images that taught, by every scorer."""
+        """The out-of-fold scores of all images that taught, by every scorer, in the source's order."""
         good = source.only(splits.fit)
         if not self.folder.out_of_fold.exists():
             folds = deal_folds(good.samples, seed=self.recipe.seed, count=self.recipe.folds)
             for number in range(len(folds)):
                 self._ensure(number, folds, source, splits)
-            parts = [read_scores_of(self._kept(number), good) for number in range(len(folds))]
+            parts = [
+                read_scores_of(self._kept(number), _thinned_as(good, good.only(fold)))
+                for number, fold in enumerate(folds)
+            ]
             write_scores_of(self.folder.out_of_fold, joined(parts))
         shutil.rmtree(self.folder.folds, ignore_errors=True)
         return read_scores_of(self.folder.out_of_fold, good, crossed=True)

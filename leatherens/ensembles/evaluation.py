@@ -9,31 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import write_json, write_text, written_whole
 from leatherens.core.colours import Colours
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted, named
-from leatherens.core.metrics import (
-    DEFINITIONS,
-    false_alarm_rate,
-    image_ap,
-    image_auroc,
-    image_f1,
-    pixel_metrics,
-)
+from leatherens.core.measurement import Measured, Measurement, Options
+from leatherens.core.metrics import DEFINITIONS, GROUPS
 from leatherens.core.overview import Area
 from leatherens.core.photographs import Mask
 from leatherens.core.preparation import FloatMap
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
+from leatherens.core.thresholds import ANY, Group
 from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.evidence import groups_for
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.hides import Hide
@@ -65,52 +58,61 @@ class Evaluation:
     def of(self, source: Source, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
         areas: list[float] = []
+        told = any(decider.rules.tell_groups for decider in self.deciders.values())
+        groups = groups_for(source, self.colours, told=told)
 
         def keep(number: int, full: StoredMap) -> None:
             if into is not None:
-                areas.append(self._write_hide(into, source.samples[number], full))
+                areas.append(self._write_hide(into, source.samples[number], full, groups[number]))
 
         with self.progress.step("scoring the test images", len(source.ids)) as advance:
             size, shown = self.recipe.batch_size, into is not None
             scores = score_images(self.ensemble, source, size, advance, keep, pictures=shown)
-        view = self._measured(source, scores)
+        view = self._measured(source, scores, groups)
         if into is not None:
-            self._write(into, source, scores, areas, view)
+            self._write(into, source, scores, areas, groups, view)
         return view
 
-    def _write_hide(self, folder: RunFolder, sample: Sample, full: StoredMap) -> float:
+    def _write_hide(self, folder: RunFolder, sample: Sample, full: StoredMap, group: Group) -> float:
         """Write map and overview of a photograph in tiles; returns its defective area in percent."""
-        hide = Hide(sample.path, full, self.deciders[ENSEMBLE])
+        hide = Hide(sample.path, full, self.deciders[ENSEMBLE], group)
         hide.write_map(folder.map(sample.id))
         hide.write_overview(folder.overview(sample.id))
         return hide.percent
 
-    def _measured(self, source: Source, scores: Scores) -> RunView:
+    def _measured(self, source: Source, scores: Scores, groups: Sequence[Group]) -> RunView:
         masks = source.masks()
-        rows = {}
+        rows, found = {}, {}
         with self.progress.step("measuring", len(scores.by_scorer)) as advance:
-            for scorer, found in scores.by_scorer.items():
-                rows[scorer] = row(
-                    source.samples, found, masks, self.deciders[scorer], scores.milliseconds[scorer]
-                )
+            for scorer, scored in scores.by_scorer.items():
+                decider, spent = self.deciders[scorer], scores.milliseconds[scorer]
+                found[scorer] = decided(source.samples, scored, masks, decider, groups, source)
+                rows[scorer] = _row(found[scorer].all(), spent)
                 advance(1)
-        metrics = _content(rows, source.samples, masks)
+        metrics = _content(rows, found[ENSEMBLE], source.samples, masks)
         block = self.ensemble.block
         told = preparation_remarks(source.remarks, len(source.ids))
         told += _unseen_remarks(source, scores, masks) + _thinned_remarks(source)
         colouring = coloured(self.colours, source)
         told += colouring.remarks
         facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
-        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, block)
+        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, groups, block)
 
     def _write(
-        self, folder: RunFolder, source: Source, scores: Scores, areas: Sequence[float], view: RunView
+        self,
+        folder: RunFolder,
+        source: Source,
+        scores: Scores,
+        areas: Sequence[float],
+        groups: Sequence[Group],
+        view: RunView,
     ) -> None:
         found = scores.by_scorer[ENSEMBLE]
         if isinstance(found, WholeScores):
-            areas = write_maps(folder, scores.ids, found, self.deciders[ENSEMBLE])
+            areas = write_maps(folder, scores.ids, found, self.deciders[ENSEMBLE], groups)
         colours = [image.colour for image in view.images]
-        write_scores(folder, source.samples, scores, self.deciders, areas, colours)
+        flagged = [image.flagged for image in view.images]
+        write_scores(folder, source.samples, scores, self.deciders, flagged, areas, colours)
         write_json(folder.metrics, view.metrics)
         reporters = self.host.reporters()
         with self.progress.step("writing the report", len(reporters.ids())) as advance:
@@ -144,8 +146,11 @@ def _unseen_remarks(source: Source, scores: Scores, masks: Masks) -> tuple[str, 
     return (f"the whole defect of {count} lies where nothing is inspected: {named(unseen)}",)
 
 
-def _content(rows: Mapping[str, dict[str, float]], samples: Sequence[Sample], masks: Masks) -> dict[str, Any]:
+def _content(
+    rows: Mapping[str, dict[str, float]], ensemble: Measurement, samples: Sequence[Sample], masks: Masks
+) -> dict[str, Any]:
     """What metrics.json holds."""
+    kinds, views = ensemble.by_defect(), ensemble.by_view()
     return {
         "ensemble": rows[ENSEMBLE],
         "members": {scorer: found for scorer, found in rows.items() if scorer != ENSEMBLE},
@@ -154,50 +159,67 @@ def _content(rows: Mapping[str, dict[str, float]], samples: Sequence[Sample], ma
             "defective": sum(sample.defective is True for sample in samples),
             "with_truth": sum(mask is not None for mask in masks),
         },
-        "definitions": dict(DEFINITIONS),
+        "kinds": {kind: found.values for kind, found in kinds.items() if kind},
+        "views": {view: found.values for view, found in views.items()} if len(views) > 1 else {},
+        "undefined": ensemble.all().undefined,
+        "definitions": {**{name: DEFINITIONS[name] for name in rows[ENSEMBLE]}, **GROUPS},
     }
 
 
 def row(
-    samples: Sequence[Sample], scores: ScorerScores, masks: Masks, decider: Decider, milliseconds: float
+    samples: Sequence[Sample],
+    scores: ScorerScores,
+    masks: Masks,
+    decider: Decider,
+    milliseconds: float,
+    groups: Sequence[Group] = (),
 ) -> dict[str, float]:
     """One scorer's metrics; NaN where undefined. Images without a label count nowhere."""
-    images, labels = _labelled(samples, scores)
-    threshold = decider.threshold.image_
-    return {
-        **threshold_free(samples, scores, masks),
-        "image_f1": image_f1(images, labels, threshold) if len(labels) else float("nan"),
-        "false_alarm_rate": false_alarm_rate(images, labels, threshold) if len(labels) else float("nan"),
-        "ms_per_image": milliseconds,
-    }
+    return _row(decided(samples, scores, masks, decider, groups).all(), milliseconds)
+
+
+def _row(measured: Measured, milliseconds: float) -> dict[str, float]:
+    values = {**measured.values, "ms_per_image": milliseconds}
+    return {name: values[name] for name in DEFINITIONS if name in values}
 
 
 def threshold_free(samples: Sequence[Sample], scores: ScorerScores, masks: Masks) -> dict[str, float]:
     """The metrics of `row` that depend on scores alone."""
-    images, labels = _labelled(samples, scores)
-    return {
-        "image_auroc": image_auroc(images, labels) if len(labels) else float("nan"),
-        "image_ap": image_ap(images, labels) if len(labels) else float("nan"),
-        **_pixel_row(scores, masks),
-    }
+    found = Measurement(Options(), cells=_cells(samples))
+    for i, (sample, mask) in enumerate(zip(samples, masks, strict=True)):
+        found.add(sample, scores.images[i])
+        if mask is not None:
+            found.add_pixels(sample, scores.map(i), mask, scores.valid(i))
+    return dict(found.all().values)
 
 
-def _labelled(
-    samples: Sequence[Sample], scores: ScorerScores
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Image scores and labels, (n,) each, of the images that have a label."""
-    rows = [i for i, sample in enumerate(samples) if sample.defective is not None]
-    return scores.images[rows], np.array([samples[i].defective for i in rows], dtype=bool)
+def decided(
+    samples: Sequence[Sample],
+    scores: ScorerScores,
+    masks: Masks,
+    decider: Decider,
+    groups: Sequence[Group] = (),
+    source: Source | None = None,
+) -> Measurement:
+    """One scorer's images, measured; those whose defects nobody marked count as images only.
+
+    groups: what each image is like, for rules that ask. source: where regions are read of which the data say
+    how much must be found; of photographs in tiles, whose maps are thinned, none are.
+    """
+    rules = decider.rules
+    found = Measurement(Options(rules.images.image_, rules.pixels.pixel_), cells=_cells(samples))
+    flagged = decider.flags(scores.images, groups)
+    for i, (sample, mask) in enumerate(zip(samples, masks, strict=True)):
+        found.add(sample, scores.images[i], flagged=bool(flagged[i]))
+        if mask is not None:
+            threshold = rules.pixels.pixel_for(groups[i] if groups else ANY)
+            regions = source.regions(i) if isinstance(source, FileSource) else None
+            found.add_pixels(sample, scores.map(i), mask, scores.valid(i), regions, threshold=threshold)
+    return found
 
 
-def _pixel_row(scores: ScorerScores, masks: Masks) -> dict[str, float]:
-    """Pixel metrics over the images whose truth is known; NaN where no defect is marked at all."""
-    known = [i for i, mask in enumerate(masks) if mask is not None]
-    truth = [mask for mask in masks if mask is not None]
-    if not any(mask.any() for mask in truth):
-        return {"pixel_auroc": float("nan"), "pixel_ap": float("nan"), "au_pro": float("nan")}
-    found = pixel_metrics([scores.map(i) for i in known], truth, valid=[scores.valid(i) for i in known])
-    return {"pixel_auroc": found.auroc, "pixel_ap": found.ap, "au_pro": found.au_pro}
+def _cells(samples: Sequence[Sample]) -> int:
+    return len({(sample.defect, sample.view) for sample in samples})
 
 
 def write_scores(
@@ -205,6 +227,7 @@ def write_scores(
     samples: Sequence[Sample],
     scores: Scores,
     deciders: Mapping[str, Decider],
+    flagged: Sequence[bool],
     areas: Sequence[float],
     colours: Sequence[str],
 ) -> None:
@@ -212,9 +235,8 @@ def write_scores(
 
     areas: the defective area of each image in percent.
     """
-    decider = deciders[ENSEMBLE]
     found = scores.by_scorer
-    calibrated, flagged = decider.calibrated(found[ENSEMBLE].images), decider.flags(found[ENSEMBLE].images)
+    calibrated = deciders[ENSEMBLE].calibrated(found[ENSEMBLE].images)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     told = ("calibrated", "flagged", "defective_percent", "colour")
@@ -227,13 +249,15 @@ def write_scores(
     write_text(folder.scores, text.getvalue())
 
 
-def write_maps(folder: RunFolder, ids: Sequence[str], found: WholeScores, decider: Decider) -> list[float]:
+def write_maps(
+    folder: RunFolder, ids: Sequence[str], found: WholeScores, decider: Decider, groups: Sequence[Group]
+) -> list[float]:
     """Write every map as float32 TIFF at original size; returns the defective areas in percent."""
     areas = []
     for i, id in enumerate(ids):
         pixels, area = found.map(i), Area()
         write_map(folder.map(id), pixels)
-        area.add(decider.marks(pixels), found.valid(i))
+        area.add(decider.marks(pixels, groups[i]), found.valid(i))
         areas.append(area.percent)
     return areas
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from leatherens.core.artifact import read_tensors, write_tensors
 from leatherens.core.errors import ArtifactError
-from leatherens.core.preparation import Frame
 from leatherens.ensembles.scoring import ScorerScores, Scores, TiledScores, WholeScores
 from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs
 from leatherens.ensembles.tiled_scoring import KeptMap
@@ -32,21 +31,23 @@ def write_scores_of(path: Path, scores: Scores) -> None:
 
 
 def read_scores_of(path: Path, source: Source, *, crossed: bool = False) -> Scores:
-    """What `write_scores_of` wrote; source: the images, in any order, for the way back to the photographs."""
+    """What `write_scores_of` wrote of a source's images, in the source's order; crossed: as `Scores` says."""
     tensors, metadata = read_tensors(path)
     try:
         note = json.loads(metadata["scores"])
         ids, scorers, spent = tuple(note["ids"]), note["scorers"], note["milliseconds"]
     except (KeyError, TypeError, json.JSONDecodeError):
         raise ArtifactError(f"{path}: damaged, it does not say whose scores it holds") from None
+    at = {id: index for index, id in enumerate(ids)}
+    kept = [at[id] for id in source.ids if id in at]
     found = {}
     for number, scorer in enumerate(scorers):
         own = {name.partition("/")[2]: t for name, t in tensors.items() if name.startswith(f"{number}/")}
         try:
-            found[scorer] = _restored(own, ids, source)
+            found[scorer] = _restored(own, kept, source)
         except KeyError as error:
             raise ArtifactError(f"{path}: damaged, it lacks {error} of {scorer}") from None
-    return Scores(ids, found, spent, crossed)
+    return Scores(tuple(ids[index] for index in kept), found, spent, crossed)
 
 
 def joined(parts: Sequence[Scores]) -> Scores:
@@ -61,7 +62,7 @@ def _joined(parts: Sequence[ScorerScores]) -> ScorerScores:
     images: NDArray[np.float32] = np.concatenate([part.images for part in parts])
     tiled = [part for part in parts if isinstance(part, TiledScores)]
     if tiled:
-        return TiledScores(images, [kept for part in tiled for kept in part.kept])
+        return TiledScores(images, [kept for part in tiled for kept in part.kept], tiled[0].step)
     whole = [part for part in parts if isinstance(part, WholeScores)]
     return WholeScores(
         images,
@@ -88,16 +89,16 @@ def _tensors(scores: ScorerScores) -> Iterator[tuple[str, Tensor]]:
                 yield f"valid/{index}", valid
 
 
-def _restored(tensors: Mapping[str, Tensor], ids: Sequence[str], source: Source) -> ScorerScores:
-    images: NDArray[np.float32] = tensors["images"].numpy()
-    maps = [tensors[f"map/{index}"] for index in range(len(ids))]
-    valids = [tensors.get(f"valid/{index}") for index in range(len(ids))]
+def _restored(tensors: Mapping[str, Tensor], kept: Sequence[int], source: Source) -> ScorerScores:
+    """Some of one scorer's images, by their places in the file; the source's that are in it, in its order."""
+    images: NDArray[np.float32] = tensors["images"].numpy()[kept]
+    maps = [tensors[f"map/{index}"] for index in kept]
+    valids = [tensors.get(f"valid/{index}") for index in kept]
     if isinstance(source, TiledPhotographs):
-        highest = tensors["highest"].tolist()
-        kept = [
+        highest = [float(tensors["highest"][index]) for index in kept]
+        tiled = [
             KeptMap(pixels.numpy(), None if valid is None else valid.numpy(), high)
             for pixels, valid, high in zip(maps, valids, highest, strict=True)
         ]
-        return TiledScores(images, kept)
-    frames: dict[str, Frame] = dict(zip(source.ids, source.frames, strict=True))
-    return WholeScores(images, maps, valids, [frames[id] for id in ids])
+        return TiledScores(images, tiled, source.step)
+    return WholeScores(images, maps, valids, source.frames)

@@ -36,7 +36,7 @@ from leatherens.core.preparation import (
 )
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import Sample
-from leatherens.core.saturation import read_region
+from leatherens.core.saturation import Region, read_region
 from leatherens.core.types import FromDisk, ImageBatch
 
 MEMORY_MB = 1024
@@ -151,6 +151,13 @@ class FileSource(FromDisk):
     def masks(self) -> list[Mask | None]:
         """`mask` of every sample."""
         return [self.mask(index) for index in range(len(self.samples))]
+
+    def regions(self, index: int) -> list[Region] | None:
+        """The defects of an image, each with how much must be found; `None` where the data do not say."""
+        sample = self.samples[index]
+        size = self._decoded.original_size(sample)
+        regions = [read_region(mask, sample.saturations, size) for mask in sample.masks if sample.saturations]
+        return regions or None
 
     def problems(self, progress: Progress | None = None) -> list[Problem]:
         """Open every photograph and mask, and tell which cannot be used; the work is kept for `batch`.

@@ -53,6 +53,12 @@ class Splits:
         """The ids of each job, by its name, in the order of the flow."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    @property
+    def good(self) -> tuple[str, ...]:
+        """The good images that thresholds learn from: those held out for it, or without any those that teach,
+        in folds."""
+        return self.calibrate or self.fit
+
     def write(self, path: Path) -> None:
         """Write `splits.json`."""
         write_json(path, asdict(self))

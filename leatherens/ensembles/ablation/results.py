@@ -16,7 +16,7 @@ from leatherens.configs.recipe import Mode
 from leatherens.core.artifact import without_nan, write_text
 from leatherens.core.bootstrap import interval
 from leatherens.core.errors import ArtifactError
-from leatherens.core.sweep import FloatArray
+from leatherens.core.score_counts import FloatArray
 from leatherens.ensembles.ablation.measuring import RESAMPLED, Measured
 from leatherens.ensembles.ablation.plan import Variant
 

@@ -16,7 +16,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.metrics import f1_max, image_f1, iou, pixel_f1_max, pro
 from leatherens.core.photographs import Mask
 from leatherens.core.reading import Sample
-from leatherens.core.sweep import FloatArray
+from leatherens.core.score_counts import FloatArray
 from leatherens.ensembles.scoring import ScorerScores
 
 T1_RULE = "p-quantile"

@@ -24,7 +24,14 @@ from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
 from leatherens.plugins.html_report.histogram import histogram
 from leatherens.plugins.html_report.prepared import prepared_figures
 from leatherens.plugins.html_report.project import PartStudio, project_content
-from leatherens.plugins.html_report.table import COLUMNS, definitions, number, percent, rows
+from leatherens.plugins.html_report.table import (
+    definitions,
+    kinds_table,
+    more_table,
+    number,
+    percent,
+    scorers_table,
+)
 from leatherens.plugins.html_report.verdict import mistakes, observed, tally
 
 
@@ -76,8 +83,9 @@ class HtmlReport(Reporter):
             "tally": tally(run.images),
             "mistakes": mistakes(images),
             "observed": observed(run.images, decision.promise),
-            "columns": COLUMNS,
-            "rows": rows(run.metrics),
+            "table": scorers_table(run.metrics),
+            "more": more_table(run.metrics),
+            "kinds": kinds_table(run.metrics),
             "definitions": definitions(run.metrics),
             "curves": curves(run.images, run.decisions),
             "why_no_curves": why_no_curves(run.images),
