@@ -17,6 +17,7 @@ from leatherens.core.metrics import f1_max, image_f1, iou, pixel_f1_max, pro
 from leatherens.core.photographs import Mask
 from leatherens.core.reading import Sample
 from leatherens.core.sweep import FloatArray
+from leatherens.ensembles.experiments.silenced import counting
 from leatherens.ensembles.scoring import ScorerScores
 
 T1_RULE = "p-quantile"
@@ -48,7 +49,7 @@ class Seen:
     @property
     def highest(self) -> FloatArray:
         """The highest counting pixel of each known image, in the map's own type."""
-        return np.array([_counting(self.scores, i).max() for i in self.known])
+        return np.array([counting(self.scores, i).max() for i in self.known])
 
     def pixels(self) -> tuple[list[FloatArray], list[Mask], list[Mask | None]]:
         """Maps, masks and where they count, of the images whose defects are marked."""
@@ -61,10 +62,12 @@ class Seen:
         """Whether any defect is marked."""
         return any(mask is not None and mask.any() for mask in self.masks)
 
-
-def _counting(scores: ScorerScores, index: int) -> FloatArray:
-    pixels, valid = scores.map(index), scores.valid(index)
-    return pixels.ravel() if valid is None else pixels[valid]
+    def overlap(self, cut: float) -> dict[str, float]:
+        """IoU and PRO of the pixels above a threshold; NaN where no defect is marked."""
+        if not self.marked:
+            return {"iou": np.nan, "pro": np.nan}
+        maps, masks, valid = self.pixels()
+        return {"iou": iou(maps, masks, cut, valid=valid), "pro": pro(maps, masks, cut, valid=valid)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,11 @@ class Cuts:
             "f1_t1": image_f1(test.highest, test.labels, self.t1),
             "f1_t3": image_f1(test.images, test.labels, self.t3),
         }
-        pixels = dict.fromkeys(("iou_t1", "iou_t2", "pro_t1", "pro_t2"), np.nan)
-        if test.marked:
-            maps, masks, valid = test.pixels()
-            for name, cut in (("t1", self.t1), ("t2", self.t2)):
-                pixels[f"iou_{name}"] = iou(maps, masks, cut, valid=valid)
-                pixels[f"pro_{name}"] = pro(maps, masks, cut, valid=valid)
+        pixels = {
+            f"{metric}_{name}": value
+            for name, cut in (("t1", self.t1), ("t2", self.t2))
+            for metric, value in test.overlap(cut).items()
+        }
         return _undefined_without(self, {**pixels, **images})
 
     def content(self) -> Mapping[str, float]:
