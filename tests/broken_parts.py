@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from leatherens.core.calibration import Calibrator, conformal_scores
+from leatherens.core.errors import InputError
 from leatherens.core.examples import Examples, Of
 from leatherens.core.photographs import Mask
 from leatherens.core.preparation import Comparison, Pictures, Preparation, Prepared
 from leatherens.core.progress import Progress
 from leatherens.core.scorefusion import Lessons, ScoreFusion
-from leatherens.core.thresholds import Floats, Threshold
+from leatherens.core.thresholds import ANY, Floats, Group, Labelled, Normals, Threshold
 from leatherens.core.types import CalibratedScores, ScoreMap
 
 
@@ -164,6 +165,35 @@ class RemembersTheHighest(Highest):
 class LosesItsThreshold(Highest):
     def state(self) -> dict[str, Any]:
         return {name: value for name, value in super().state().items() if name != "pixel_"}
+
+
+class PixelsByTheImages(Highest):
+    def _pixel_limit(self, normals: Normals, labelled: Labelled | None) -> float:
+        return super()._pixel_limit(normals, labelled) + getattr(self, "image_", 0.0)
+
+
+class PeeksAtLabels(Highest):
+    def _image_limit(self, normals: Normals, labelled: Labelled | None) -> float:
+        return super()._image_limit(normals, labelled) if labelled is None else float(labelled.image.max())
+
+
+class TakesDefectiveImagesOnly(Highest):
+    """Learns from labels, and is content with one kind."""
+
+    needs_labels = True
+
+    def _check_labels(self, labelled: Labelled | None) -> None:
+        if labelled is None:
+            raise InputError("give labels")
+
+
+class TellsNoGroupsAfterAll(Highest):
+    tells_groups = True
+
+
+class GroupsInSecret(Highest):
+    def image_for(self, group: Group = ANY) -> float:
+        return self.image_ + len(group.view)
 
 
 class ShiftedBack(Preparation):

@@ -125,7 +125,7 @@ def test_ablate__says_how_everything_was_found(three: Path, leather: Path) -> No
         found["definitions"]
     )
     assert found["seed"] == 0
-    assert found["command"].startswith("leatherens ")
+    assert found["command"].startswith("leatherens ablate --members stfpm,draem,patchcore ")
     assert set(found["recipe"]["members"]) == {"draem", "patchcore", "stfpm"}
     assert set(found["versions"]) >= {"python", "torch", "leatherens"}
     assert {job: len(ids) for job, ids in found["splits"].items()} == {

@@ -37,6 +37,27 @@ SINS = [
     ),
     (broken.RemembersTheHighest, "threshold_is_kept", "a second fit remembers the first"),
     (broken.LosesItsThreshold, "threshold_is_kept", "AttributeError was raised"),
+    (broken.PixelsByTheImages, "threshold_learns_sides_apart", "fitted for the pixel alone, pixel_ is"),
+    (
+        broken.PeeksAtLabels,
+        "threshold_says_whether_it_needs_labels",
+        "needs_labels=False is declared, but labels change its thresholds",
+    ),
+    (
+        broken.TakesDefectiveImagesOnly,
+        "threshold_says_whether_it_needs_labels",
+        "fit with defective images only did not raise InputError",
+    ),
+    (
+        broken.GroupsInSecret,
+        "threshold_says_whether_it_tells_groups",
+        "tells_groups=False is declared, but groups have thresholds of their own",
+    ),
+    (
+        broken.TellsNoGroupsAfterAll,
+        "threshold_says_whether_it_tells_groups",
+        "of images like Group(view='left', colour='tan'), the thresholds are",
+    ),
     (broken.DeliversFloats, "preparation_delivers_a_photograph", "float64, expected (H, W, 3) uint8"),
     (
         broken.WritesIntoThePhotograph,

@@ -83,6 +83,8 @@ def test_history__lists_what_was_done(run: Path, darker: Path, tmp_path: Path) -
         "path": str(tmp_path / "new/000.png"),
         "digest": hashlib.blake2b(content, digest_size=32).hexdigest(),
         "job": "calibrate",
+        "defective": False,
+        "masks": [],
     }
 
 

@@ -279,3 +279,23 @@ def test_wanted__that_cannot_be(wanted, sentence):
     with pytest.raises(ConfigError) as caught:
         Wanted(**{"cut": CUT, "train": 5, "test": 5, **wanted})
     assert str(caught.value) == sentence
+
+
+def test_whole_photographs__show_the_defects_where_that_is_asked_for(root, tmp_path):
+    found = plan(root, Wanted(CUT, 12, 5, seed=3, whole=True))
+    shown = [tile for tile in found.tiles if not tile.folder.endswith("/good")]
+    assert {tile.sample.id for tile in shown} == {sample.id for sample in found.tested}
+    assert len(shown) == len(found.tested)
+    assert "whole photographs with a defect" in summary(found)
+
+    photographs = Photographs(samples(root))
+    write_crops(found, photographs, tmp_path / "out")
+    for sample in ManifestReader().read(tmp_path / "out").samples:
+        pixels = read_photograph(sample.path)
+        assert pixels.shape == ((40, 56, 3) if sample.defective else (16, 16, 3))
+        if sample.defective:
+            original = root / sample.group
+            assert np.array_equal(pixels, read_photograph(original))
+            assert read_mask(sample.masks[0]).sum() == photographs.defect(
+                next(one for one in found.tested if one.id == sample.group)
+            ).sum()  # fmt: skip

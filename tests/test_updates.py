@@ -17,11 +17,10 @@ from leatherens.core.heads import Head
 from leatherens.core.host import PluginHost
 from leatherens.core.thresholds import Normals
 from leatherens.core.types import ImageBatch, ImagesInMemory
-from leatherens.ensembles.deciding import Decider
+from leatherens.ensembles.deciding import Rules
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.recalibrating import _asking
 from leatherens.ensembles.updating import refuse_unable
-from leatherens.plugins.conformal import Conformal
 from leatherens.plugins.discriminator_head import DiscriminatorHead
 from leatherens.plugins.gaussian_head import GaussianHead
 from leatherens.plugins.memory_bank_head import MemoryBankHead
@@ -231,11 +230,11 @@ def test_a_discriminator_head__is_refused_with_the_ways_out() -> None:
 
 def test_recalibrate__takes_a_rate_only_where_the_threshold_does() -> None:
     scores = Normals(torch.rand(9).numpy(), [torch.rand(2, 2).numpy()] * 9)
-    calibrator = Conformal().fit(torch.rand(9))
+    k_sigma, promising = SigmaThreshold().fit(scores), ConformalThreshold().fit(scores)
     recipe = Recipe(members={"stfpm": {}}, threshold=Choice(id="k-sigma"))  # type: ignore[dict-item]
     with pytest.raises(ConfigError, match="the threshold 'k-sigma' takes no rate; leave it out"):
-        _asking(recipe, Decider(SigmaThreshold().fit(scores), calibrator), 0.1)
+        _asking(recipe, Rules(k_sigma, k_sigma), 0.1)
 
     conformal = Recipe(members={"stfpm": {}})  # type: ignore[dict-item]
-    asked = _asking(conformal, Decider(ConformalThreshold().fit(scores), calibrator), 0.1)
+    asked = _asking(conformal, Rules(promising, promising), 0.1)
     assert asked.threshold.options == {"false_alarms": 0.1}

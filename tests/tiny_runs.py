@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from click.testing import CliRunner, Result
@@ -25,8 +27,13 @@ TINY = {
 
 
 def call(*arguments: object) -> Result:
-    """What `leatherens` answers; an exception that is no exit is ours, and raised."""
-    result = CliRunner().invoke(cli, [str(a) for a in arguments], prog_name="leatherens")
+    """What `leatherens` answers; an exception that is no exit is ours, and raised.
+
+    It finds itself called as by a user, not with the arguments of pytest or one of its workers.
+    """
+    said = ["leatherens", *(str(a) for a in arguments)]
+    with patch.object(sys, "argv", said):
+        result = CliRunner().invoke(cli, said[1:], prog_name=said[0])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

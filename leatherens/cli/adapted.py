@@ -46,6 +46,8 @@ def print_entry(run: Path, entry: Entry) -> None:
     if after.promise is not None:
         was = "" if before.promise is None else f" (before: {before.promise:.3g})"
         click.echo(f"promise: at most {after.promise:.3g} of fresh good images like these are flagged{was}")
+    elif before.promise is not None:
+        click.echo(f"promise: none by this rule (before: {before.promise:.3g})")
     click.echo(
         f"entry {entry.number} of {run}; back with: {shlex.join(['leatherens', 'rollback', str(run)])}"
     )

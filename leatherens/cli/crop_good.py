@@ -45,6 +45,13 @@ if TYPE_CHECKING:
     help="Share of the photographs to learn from, at least; the others show their defects.",
 )
 @click.option(
+    "--defects",
+    type=click.Choice(["tiles", "whole"]),
+    default="tiles",
+    show_default=True,
+    help="Show defects in tiles of the same size, or in whole photographs.",
+)
+@click.option(
     "--ignore",
     type=options.PATH,
     help="Regions to stay out of: a mask for all photographs, or a folder of masks called like them.",
@@ -65,6 +72,7 @@ def crop_good(
     margin: int,
     overlap: float,
     share: float,
+    defects: str,
     ignore: Path | None,
     fewer: bool,
     layout: str | None,
@@ -73,14 +81,16 @@ def crop_good(
     """Cut a data set to learn from and to test on out of defective photographs.
 
     Clean tiles keep a margin from every marked defect. A photograph gives tiles to learn from or to test on,
-    never both; defects are shown in tiles of the same size, of the photographs to test on.
+    never both; defects are shown in tiles of the same size, of the photographs to test on, or in these whole.
     """
     from leatherens.cli.progress import terminal_progress
     from leatherens.core.cropping.tile_set import MANIFEST, Photographs, Wanted, planned, summary, write_crops
     from leatherens.core.cropping.tiles import Cut
     from leatherens.ensembles.data import DataChoice
 
-    wanted = Wanted(Cut(options.sides(size), margin, overlap), train, test, share, seed)
+    wanted = Wanted(
+        Cut(options.sides(size), margin, overlap), train, test, share, seed, whole=defects == "whole"
+    )
     found = DataChoice.at(data, layout=layout).read(session.host, learning=False)
     click.echo(f"{data}: {found.sentence}")
     progress = terminal_progress()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Everything that is kept, as JSON.")
 def history(run: Path, *, as_json: bool) -> None:
-    """List the updates and recalibrations of RUN; a star marks the one in force."""
+    """List the updates, recalibrations and other thresholds of RUN; a star marks the one in force."""
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.history import History
 

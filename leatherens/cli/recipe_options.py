@@ -18,7 +18,7 @@ from leatherens.core.params import parse_params
 _PLAIN = ("effort", "mode", "keep_every", "device", "seed")
 """Options that are recipe keys as they stand."""
 
-_PARTS = ("block", "head", "score_fusion", "calibrator", "threshold")
+_PARTS = ("block", "head", "score_fusion", "calibrator", "threshold", "pixel_threshold")
 """Recipe keys that name one plugin each; --set takes them like members."""
 
 _MASK = "mask"
@@ -40,8 +40,7 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     _add_textures(options["textures"], content["members"], host)
     for part in _PARTS:
         if options.get(part) is not None or part in settings:
-            id = options.get(part) or Recipe.model_fields[part].default.id
-            content[part] = {"id": id, "options": settings.get(part, {})}
+            content[part] = {"id": options.get(part) or _default(part), "options": settings.get(part, {})}
     _add_false_alarms(options["false_alarms"], content, host)
     content |= {key: options[key] for key in _PLAIN if options.get(key) is not None}
     content |= _sizes(options)
@@ -51,6 +50,14 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     recipe = parse_params(Recipe, content, owner="run")
     _refuse_idle(content | ({"features": cuts} if cuts else {}), recipe)
     return recipe
+
+
+def _default(part: str) -> str:
+    """What a part is unless something is said; pixels have a rule of their own only if one is named."""
+    if part == "pixel_threshold":
+        raise ConfigError("--set pixel_threshold: pixels have no rule of their own; give --pixel-threshold")
+    id: str = Recipe.model_fields[part].default.id
+    return id
 
 
 def _sizes(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,14 +216,15 @@ def _add_false_alarms(rate: float | None, content: dict[str, Any], host: PluginH
         return
     if not 0 < rate < 1:
         raise ConfigError(f"--false-alarms: expected a share between 0 and 1, such as 0.01, got {rate:g}")
-    choice = content.setdefault(
-        "threshold", {"id": Recipe.model_fields["threshold"].default.id, "options": {}}
-    )
-    if "false_alarms" not in host.thresholds().load(choice["id"]).Params.model_fields:
+    content.setdefault("threshold", {"id": _default("threshold"), "options": {}})
+    rules = [content[part] for part in ("threshold", "pixel_threshold") if part in content]
+    takers = [r for r in rules if "false_alarms" in host.thresholds().load(r["id"]).Params.model_fields]
+    if not takers:
         raise ConfigError(
-            f"--false-alarms: the threshold '{choice['id']}' takes no rate; leave one of the two out"
+            f"--false-alarms: the threshold '{rules[0]['id']}' takes no rate; leave one of the two out"
         )
-    choice["options"]["false_alarms"] = rate
+    for rule in takers:
+        rule["options"]["false_alarms"] = rate
 
 
 def _refuse_idle(content: Mapping[str, Any], recipe: Recipe) -> None:

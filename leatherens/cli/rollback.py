@@ -19,7 +19,7 @@ from leatherens.cli.options import PATH
     help="Entry to put in force; 0 is the run as it was made.",
 )
 def rollback(run: Path, *, to: int | None) -> None:
-    """Undo the last update or recalibration of RUN, bit for bit, or put entry N in force."""
+    """Undo the last update, recalibration or other threshold of RUN, bit for bit, or put entry N in force."""
     from leatherens.cli.progress import terminal_progress
     from leatherens.ensembles.adapting import go_back
 

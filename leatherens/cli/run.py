@@ -71,6 +71,12 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option("--score-fusion", metavar="ID", show_default="weighted", help="How scores are fused.")
 @click.option("--threshold", metavar="ID", show_default="conformal", help="Where defective begins.")
 @click.option(
+    "--pixel-threshold",
+    metavar="ID",
+    show_default="as --threshold",
+    help="Where a defective pixel begins, if by another rule.",
+)
+@click.option(
     "--false-alarms", type=float, show_default="0.01", help="Share of good images that may be flagged."
 )
 @click.option(
@@ -82,7 +88,7 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option(
     "--labelled-share",
     type=float,
-    show_default="0",
+    show_default="0; 0.15 for a threshold that needs labels",
     help="Of the test images, for thresholds that need labels; these are not evaluated.",
 )
 @click.option(

@@ -19,10 +19,12 @@ def print_results(view: RunView) -> None:
     """The metrics of each member and of the ensemble, and what is promised."""
     print_rows("", COLUMNS, {**view.metrics["members"], "ensemble": view.metrics["ensemble"]})
     decision = view.decisions["ensemble"]
-    click.echo(
-        f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {decision.normals} held-out "
-        "good images"
-    )
+    learned = f"{decision.normals} held-out good images"
+    if decision.labelled:
+        learned += f" and {decision.labelled} labelled ones"
+    click.echo(f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {learned}")
+    if decision.pixel_rule not in ("", decision.rule):
+        click.echo(f"threshold of pixels: {decision.pixel:.4g} by the rule '{decision.pixel_rule}'")
     if decision.promise is not None:
         click.echo(f"promise: at most {decision.promise:.3g} of fresh good images are flagged")
     for remark in view.remarks:
@@ -33,7 +35,7 @@ def print_rows(title: str, columns: Sequence[tuple[str, str]], rows: Mapping[str
     """A table of rows by name; columns: the key in a row and its heading."""
     header = [title, *(heading for _, heading in columns)]
     cells = ([name, *(shown(key, row[key]) for key, _ in columns)] for name, row in rows.items())
-    _print_table([header, *cells])
+    print_table([header, *cells])
 
 
 CHECKPOINT_COLUMNS = (("image_auroc", "image AUROC"), ("image_ap", "image AP"), *COLUMNS[1:4])
@@ -45,18 +47,18 @@ def print_checkpoints(rows: Sequence[CheckpointRow]) -> None:
     for row in rows:
         cells = (shown(key, row.metrics[key]) for key, _ in CHECKPOINT_COLUMNS)
         lines.append([row.member, str(row.step or "in use"), *cells])
-    _print_table(lines)
+    print_table(lines)
     click.echo("note: nothing is chosen; a checkpoint chosen by these images must be judged on others")
 
 
 def print_summary(summary: Summary) -> None:
     """A line for each category, the means, and what the table does not show."""
-    _print_table(summary.table())
+    print_table(summary.table())
     for note in summary.notes():
         click.echo(f"note: {note}")
 
 
-def _print_table(lines: Sequence[Sequence[str]]) -> None:
+def print_table(lines: Sequence[Sequence[str]]) -> None:
     """Names to the left, numbers to the right, as wide as they need to be."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for name, *cells in lines:

@@ -27,6 +27,9 @@ SIDE = 256
 SHARES = (0.70, 0.15, 0.15)
 """Of the good images that teach: to fit, to validate, to calibrate (Soares et al., 2023)."""
 
+LABELLED = 0.15
+"""Of the labelled test images, what thresholds that need labels learn from by default (the same)."""
+
 PLACES = ("device", "weights", "allow_download")
 """The keys of `Places`."""
 
@@ -84,6 +87,7 @@ class Recipe(Params):
     preparation: what happens to a photograph before it is brought to `size`, in this order.
     tile: height and width of the windows that photographs are looked at in, in pixels of the photograph, each
         brought to `size`; `None`: whole. overlap: share of a window's side that neighbours share in scoring.
+    threshold: the rule for images and, unless `pixel_threshold` names another, for pixels.
     shares: of the good images that teach, to fit, to validate and to calibrate. labelled: share of the test
         images with a label that thresholds which need labels learn from, and that is not evaluated.
     """
@@ -97,6 +101,7 @@ class Recipe(Params):
     preparation: tuple[Choice, ...] = ()
     calibrator: Choice = Choice(id="conformal")
     threshold: Choice = Choice(id="conformal")
+    pixel_threshold: Choice | None = None
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)
     tile: tuple[Annotated[int, Field(ge=MIN_SIDE)], Annotated[int, Field(ge=MIN_SIDE)]] | None = None
     overlap: Annotated[float, Field(ge=0, le=MOST_OVERLAP)] = OVERLAP

@@ -29,6 +29,7 @@ class ScoredImage:
     defective: what the label says, `None` where there is no label.
     scores: image score by scorer ("ensemble" and each member's id).
     flagged: the ensemble's verdict: score above its threshold.
+    threshold: of this image's kind, `None` where all images have one.
     photograph, score_map, truth: read the pixels: (H, W, 3) uint8, (H, W) float32 ensemble scores at
         original size, (H, W) bool or `None` where there is no mask.
     valid: reads where scores count, (H, W) bool; `None` everywhere.
@@ -46,6 +47,7 @@ class ScoredImage:
     score_map: Callable[[], NDArray[np.float32]]
     truth: Callable[[], NDArray[np.bool_] | None]
     valid: Callable[[], NDArray[np.bool_] | None] = _everywhere
+    threshold: float | None = None
     reconstructions: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
     colour: str = ""
 
@@ -70,6 +72,8 @@ class Decision:
 
     image, pixel: an image or a pixel is defective when its score is above.
     promise: the false-alarm rate that is promised for fresh good images, `None` where the rule makes none.
+    normals: how many held-out good images they were learned from; labelled: and how many labelled ones.
+    pixel_rule: that of the pixel threshold. remarks: what a reader must know of them, a sentence each.
     """
 
     rule: str
@@ -77,6 +81,9 @@ class Decision:
     pixel: float
     promise: float | None
     normals: int
+    pixel_rule: str = ""
+    labelled: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

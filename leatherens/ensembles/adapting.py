@@ -17,15 +17,17 @@ from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
+from leatherens.ensembles.colouring import load_colours
 from leatherens.ensembles.data import DataChoice
-from leatherens.ensembles.deciding import Decider, learn_deciders, promise_remark, save_deciders
+from leatherens.ensembles.deciding import Decider, decision_remarks, learn_deciders, save_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.evidence import Gathering
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.history import Entry, History, Job, Kind, TakenImage, Thresholds, now
 from leatherens.ensembles.known import Fresh, Known, fresh_images, known_images
 from leatherens.ensembles.notices import refresh_notices
 from leatherens.ensembles.opening import OpenedRun, open_run
-from leatherens.ensembles.scoring import score_images
+from leatherens.ensembles.parts import build_rules, needs_labels
 from leatherens.ensembles.sources import require_no_problems
 from leatherens.ensembles.tiled_photographs import Source
 
@@ -77,19 +79,31 @@ class Change:
         """Images prepared as the run's, at its size."""
         return self.opened.source(samples)
 
+    def require_learnable(self, recipe: Recipe, labelled: Sequence[Sample]) -> None:
+        """Refuse thresholds that the images at hand cannot teach, before anything slow begins."""
+        for rule, sides in build_rules(recipe, self.host):
+            rule.check_samples(self.known.held_out["calibrate"], labelled, sides=sides)
+
     def decide(
         self, ensemble: Ensemble, recipe: Recipe, calibrate: Sequence[Sample]
     ) -> Mapping[str, Decider]:
         """Thresholds and calibrators of every scorer from held-out good images, written."""
-        source = self.source(calibrate)
-        with self.progress.step("calibrating on held-out good images", len(source.ids)) as advance:
-            scores = score_images(ensemble, source, recipe.batch_size, advance)
-        deciders = learn_deciders(recipe, self.host, scores)
+        evidence = self.gathering(ensemble, recipe).evidence(
+            self.source(calibrate), self._labelled(recipe, self.known.labelled)
+        )
+        deciders = learn_deciders(recipe, self.host, evidence)
         save_deciders(self.written, deciders)
-        remark = promise_remark(recipe, deciders[ENSEMBLE].decision)
-        if remark:
+        for remark in decision_remarks(recipe, deciders[ENSEMBLE].decision):
             self.progress.say(remark)
         return deciders
+
+    def gathering(self, ensemble: Ensemble, recipe: Recipe) -> Gathering:
+        """Where what thresholds learn from is scored."""
+        colours = load_colours(self.written) or load_colours(self.opened.folder)
+        return Gathering(ensemble, recipe, self.opened.preparation, colours, self.progress)
+
+    def _labelled(self, recipe: Recipe, samples: Sequence[Sample]) -> Source | None:
+        return self.source(samples) if needs_labels(recipe, self.host) else None
 
     def keep(
         self,
@@ -162,6 +176,12 @@ def go_back(path: Path, to: int | None, progress: Progress) -> int:
 def taken(samples: Sequence[Sample], fresh: Fresh, job: Job) -> tuple[TakenImage, ...]:
     """Images and the job they have from now on, for an entry."""
     return tuple(
-        TakenImage(path=str(sample.path.resolve()), digest=fresh.digests[sample.path], job=job)
+        TakenImage(
+            path=str(sample.path.resolve()),
+            digest=fresh.digests[sample.path],
+            job=job,
+            defective=bool(sample.defective),
+            masks=tuple(str(mask.resolve()) for mask in sample.masks),
+        )
         for sample in samples
     )

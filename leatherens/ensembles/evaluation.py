@@ -31,9 +31,11 @@ from leatherens.core.preparation import FloatMap
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
+from leatherens.core.thresholds import Group
 from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.evidence import groups_for
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.hides import Hide
@@ -65,34 +67,35 @@ class Evaluation:
     def of(self, source: Source, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
         areas: list[float] = []
+        told = any(decider.rules.tell_groups for decider in self.deciders.values())
+        groups = groups_for(source, self.colours, told=told)
 
         def keep(number: int, full: StoredMap) -> None:
             if into is not None:
-                areas.append(self._write_hide(into, source.samples[number], full))
+                areas.append(self._write_hide(into, source.samples[number], full, groups[number]))
 
         with self.progress.step("scoring the test images", len(source.ids)) as advance:
             size, shown = self.recipe.batch_size, into is not None
             scores = score_images(self.ensemble, source, size, advance, keep, pictures=shown)
-        view = self._measured(source, scores)
+        view = self._measured(source, scores, groups)
         if into is not None:
-            self._write(into, source, scores, areas, view)
+            self._write(into, source, scores, areas, groups, view)
         return view
 
-    def _write_hide(self, folder: RunFolder, sample: Sample, full: StoredMap) -> float:
+    def _write_hide(self, folder: RunFolder, sample: Sample, full: StoredMap, group: Group) -> float:
         """Write map and overview of a photograph in tiles; returns its defective area in percent."""
-        hide = Hide(sample.path, full, self.deciders[ENSEMBLE])
+        hide = Hide(sample.path, full, self.deciders[ENSEMBLE], group)
         hide.write_map(folder.map(sample.id))
         hide.write_overview(folder.overview(sample.id))
         return hide.percent
 
-    def _measured(self, source: Source, scores: Scores) -> RunView:
+    def _measured(self, source: Source, scores: Scores, groups: Sequence[Group]) -> RunView:
         masks = source.masks()
         rows = {}
         with self.progress.step("measuring", len(scores.by_scorer)) as advance:
             for scorer, found in scores.by_scorer.items():
-                rows[scorer] = row(
-                    source.samples, found, masks, self.deciders[scorer], scores.milliseconds[scorer]
-                )
+                decider, spent = self.deciders[scorer], scores.milliseconds[scorer]
+                rows[scorer] = row(source.samples, found, masks, decider, spent, groups)
                 advance(1)
         metrics = _content(rows, source.samples, masks)
         block = self.ensemble.block
@@ -101,16 +104,23 @@ class Evaluation:
         colouring = coloured(self.colours, source)
         told += colouring.remarks
         facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
-        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, block)
+        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, groups, block)
 
     def _write(
-        self, folder: RunFolder, source: Source, scores: Scores, areas: Sequence[float], view: RunView
+        self,
+        folder: RunFolder,
+        source: Source,
+        scores: Scores,
+        areas: Sequence[float],
+        groups: Sequence[Group],
+        view: RunView,
     ) -> None:
         found = scores.by_scorer[ENSEMBLE]
         if isinstance(found, WholeScores):
-            areas = write_maps(folder, scores.ids, found, self.deciders[ENSEMBLE])
+            areas = write_maps(folder, scores.ids, found, self.deciders[ENSEMBLE], groups)
         colours = [image.colour for image in view.images]
-        write_scores(folder, source.samples, scores, self.deciders, areas, colours)
+        flagged = [image.flagged for image in view.images]
+        write_scores(folder, source.samples, scores, self.deciders, flagged, areas, colours)
         write_json(folder.metrics, view.metrics)
         reporters = self.host.reporters()
         with self.progress.step("writing the report", len(reporters.ids())) as advance:
@@ -159,15 +169,21 @@ def _content(rows: Mapping[str, dict[str, float]], samples: Sequence[Sample], ma
 
 
 def row(
-    samples: Sequence[Sample], scores: ScorerScores, masks: Masks, decider: Decider, milliseconds: float
+    samples: Sequence[Sample],
+    scores: ScorerScores,
+    masks: Masks,
+    decider: Decider,
+    milliseconds: float,
+    groups: Sequence[Group] = (),
 ) -> dict[str, float]:
     """One scorer's metrics; NaN where undefined. Images without a label count nowhere."""
-    images, labels = _labelled(samples, scores)
-    threshold = decider.threshold.image_
+    rows = [i for i, sample in enumerate(samples) if sample.defective is not None]
+    labels = np.array([samples[i].defective for i in rows], dtype=bool)
+    margins = decider.margins(scores.images, groups)[rows]  # each image's own threshold lies at 0
     return {
         **threshold_free(samples, scores, masks),
-        "image_f1": image_f1(images, labels, threshold) if len(labels) else float("nan"),
-        "false_alarm_rate": false_alarm_rate(images, labels, threshold) if len(labels) else float("nan"),
+        "image_f1": image_f1(margins, labels, 0.0) if rows else float("nan"),
+        "false_alarm_rate": false_alarm_rate(margins, labels, 0.0) if rows else float("nan"),
         "ms_per_image": milliseconds,
     }
 
@@ -205,6 +221,7 @@ def write_scores(
     samples: Sequence[Sample],
     scores: Scores,
     deciders: Mapping[str, Decider],
+    flagged: Sequence[bool],
     areas: Sequence[float],
     colours: Sequence[str],
 ) -> None:
@@ -212,9 +229,8 @@ def write_scores(
 
     areas: the defective area of each image in percent.
     """
-    decider = deciders[ENSEMBLE]
     found = scores.by_scorer
-    calibrated, flagged = decider.calibrated(found[ENSEMBLE].images), decider.flags(found[ENSEMBLE].images)
+    calibrated = deciders[ENSEMBLE].calibrated(found[ENSEMBLE].images)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     told = ("calibrated", "flagged", "defective_percent", "colour")
@@ -227,13 +243,15 @@ def write_scores(
     write_text(folder.scores, text.getvalue())
 
 
-def write_maps(folder: RunFolder, ids: Sequence[str], found: WholeScores, decider: Decider) -> list[float]:
+def write_maps(
+    folder: RunFolder, ids: Sequence[str], found: WholeScores, decider: Decider, groups: Sequence[Group]
+) -> list[float]:
     """Write every map as float32 TIFF at original size; returns the defective areas in percent."""
     areas = []
     for i, id in enumerate(ids):
         pixels, area = found.map(i), Area()
         write_map(folder.map(id), pixels)
-        area.add(decider.marks(pixels), found.valid(i))
+        area.add(decider.marks(pixels, groups[i]), found.valid(i))
         areas.append(area.percent)
     return areas
 

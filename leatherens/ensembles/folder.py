@@ -6,7 +6,8 @@ RUN/
   splits.json   which image taught what  images.json  a digest of each image
   preparation/N-ID/   what a step learned, such as a reference to register against
   members/ID/   state, training log, checkpoint while training; checkpoints/STEP, where they were kept
-  ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours
+  ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours;
+                pixel-thresholds, where pixels have a rule of their own
   metrics.json  scores.csv  maps/  report.html  overviews/ (of tiled runs)
   DONE          written last            history/     what was changed since (`history`)
 ```
@@ -113,7 +114,7 @@ class RunFolder:
         return sorted(int(path.parent.name) for path in found)
 
     def part(self, *names: str) -> Path:
-        """One part: `block`, `head`, `score-fusion`, `calibrators` or `thresholds` and a scorer's id."""
+        """`block`, `head`, `score-fusion`; `calibrators`, `thresholds`, `pixel-thresholds` and a scorer."""
         return self._in_force("ensemble", *map(_file_name, names))
 
     def preparation(self, number: int, id: str) -> Path:
@@ -218,6 +219,10 @@ class RunFolder:
     def holds(self, folder: Path) -> bool:
         """Whether a component was saved there whole."""
         return (folder / "component.json").exists()
+
+    def saved_id(self, folder: Path) -> str:
+        """Whose state was saved there."""
+        return parse_params(_Saved, read_json(folder / "component.json"), owner=str(folder)).id
 
     def load(self, folder: Path, kind: type[C]) -> C:
         """The fitted component saved there, unless one of its files is not what was saved."""

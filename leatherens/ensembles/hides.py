@@ -13,6 +13,7 @@ from leatherens.core.artifact import written_whole
 from leatherens.core.large_tiffs import write_tiled_tiff
 from leatherens.core.overview import Area, Shrinking, block_for, drawn
 from leatherens.core.photographs import Mask
+from leatherens.core.thresholds import ANY, Group
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.stored_map import StoredMap
 from leatherens.ensembles.tiled_photographs import small_photograph
@@ -22,16 +23,20 @@ _QUALITY = 90  # of JPEG
 
 @dataclass(frozen=True)
 class Hide:
-    """A photograph, its map, and who says which pixels are defective. Everything is walked in bands."""
+    """A photograph, its map, and who says which pixels are defective. Everything is walked in bands.
+
+    group: what the photograph is like, for rules that judge unlike images apart.
+    """
 
     photograph: Path
     map: StoredMap
     decider: Decider
+    group: Group = ANY
 
     def marked(self) -> Iterator[tuple[Mask, Mask | None]]:
         """Rows of the mask, and where they count."""
         for scores, valid in self.map.bands():
-            above = self.decider.marks(scores)
+            above = self.decider.marks(scores, self.group)
             yield (above if valid is None else above & valid), valid
 
     @cached_property

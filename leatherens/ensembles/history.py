@@ -26,16 +26,21 @@ from leatherens.core.errors import ArtifactError, ConfigError
 from leatherens.core.params import Params, parse_params
 from leatherens.ensembles.folder import RunFolder
 
-Kind = Literal["update", "recalibrate"]
-Job = Literal["teach", "validate", "calibrate"]
+Kind = Literal["update", "recalibrate", "thresholds"]
+Job = Literal["teach", "validate", "calibrate", "label"]
 
 
 class TakenImage(Params):
-    """An image that an entry took in. digest: of the file's content; job: what it does since."""
+    """An image that an entry took in. digest: of the file's content; job: what it does since.
+
+    defective, masks: what is known of it, where its label taught a threshold.
+    """
 
     path: str
     digest: str
     job: Job
+    defective: bool = False
+    masks: tuple[str, ...] = ()
 
 
 class Thresholds(Params):
@@ -66,6 +71,9 @@ class Entry(Params):
     @property
     def sentence(self) -> str:
         """What was done, in a line."""
+        if self.kind == "thresholds":
+            with_labels = f" with {len(self.images)} labelled images" if self.images else ""
+            return f"other thresholds of {self.date}{with_labels}"
         return f"{self.kind} of {self.date} with {len(self.images)} good images"
 
 

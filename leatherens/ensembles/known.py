@@ -16,7 +16,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted, named
 from leatherens.core.reading import Sample
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.history import Entry
+from leatherens.ensembles.history import Entry, TakenImage
 from leatherens.ensembles.splits import Splits, content_digests, fingerprint
 
 TAUGHT = ("fit", "validate", "teach")
@@ -24,18 +24,25 @@ TAUGHT = ("fit", "validate", "teach")
 
 HELD_OUT_JOBS = ("validate", "calibrate")
 
+LABELLED_JOBS = ("threshold_labelled", "label")
+"""Jobs of images whose labels a threshold learned from: of the run's own, and of those given since."""
+
 
 @dataclass(slots=True)
 class Known:
     """The images of a run and of what it took in since.
 
     jobs: by digest, the first an image had. held_out: those to validate and to calibrate on that are still on
-    disk as they were. lost: how many are not. complete: whether the run's own images are known by digest.
+    disk as they were. lost: how many are not. labelled: what thresholds with labels learn from, still there.
+    own: the run's own images of any job, as far as its data can be read. complete: whether they are known by
+    digest.
     """
 
     jobs: dict[str, str] = field(default_factory=dict)
     held_out: dict[str, list[Sample]] = field(default_factory=lambda: {job: [] for job in HELD_OUT_JOBS})
     lost: dict[str, int] = field(default_factory=lambda: dict.fromkeys(HELD_OUT_JOBS, 0))
+    labelled: list[Sample] = field(default_factory=list)
+    own: tuple[Sample, ...] = ()
     complete: bool = True
 
     def hold(self, job: str, samples: Mapping[str, Sample | None]) -> None:
@@ -45,10 +52,12 @@ class Known:
             found = [sample for sample in samples.values() if sample is not None]
             self.held_out[job] += found
             self.lost[job] += len(samples) - len(found)
+        if job in LABELLED_JOBS:  # those given since stand for all before
+            self.labelled = [sample for sample in samples.values() if sample is not None]
 
     def drop_calibrate(self) -> None:
         """Other conditions began: what calibrated before does so no longer, found or lost."""
-        self.held_out["calibrate"], self.lost["calibrate"] = [], 0
+        self.held_out["calibrate"], self.lost["calibrate"], self.labelled = [], 0, []
 
 
 def known_images(run: RunFolder, lineage: Sequence[Entry], host: PluginHost) -> Known:
@@ -58,17 +67,20 @@ def known_images(run: RunFolder, lineage: Sequence[Entry], host: PluginHost) -> 
     for entry in lineage:
         if entry.kind == "recalibrate":
             known.drop_calibrate()
-        for job in ("teach", "validate", "calibrate"):
-            taken = {image.digest: Path(image.path) for image in entry.images if image.job == job}
-            there = _unchanged({path: digest for digest, path in taken.items()})
-            known.hold(
-                job, {digest: _sample(path) if path in there else None for digest, path in taken.items()}
-            )
+        for job in ("teach", "validate", "calibrate", "label"):
+            taken = {image.digest: image for image in entry.images if image.job == job}
+            there = _unchanged({Path(image.path): digest for digest, image in taken.items()})
+            samples = {
+                digest: _sample(image) if Path(image.path) in there else None
+                for digest, image in taken.items()
+            }
+            if samples:
+                known.hold(job, samples)
     return known
 
 
-def _sample(path: Path) -> Sample:
-    return Sample(path, str(path), False)
+def _sample(image: TakenImage) -> Sample:
+    return Sample(Path(image.path), image.path, image.defective, tuple(map(Path, image.masks)))
 
 
 def _unchanged(digests: Mapping[Path, str]) -> set[Path]:
@@ -81,11 +93,12 @@ def _add_own(known: Known, run: RunFolder, host: PluginHost) -> None:
     """The images the run was made with."""
     splits, samples = Splits.read(run.splits), _own_samples(run, host)
     digests = _own_digests(run, samples)
+    known.own = tuple(samples.values())
     if digests is None:
         known.complete = False
         known.lost = {job: len(splits.jobs()[job]) for job in HELD_OUT_JOBS}
         return
-    for job in ("fit", *HELD_OUT_JOBS):
+    for job in ("fit", *HELD_OUT_JOBS, "threshold_labelled"):
         ids = splits.jobs()[job]
         if missing := [id for id in ids if id not in digests]:
             raise ArtifactError(f"{run.images}: damaged, it lacks {missing[0]}")

@@ -19,11 +19,14 @@ from leatherens.core.preparation import FloatMap, Frame, Preparation
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection, Sample
 from leatherens.core.reporting import RunView
+from leatherens.core.thresholds import ANY, Group
 from leatherens.core.types import ScoreMap
 from leatherens.ensembles.colouring import load_colours
+from leatherens.ensembles.conditions import conditions_of
 from leatherens.ensembles.deciding import Decider, load_deciders, recipe_in_force
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble, Stopwatch
 from leatherens.ensembles.evaluation import Evaluation
+from leatherens.ensembles.evidence import groups_for
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.hides import Hide
 from leatherens.ensembles.history import Entry, History
@@ -44,7 +47,8 @@ class Judgement:
     calibrated: share of held-out good images it scores above, in the conformal sense.
     map: (H, W) scores at original size; mask: where they count and are above the pixel threshold. `hide` has
     them instead where photographs are looked at in tiles, which may be too large to be held.
-    defective_percent: of the area that counts. remarks: what preparing it has to tell.
+    defective_percent: of the area that counts. remarks: what preparing it has to tell. group: what it is
+    like, as far as the thresholds ask for it.
     """
 
     path: Path
@@ -59,6 +63,7 @@ class Judgement:
     remarks: tuple[str, ...] = ()
     hide: Hide | None = None
     defective_percent: float = float("nan")
+    group: Group = ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,7 @@ class OpenedRun:
         if Path(self.folder.facts().data.root) != collection.root.resolve():
             return set()
         splits = Splits.read(self.folder.splits)
-        return {*splits.fit, *splits.validate, *splits.calibrate}
+        return {*splits.fit, *splits.validate, *splits.calibrate, *splits.threshold_labelled}
 
     def _tiled(self, source: TiledPhotographs, sample: Sample) -> Judgement:
         """One photograph judged by its tiles."""
@@ -165,10 +170,10 @@ class OpenedRun:
             found = score_photograph(self.ensemble, source, sample, self.recipe.batch_size, watch)
         except InputError as error:
             return Judgement(sample.path, sample.id, str(error))
-        decider = self.deciders[ENSEMBLE]
-        hide = Hide(sample.path, found.maps[ENSEMBLE], decider)
+        (group,) = self._groups(source.only([sample.id]))
+        hide = Hide(sample.path, found.maps[ENSEMBLE], self.deciders[ENSEMBLE], group)
         return replace(
-            self._judged(sample, np.array([found.images[ENSEMBLE]], np.float32)),
+            self._judged(sample, np.array([found.images[ENSEMBLE]], np.float32), group),
             hide=hide,
             defective_percent=hide.percent,
             remarks=source.remarks.get(sample.id, ()),
@@ -179,36 +184,41 @@ class OpenedRun:
             return
         batch = source.batch(range(len(source.ids))).to(self.recipe.device)
         scores = self.ensemble.score(batch)[ENSEMBLE].to("cpu")
+        groups = self._groups(source)
         for index, sample in enumerate(source.samples):
-            yield self._judgement(
-                sample, scores, index, source.frames[index], source.remarks.get(sample.id, ())
-            )
+            found = self._judgement(sample, scores, index, source.frames[index], groups[index])
+            yield replace(found, remarks=source.remarks.get(sample.id, ()))
+
+    def _groups(self, source: Source) -> list[Group]:
+        """What the images are like, as far as the thresholds ask for it."""
+        told = self.deciders[ENSEMBLE].rules.tell_groups
+        return groups_for(source, load_colours(self.folder) if told else None, told=told)
 
     def _judgement(
-        self, sample: Sample, scores: ScoreMap, index: int, frame: Frame, remarks: tuple[str, ...]
+        self, sample: Sample, scores: ScoreMap, index: int, frame: Frame, group: Group
     ) -> Judgement:
         pixels = frame.back(scores.pixels[index])
         counted = None if scores.valid is None else frame.back_valid(scores.valid[index])
-        above, area = self.deciders[ENSEMBLE].marks(pixels), Area()
+        above, area = self.deciders[ENSEMBLE].marks(pixels, group), Area()
         area.add(above, counted)
         return replace(
-            self._judged(sample, scores.image[index : index + 1].numpy()),
+            self._judged(sample, scores.image[index : index + 1].numpy(), group),
             map=pixels,
             mask=above if counted is None else above & counted,
             defective_percent=area.percent,
-            remarks=remarks,
         )
 
-    def _judged(self, sample: Sample, image: NDArray[np.float32]) -> Judgement:
+    def _judged(self, sample: Sample, image: NDArray[np.float32], group: Group) -> Judgement:
         """The verdict on an image by its score (1,)."""
         decider = self.deciders[ENSEMBLE]
         return Judgement(
             path=sample.path,
             id=sample.id,
             score=float(image[0]),
-            threshold=decider.threshold.image_,
+            threshold=decider.rules.images.image_for(group),
+            group=group,
             calibrated=float(decider.calibrated(image)[0]),
-            defective=bool(decider.flags(image)[0]),
+            defective=bool(decider.flags(image, [group])[0]),
         )
 
 
@@ -245,9 +255,10 @@ def open_run(
         head=head,
         tiles=recipe.tile is not None,
     )
-    deciders = load_deciders(folder, recipe, host, (ENSEMBLE, *members))
-    recipe = recipe_in_force(recipe, deciders)
     steps = load_preparation(folder, parts.preparation)
+    scorers = (ENSEMBLE, *members)
+    deciders = load_deciders(folder, recipe, host, scorers, conditions_of(recipe, steps))
+    recipe = recipe_in_force(recipe, deciders[ENSEMBLE].rules, host)
     return OpenedRun(folder, recipe, with_voting(folder, ensemble), deciders, steps, tuple(lineage))
 
 

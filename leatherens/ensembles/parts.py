@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from leatherens.configs.recipe import Choice, MemberChoice, Mode, Recipe
+from leatherens.configs.recipe import LABELLED, Choice, MemberChoice, Mode, Recipe
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.calibration import Calibrator
 from leatherens.core.component import Component
@@ -23,7 +23,7 @@ from leatherens.core.heads import Head
 from leatherens.core.host import PluginHost
 from leatherens.core.preparation import Preparation
 from leatherens.core.scorefusion import ScoreFusion
-from leatherens.core.thresholds import Threshold
+from leatherens.core.thresholds import SIDES, Side, Threshold
 from leatherens.core.weights import WeightFinder
 from leatherens.ensembles.ensemble import FUSED_FEATURES
 
@@ -58,7 +58,7 @@ def resolve(recipe: Recipe, host: PluginHost) -> Recipe:
         "head": _written_out(host, "heads", recipe.head),
         "score_fusion": _written_out(host, "score_fusions", recipe.score_fusion),
         "calibrator": _written_out(host, "calibrators", recipe.calibrator),
-        "threshold": _written_out(host, "thresholds", recipe.threshold),
+        **_thresholds(host, recipe),
         "preparation": tuple(_written_out(host, "preparations", step) for step in recipe.preparation),
         "members": {
             id: _resolved_member(host, id, recipe.members[id], effort) for id in sorted(recipe.members)
@@ -96,9 +96,20 @@ def build_calibrator(recipe: Recipe, host: PluginHost) -> Calibrator:
     return _made(host, "calibrators", recipe.calibrator)  # type: ignore[no-any-return]
 
 
-def build_threshold(recipe: Recipe, host: PluginHost) -> Threshold:
-    """A fresh threshold; every scorer has its own."""
-    return _made(host, "thresholds", recipe.threshold)  # type: ignore[no-any-return]
+def build_rules(recipe: Recipe, host: PluginHost) -> tuple[tuple[Threshold, tuple[Side, ...]], ...]:
+    """Fresh thresholds and what each is for: one for both sides, or one for images and one for pixels.
+
+    Every scorer has its own.
+    """
+    images: Threshold = _made(host, "thresholds", recipe.threshold)
+    if recipe.pixel_threshold is None:
+        return ((images, SIDES),)
+    return (images, ("image",)), (_made(host, "thresholds", recipe.pixel_threshold), ("pixel",))
+
+
+def needs_labels(recipe: Recipe, host: PluginHost) -> bool:
+    """Whether a threshold learns from labelled images."""
+    return any(rule.needs_labels for rule, _ in build_rules(recipe, host))
 
 
 def load_backbones(
@@ -155,6 +166,16 @@ def _made(host: PluginHost, kind: str, choice: Choice) -> Any:
 
 def _written_out(host: PluginHost, kind: str, choice: Choice) -> Choice:
     return Choice(id=choice.id, options=_made(host, kind, choice).params.model_dump(mode="json"))
+
+
+def _thresholds(host: PluginHost, recipe: Recipe) -> dict[str, Any]:
+    """Both rules; what they need of labelled images is spared for them."""
+    pixels = recipe.pixel_threshold
+    return {
+        "threshold": _written_out(host, "thresholds", recipe.threshold),
+        "pixel_threshold": None if pixels is None else _written_out(host, "thresholds", pixels),
+        "labelled": recipe.labelled or (LABELLED if needs_labels(recipe, host) else 0.0),
+    }
 
 
 def _resolved_member(host: PluginHost, id: str, member: MemberChoice, effort: Effort) -> MemberChoice:

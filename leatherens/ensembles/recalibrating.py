@@ -10,10 +10,11 @@ from leatherens.configs.recipe import Choice, Recipe
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.ensembles.adapting import Adapting, taken
 from leatherens.ensembles.data import DataChoice
-from leatherens.ensembles.deciding import Decider
+from leatherens.ensembles.deciding import Rules
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.history import Entry
 from leatherens.ensembles.known import TAUGHT
+from leatherens.ensembles.parts import needs_labels
 from leatherens.ensembles.splits import FEWEST
 
 
@@ -24,7 +25,13 @@ def recalibrate(adapting: Adapting, good: DataChoice, *, false_alarms: float | N
     `InputError` for fewer than `FEWEST` images that did not teach the run.
     """
     with adapting.change() as change:
-        recipe = _asking(change.opened.recipe, change.opened.deciders[ENSEMBLE], false_alarms)
+        recipe = _asking(change.opened.recipe, change.opened.deciders[ENSEMBLE].rules, false_alarms)
+        if needs_labels(recipe, adapting.host):
+            raise ConfigError(
+                "this run's threshold learns from labelled images, and those given are all good: choose "
+                "another first (leatherens thresholds RUN --use conformal), or learn it anew from labelled "
+                "images (leatherens thresholds RUN --labelled DIR --use RULE)"
+            )
         fresh = change.good_images(good, TAUGHT)
         if len(fresh.samples) < FEWEST:
             raise InputError(
@@ -37,7 +44,7 @@ def recalibrate(adapting: Adapting, good: DataChoice, *, false_alarms: float | N
         return change.keep("recalibrate", adapting.command, images, changed, deciders)
 
 
-def _asking(recipe: Recipe, decider: Decider, false_alarms: float | None) -> Recipe:
+def _asking(recipe: Recipe, rules: Rules, false_alarms: float | None) -> Recipe:
     """The recipe that asks for another rate; refuses one that the threshold does not take."""
     if false_alarms is None:
         return recipe
@@ -45,7 +52,7 @@ def _asking(recipe: Recipe, decider: Decider, false_alarms: float | None) -> Rec
         raise ConfigError(
             f"--false-alarms: expected a share between 0 and 1, such as 0.01, got {false_alarms:g}"
         )
-    if "false_alarms" not in type(decider.threshold.params).model_fields:
+    if "false_alarms" not in type(rules.images.params).model_fields:
         raise ConfigError(
             f"--false-alarms: the threshold '{recipe.threshold.id}' takes no rate; leave it out"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from leatherens.configs.recipe import Places, Recipe, write_recipe
 from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
+from leatherens.core.colours import Colours
 from leatherens.core.errors import ArtifactError, ConfigError, InputError, MemoryRanOut
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.feature_store import user_store
@@ -18,15 +19,22 @@ from leatherens.core.reading import Collection
 from leatherens.core.reporting import RunView
 from leatherens.ensembles.colouring import learn_colours
 from leatherens.ensembles.data import DataChoice
-from leatherens.ensembles.deciding import Decider, learn_deciders, promise_remark, save_deciders
+from leatherens.ensembles.deciding import Decider, decision_remarks, learn_deciders, save_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
 from leatherens.ensembles.evaluation import Evaluation
+from leatherens.ensembles.evidence import Gathering
 from leatherens.ensembles.facts import Facts, recipe_fingerprint
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
-from leatherens.ensembles.parts import build, build_preparation, load_backbones, reductions
-from leatherens.ensembles.preparing import fit_preparation
-from leatherens.ensembles.scoring import score_images
+from leatherens.ensembles.parts import (
+    build,
+    build_preparation,
+    build_rules,
+    load_backbones,
+    needs_labels,
+    reductions,
+)
+from leatherens.ensembles.preparing import fit_preparation, load_preparation
 from leatherens.ensembles.sources import require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests, fingerprint, splits_of
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
@@ -55,8 +63,8 @@ class Run:
         with self.folder.locked(), self.withdrawn_if_refused():
             source, pool, splits = self.prepare()
             ensemble = self._fit(pool, source, splits)
-            deciders = self._decide(ensemble, source, splits)
             colours = learn_colours(self.folder, source.only(splits.fit))
+            deciders = self._decide(ensemble, source, splits, colours)
             evaluation = Evaluation(
                 self.recipe, self.host, ensemble, deciders, self.folder.facts(), self.progress, colours
             )
@@ -128,6 +136,7 @@ class Run:
             require_same_weights(self.folder, pool)
             return Splits.read(self.folder.splits)
         splits = self.splits or splits_of(self.recipe, collection)
+        self._refuse_unlearnable(splits, collection)
         write_recipe(self.folder.recipe, self.recipe)
         splits.write(self.folder.splits)
         write_json(self.folder.images, {sample.id: digests[sample.path] for sample in samples})
@@ -144,6 +153,14 @@ class Run:
             )
         )
         return splits
+
+    def _refuse_unlearnable(self, splits: Splits, collection: Collection) -> None:
+        """Refuse, before anything slow begins, thresholds that these images cannot teach."""
+        samples = {sample.id: sample for sample in collection.samples}
+        good = [samples[id] for id in splits.calibrate]
+        labelled = [samples[id] for id in splits.threshold_labelled]
+        for rule, sides in build_rules(self.recipe, self.host):
+            rule.check_samples(good, labelled, sides=sides)
 
     def _fit(self, pool: BackbonePool, source: Source, splits: Splits) -> Ensemble:
         recipe = self.recipe
@@ -163,14 +180,16 @@ class Run:
             tiles=recipe.tile is not None,
         )
 
-    def _decide(self, ensemble: Ensemble, source: Source, splits: Splits) -> dict[str, Decider]:
-        calibrate = source.only(splits.calibrate)
-        with self.progress.step("calibrating on held-out good images", len(calibrate.ids)) as advance:
-            scores = score_images(ensemble, calibrate, self.recipe.batch_size, advance)
-        deciders = learn_deciders(self.recipe, self.host, scores)
+    def _decide(
+        self, ensemble: Ensemble, source: Source, splits: Splits, colours: Colours
+    ) -> dict[str, Decider]:
+        steps = load_preparation(self.folder, build_preparation(self.recipe, self.host))
+        gathering = Gathering(ensemble, self.recipe, steps, colours, self.progress)
+        labelled = source.only(splits.threshold_labelled) if needs_labels(self.recipe, self.host) else None
+        evidence = gathering.evidence(source.only(splits.calibrate), labelled)
+        deciders = learn_deciders(self.recipe, self.host, evidence)
         save_deciders(self.folder, deciders)
-        remark = promise_remark(self.recipe, deciders[ENSEMBLE].decision)
-        if remark:
+        for remark in decision_remarks(self.recipe, deciders[ENSEMBLE].decision):
             self.progress.say(remark)
         return deciders
 

@@ -89,11 +89,13 @@ class WholeScores(ScorerScores):
 class TiledScores(ScorerScores):
     """Of photographs that were looked at in tiles.
 
-    images: (n,) image scores. kept: what is left of the n maps; metrics see no other pixels.
+    images: (n,) image scores. kept: what is left of the n maps, each `step`-th pixel of each `step`-th row;
+    metrics see no other pixels.
     """
 
     images: NDArray[np.float32]
     kept: Sequence[KeptMap]
+    step: int = 1
 
     def map(self, index: int) -> FloatMap:
         """(h, w) float32, thinned."""
@@ -105,7 +107,13 @@ class TiledScores(ScorerScores):
 
     def normals(self) -> Normals:
         """Scores, and of each map the thinned pixels and the highest of all."""
-        return Normals(self.images, [kept.counted for kept in self.kept])
+        return Normals(
+            self.images,
+            [kept.scores for kept in self.kept],
+            [kept.valid for kept in self.kept],
+            step=self.step,
+            peaks=np.array([kept.highest for kept in self.kept], np.float32),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,7 @@ def score_images(
     """
     if isinstance(source, TiledPhotographs):
         images, maps, spent = scored_photographs(ensemble, source, batch_size, advance, keep)
-        found = {scorer: TiledScores(images[scorer], maps[scorer]) for scorer in images}
+        found = {scorer: TiledScores(images[scorer], maps[scorer], source.step) for scorer in images}
         return Scores(source.ids, found, spent)
     watch, timed = Stopwatch(ensemble.device), 0
     gathered: dict[str, list[ScoreMap]] = {}

@@ -121,12 +121,6 @@ class KeptMap:
         scores, valid = full.thinned(step, step)
         return cls(scores, valid, full.highest)
 
-    @property
-    def counted(self) -> NDArray[np.float32]:
-        """(N,) the scores that count, the highest of the full map among them."""
-        scores = self.scores.ravel() if self.valid is None else self.scores[self.valid]
-        return np.append(scores, np.float32(self.highest))
-
 
 def scored_photographs(
     ensemble: Ensemble, source: TiledPhotographs, batch_size: int, advance: Advance, keep: Keep | None

@@ -22,9 +22,10 @@ from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.ensemble import Ensemble
 from leatherens.ensembles.fitting import Fitting, Fused, Replayed
 from leatherens.ensembles.history import Entry
+from leatherens.ensembles.known import LABELLED_JOBS
 from leatherens.ensembles.splits import FEWEST, deal_taken
 
-KNOWN_JOBS = ("fit", "validate", "calibrate", "teach")
+KNOWN_JOBS = ("fit", "validate", "calibrate", "teach", *LABELLED_JOBS)
 """No image has two jobs: whatever the run knows is not taken in again."""
 
 
@@ -37,6 +38,7 @@ def update(adapting: Adapting, good: DataChoice, *, teach: float = SHARES[0]) ->
     """
     with adapting.change() as change:
         refuse_unable(change.opened.ensemble)
+        change.require_learnable(change.opened.recipe, change.known.labelled)
         fresh = change.good_images(good, KNOWN_JOBS)
         parts = deal_taken(fresh.samples, seed=change.opened.recipe.seed, number=change.number, teach=teach)
         teaching, validating, calibrating = (

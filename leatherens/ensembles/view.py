@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.fusion import FusionBlock
 from leatherens.core.reporting import RunView, ScoredImage
+from leatherens.core.thresholds import Group
 from leatherens.ensembles.colouring import Colouring
-from leatherens.ensembles.deciding import Decider, promise_remark
+from leatherens.ensembles.deciding import Decider, decision_remarks
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.preparing import prepared_images
@@ -26,10 +27,11 @@ def view_of(
     deciders: Mapping[str, Decider],
     metrics: Mapping[str, Any],
     colouring: Colouring,
+    groups: Sequence[Group],
     block: FusionBlock | None = None,
 ) -> RunView:
     """What was scored, against which thresholds, with what result."""
-    promise = promise_remark(recipe, deciders[ENSEMBLE].decision)
+    told = decision_remarks(recipe, deciders[ENSEMBLE].decision)
     return RunView(
         name=facts.name,
         data=facts.data_sentence,
@@ -37,10 +39,10 @@ def view_of(
         metrics=metrics,
         decisions={scorer: decider.decision for scorer, decider in deciders.items()},
         images=tuple(
-            _image(index, source, scores, deciders[ENSEMBLE], colouring.names[index])
+            _image(index, source, scores, deciders[ENSEMBLE], colouring.names[index], groups[index])
             for index in range(len(source.ids))
         ),
-        remarks=(*([promise] if promise else []), *facts.remarks),
+        remarks=(*told, *facts.remarks),
         command=facts.command,
         versions=facts.versions,
         explained=() if block is None else block.explained(),
@@ -49,7 +51,9 @@ def view_of(
     )
 
 
-def _image(index: int, source: Source, scores: Scores, decider: Decider, colour: str) -> ScoredImage:
+def _image(
+    index: int, source: Source, scores: Scores, decider: Decider, colour: str, group: Group
+) -> ScoredImage:
     sample = source.samples[index]
     ensemble = scores.by_scorer[ENSEMBLE]
     return ScoredImage(
@@ -57,8 +61,9 @@ def _image(index: int, source: Source, scores: Scores, decider: Decider, colour:
         defect=sample.defect,
         defective=sample.defective,
         scores={scorer: float(found.images[index]) for scorer, found in scores.by_scorer.items()},
-        flagged=bool(decider.flags(ensemble.images[index : index + 1])[0]),
+        flagged=bool(decider.flags(ensemble.images[index : index + 1], [group])[0]),
         photograph=partial(source.photograph, index),
+        threshold=decider.rules.images.image_for(group),
         score_map=partial(ensemble.map, index),
         truth=partial(source.mask, index),
         valid=partial(ensemble.valid, index),

@@ -118,26 +118,36 @@ def register_calibrators(register: Register) -> None:
     )
 
 
+THRESHOLDS = (
+    (
+        "conformal",
+        "thresholds:ConformalThreshold",
+        "keeps a promised false-alarm rate on good images",
+    ),
+    (
+        "mondrian",
+        "thresholds_by_group:MondrianThreshold",
+        "conformal for each colour or view by itself",
+    ),
+    ("maximum", "thresholds:MaximumThreshold", "largest score of a held-out good image"),
+    ("p-quantile", "thresholds:QuantileThreshold", "a quantile of the scores of held-out good images"),
+    ("k-sigma", "thresholds:SigmaThreshold", "mean plus k standard deviations of good images' scores"),
+    ("max-area", "thresholds:MaxAreaThreshold", "no good image shows a marked region above an area"),
+    ("f1", "thresholds_by_labels:F1Threshold", "highest F1 on labelled images"),
+    (
+        "line-clearance",
+        "thresholds_by_labels:LineClearanceThreshold",
+        "of maximum, k-sigma and p-quantile the most accurate on labelled images",
+    ),
+)
+"""Id, module and class, summary: from good images alone, then with labels."""
+
+
 @hookimpl
 def register_thresholds(register: Register) -> None:
-    """Rules that need good images only."""
-    module = "leatherens.plugins.thresholds"
-    register(
-        "conformal",
-        f"{module}:ConformalThreshold",
-        summary="keeps a promised false-alarm rate on good images",
-    )
-    register("maximum", f"{module}:MaximumThreshold", summary="largest score of a held-out good image")
-    register(
-        "p-quantile",
-        f"{module}:QuantileThreshold",
-        summary="a quantile of the scores of held-out good images",
-    )
-    register(
-        "k-sigma",
-        f"{module}:SigmaThreshold",
-        summary="mean plus k standard deviations of good images' scores",
-    )
+    """Rules for where good ends."""
+    for id, target, summary in THRESHOLDS:
+        register(id, f"leatherens.plugins.{target}", summary=summary)
 
 
 READERS = (

@@ -1,15 +1,15 @@
-"""Four rules for where good ends, all from held-out good images."""
+"""Rules for where good ends that learn from held-out good images only."""
 
 from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-import numpy as np
 from pydantic import Field
 
-from leatherens.core.calibration import allowed_exceedances, promised_rate
+from leatherens.core.calibration import promised_rate
+from leatherens.core.limits import area_limit, conformal_limit, highest, quantile_limit, sigma_limit
 from leatherens.core.params import Params
-from leatherens.core.thresholds import Floats, Normals, Threshold
+from leatherens.core.thresholds import Floats, Labelled, Normals, Threshold
 
 
 class ConformalThreshold(Threshold):
@@ -28,10 +28,9 @@ class ConformalThreshold(Threshold):
         false_alarms: Annotated[float, Field(gt=0, lt=1)] = 0.01
 
     def _value(self, scores: Floats) -> float:
-        allowed = allowed_exceedances(self.params.false_alarms, len(scores))
-        return float(np.sort(scores)[-allowed])
+        return conformal_limit(scores, self.params.false_alarms)
 
-    def _pixel_value(self, normals: Normals) -> float:
+    def _pixel_limit(self, normals: Normals, labelled: Labelled | None) -> float:
         return self._value(normals.maxima)
 
     def _promise(self, count: int) -> float:
@@ -44,7 +43,7 @@ class MaximumThreshold(Threshold):
     id: ClassVar[str] = "maximum"
 
     def _value(self, scores: Floats) -> float:
-        return float(scores.max())
+        return highest(scores)
 
 
 class QuantileThreshold(Threshold):
@@ -58,7 +57,7 @@ class QuantileThreshold(Threshold):
         p: Annotated[float, Field(gt=0, le=1)] = 0.99
 
     def _value(self, scores: Floats) -> float:
-        return float(np.quantile(scores, self.params.p))
+        return quantile_limit(scores, self.params.p)
 
 
 class SigmaThreshold(Threshold):
@@ -72,4 +71,27 @@ class SigmaThreshold(Threshold):
         k: Annotated[float, Field(gt=0)] = 3.0
 
     def _value(self, scores: Floats) -> float:
-        return float(scores.mean(dtype=np.float64) + self.params.k * scores.std(dtype=np.float64))
+        return sigma_limit(scores, self.params.k)
+
+
+class MaxAreaThreshold(Threshold):
+    """The smallest pixel threshold at which no held-out good image has a large region of marked pixels.
+
+    After Bergmann et al. (2021). Regions are 8-connected, pixels are those of the photograph. An image score
+    has no area: images are judged by the highest held-out good one. Of photographs in tiles, whose maps are
+    thinned, each pixel counts for those it stands for; an area smaller than that allows none at all.
+    """
+
+    id: ClassVar[str] = "max-area"
+
+    class Params(Params):
+        """area: pixels of the largest region that a good image may show."""
+
+        area: Annotated[int, Field(ge=1)] = 100
+
+    def _image_limit(self, normals: Normals, labelled: Labelled | None) -> float:
+        return highest(normals.image)
+
+    def _pixel_limit(self, normals: Normals, labelled: Labelled | None) -> float:
+        kept = self.params.area // normals.step**2
+        return area_limit(normals.maps, normals.where, kept) if kept else highest(normals.maxima)

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from leatherens.core.calibration import Calibrator
 from leatherens.core.component import Component
-from leatherens.core.errors import NotFittedError
+from leatherens.core.errors import InputError, NotFittedError
 from leatherens.core.examples import Examples, Votes, table
 from leatherens.core.preparation import Preparation
 from leatherens.core.randomness import numpy_generator, torch_generator
 from leatherens.core.scorefusion import Lessons, ScoreFusion
-from leatherens.core.thresholds import Normals, Threshold
+from leatherens.core.thresholds import SIDES, Group, Labelled, Normals, Threshold
 from leatherens.core.types import ScoreMap
 from leatherens.testing import preparation_checks
 from leatherens.testing.bench import Bench
@@ -207,7 +207,7 @@ def check_calibrator_is_kept(trial: Bench) -> None:
 def check_threshold_is_finite(trial: Bench) -> None:
     """Both thresholds are finite numbers, from one good image on, and lie within reach of the scores seen."""
     for count in (1, 2, 99):
-        member = trial.make().fit(normals(count))
+        member = taught(trial.make(), normals(count))
         for name in ("image_", "pixel_"):
             value = getattr(member, name)
             trial.expect(np.isfinite(value), f"{name} is {value} after {count} good images")
@@ -216,7 +216,8 @@ def check_threshold_is_finite(trial: Bench) -> None:
 
 def check_threshold_follows_the_scores(trial: Bench) -> None:
     """Scores in another unit, twice as large and shifted, give the same decisions."""
-    plain, moved = trial.make().fit(normals(60)), trial.make().fit(normals(60, scale=2, shift=5))
+    plain = taught(trial.make(), normals(60))
+    moved = trial.make().fit(normals(60, scale=2, shift=5), labelled(scale=2, shift=5))
     for name in ("image_", "pixel_"):
         expected = 2 * getattr(plain, name) + 5
         fits = np.isclose(getattr(moved, name), expected, rtol=1e-6)
@@ -227,7 +228,7 @@ def check_threshold_follows_the_scores(trial: Bench) -> None:
 
 def check_threshold_keeps_its_promise(trial: Bench) -> None:
     """The promised share of false alarms holds on fresh good images within its error; no flag, no promise."""
-    member = trial.make().fit(normals(99))
+    member = taught(trial.make(), normals(99))
     promised = member.promise_
     trial.expect(
         (promised is not None) == member.makes_promise,
@@ -247,14 +248,70 @@ def check_threshold_keeps_its_promise(trial: Bench) -> None:
 
 
 def _share_above(member: Threshold, run: int, fresh: int) -> float:
-    member.fit(normals(99, run))
+    taught(member, normals(99, run))
     return float((numpy_generator(run, "fresh").lognormal(size=fresh) > member.image_).mean())
 
 
 def check_threshold_is_kept(trial: Bench) -> None:
     """Saved, loaded and refitted, a threshold is the same; unfitted it has no state."""
     say: Callable[[Any], list[float]] = lambda member: [member.image_, member.pixel_]  # noqa: E731
-    _expect_kept(trial, normals(60), normals(30, 1, shift=100), say)
+    _expect_kept(trial, normals(60), normals(30, 1, shift=100), say, learn=taught)
+
+
+def check_threshold_learns_sides_apart(trial: Bench) -> None:
+    """Asked for the threshold of one side alone, it is the one of both, and survives being stored."""
+    both = taught(trial.make(), normals(60))
+    for side in SIDES:
+        alone = reloaded(trial.make().fit(normals(60), labelled(), sides=(side,)))
+        for name in SIDES:
+            found = getattr(alone, f"{name}_", None)
+            expected = getattr(both, f"{name}_") if name == side else None
+            trial.expect(
+                found == expected, f"fitted for the {side} alone, {name}_ is {found}, expected {expected}"
+            )
+
+
+def check_threshold_says_whether_it_needs_labels(trial: Bench) -> None:
+    """With needs_labels, labels of both kinds are asked for in words; without, none change anything."""
+    member, good = trial.make(), normals(60)
+    if not member.needs_labels:
+        plain = member.fit(good).image_, member.pixel_
+        given = member.fit(good, labelled()).image_, member.pixel_
+        trial.expect(plain == given, "needs_labels=False is declared, but labels change its thresholds")
+        return
+    one_kind = labelled().only(np.flatnonzero(labelled().labels).tolist())
+    for name, lessons in (("without labels", None), ("with defective images only", one_kind)):
+        try:
+            member.fit(good, lessons)
+        except InputError:
+            continue
+        trial.fail(f"needs_labels=True is declared, but fit {name} did not raise InputError")
+
+
+def check_threshold_says_whether_it_tells_groups(trial: Bench) -> None:
+    """With tells_groups, a group's threshold is that of its own images; without, groups change nothing."""
+    low, high = normals(400), normals(400, 1, shift=1000)
+    kinds = (Group("left", "tan"), Group("right", "grey"))
+    mixed = Normals(
+        np.concatenate([low.image, high.image]),
+        [*low.maps, *high.maps],
+        groups=[kind for kind in kinds for _ in range(400)],
+    )
+    member = taught(trial.make(), mixed)
+    told = [(member.image_for(kind), member.pixel_for(kind)) for kind in kinds]
+    if not member.tells_groups:
+        same = all(found == (member.image_, member.pixel_) for found in told)
+        trial.expect(same, "tells_groups=False is declared, but groups have thresholds of their own")
+        return
+    for kind, found, own in zip(kinds, told, (low, high), strict=True):
+        alone = taught(trial.make(), own)
+        expected = alone.image_, alone.pixel_
+        trial.expect(found == expected, f"of images like {kind}, the thresholds are {found}, not {expected}")
+
+
+def taught(member: Threshold, good: Normals) -> Threshold:
+    """A threshold fitted with all that it asks for."""
+    return member.fit(good, labelled() if member.needs_labels else None)
 
 
 def normals(count: int, seed: int = 0, *, scale: float = 1, shift: float = 0) -> Normals:
@@ -264,7 +321,26 @@ def normals(count: int, seed: int = 0, *, scale: float = 1, shift: float = 0) ->
     return Normals(image * scale + shift, list(generator.lognormal(size=(count, 2, 3)) * scale + shift))
 
 
-def _expect_kept(trial: Bench, first: Any, other: Any, say: Callable[[Any], list[float]]) -> None:
+def labelled(*, scale: float = 1, shift: float = 0) -> Labelled:
+    """Scores of made-up labelled images; defective ones score higher, most where they are marked."""
+    labels = np.arange(30) % 3 == 0
+    good = normals(len(labels), 2)
+    masks = [np.arange(6).reshape(2, 3) == (i % 6 if label else -1) for i, label in enumerate(labels)]
+    maps = [(m + 2 * mask) * scale + shift for m, mask in zip(good.maps, masks, strict=True)]
+    return Labelled((good.image + 2 * labels) * scale + shift, labels, maps, masks)
+
+
+def _fitted(member: Any, lessons: Any) -> Any:
+    return member.fit(lessons)
+
+
+def _expect_kept(
+    trial: Bench,
+    first: Any,
+    other: Any,
+    say: Callable[[Any], list[float]],
+    learn: Callable[[Any, Any], Any] = _fitted,
+) -> None:
     member = trial.make()
     try:
         member.state()
@@ -272,10 +348,10 @@ def _expect_kept(trial: Bench, first: Any, other: Any, say: Callable[[Any], list
         pass
     else:
         trial.fail("state before fit must raise NotFittedError, but gave an answer")
-    expected = say(member.fit(first))
+    expected = say(learn(member, first))
     trial.expect(say(reloaded(member)) == expected, "saved and loaded, it decides otherwise")
-    trial.expect(say(member.fit(other).fit(first)) == expected, "a second fit remembers the first")
-    trial.expect(member.fit(first) is member, "fit must return self")
+    trial.expect(say(learn(learn(member, other), first)) == expected, "a second fit remembers the first")
+    trial.expect(learn(member, first) is member, "fit must return self")
 
 
 FUSION_CHECKS = (
@@ -300,6 +376,9 @@ THRESHOLD_CHECKS = (
     check_threshold_follows_the_scores,
     check_threshold_keeps_its_promise,
     check_threshold_is_kept,
+    check_threshold_learns_sides_apart,
+    check_threshold_says_whether_it_needs_labels,
+    check_threshold_says_whether_it_tells_groups,
 )
 BY_KIND: dict[type[Component], tuple[Callable[[Bench], None], ...]] = {
     ScoreFusion: FUSION_CHECKS,

@@ -1,7 +1,8 @@
 """A data set of tiles from photographs most of which show a defect: clean ones to learn from and to test on.
 
 The photographs that give the tiles to learn from give nothing else. All others are the test side: its clean
-tiles, and tiles with its defects, of the same size, so that scale does not tell good from defective.
+tiles, and tiles with its defects, of the same size, so that scale does not tell good from defective; or, if
+that is asked for, the whole photographs with defects.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Wanted:
 
     share: of the photographs that give clean tiles, to learn from at least, where enough are left to test
         on. More make the tiles to learn from more varied, and leave fewer defects to test on.
+    whole: defects are shown in whole photographs, as Soares (2022) did. Scale then tells good from defective
+        once all are brought to one size; this is for comparing with such results.
     """
 
     cut: Cut
@@ -48,6 +51,7 @@ class Wanted:
     test: int
     share: float = 0.5
     seed: int = 0
+    whole: bool = False
 
     def __post_init__(self) -> None:
         height, width = self.cut.size
@@ -128,10 +132,11 @@ def _title(cut: Cut) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A tile to be cut from a photograph."""
+    """A tile to be cut from a photograph, `size` (height, width) pixels from `place` (y, x) on."""
 
     sample: Sample
     place: tuple[int, int]
+    size: tuple[int, int]
     folder: str
 
 
@@ -172,7 +177,7 @@ def planned(
     tiles = []
     for side, folder, count in ((learned, "train/good", wanted.train), (tested, "test/good", wanted.test)):
         taken = dealt([clean[index] for index in side], count)
-        tiles += [Tile(samples[side[pile]], place, folder) for pile, place in taken]
+        tiles += [Tile(samples[side[pile]], place, wanted.cut.size, folder) for pile, place in taken]
     defective = [samples[index] for index in sorted(tested) if samples[index].defective]
     shown = _defective(photographs, defective, wanted, progress)
     return Plan(
@@ -199,12 +204,19 @@ def _defective(
     tiles = []
     with progress.step("looking for tiles with defects", len(samples)) as advance:
         for sample in samples:
-            rng = numpy_generator(wanted.seed, "crop-good", "defects", sample.id)
-            mask = photographs.defect(sample)
-            places = defect_places(mask, photographs.ignored(sample), wanted.cut, rng)
-            tiles += [Tile(sample, place, f"test/{sample.defect}") for place in sorted(places)]
+            size, places = _shown(photographs, sample, wanted)
+            tiles += [Tile(sample, place, size, f"test/{sample.defect}") for place in sorted(places)]
             advance(1)
     return tiles
+
+
+def _shown(photographs: Photographs, sample: Sample, wanted: Wanted) -> tuple[tuple[int, int], Places]:
+    """The size and the places of what shows a photograph's defect."""
+    mask = photographs.defect(sample)
+    if wanted.whole:
+        return (mask.shape[0], mask.shape[1]), [(0, 0)]
+    rng = numpy_generator(wanted.seed, "crop-good", "defects", sample.id)
+    return wanted.cut.size, defect_places(mask, photographs.ignored(sample), wanted.cut, rng)
 
 
 def _remarks(
@@ -287,14 +299,12 @@ def write_crops(plan: Plan, photographs: Photographs, out: Path, progress: Progr
         progress.step("cutting tiles", len(plan.tiles)) as advance,
     ):
         for id, own in tiles.items():
-            rows += _write(own, called[id], plan.wanted.cut.size, made, photographs)
+            rows += _write(own, called[id], made, photographs)
             advance(len(own))
         _write_manifest(made / MANIFEST, rows)
 
 
-def _write(
-    tiles: Sequence[Tile], name: str, size: tuple[int, int], root: Path, photographs: Photographs
-) -> list[dict[str, str]]:
+def _write(tiles: Sequence[Tile], name: str, root: Path, photographs: Photographs) -> list[dict[str, str]]:
     """The tiles of one photograph, which is read once, and their lines in the manifest."""
     sample = tiles[0].sample
     pixels = read_photograph(sample.path)
@@ -302,7 +312,7 @@ def _write(
     rows = []
     for tile in tiles:
         y, x = tile.place
-        window = slice(y, y + size[0]), slice(x, x + size[1])
+        window = slice(y, y + tile.size[0]), slice(x, x + tile.size[1])
         split, kind = tile.folder.split("/")
         picture = f"{tile.folder}/{name}_{y:05d}_{x:05d}.png"
         row = {"path": picture, "split": split, "label": GOOD, "view": sample.view}
@@ -335,8 +345,9 @@ def summary(plan: Plan) -> str:
     folders = Counter(tile.folder for tile in plan.tiles)
     kinds = {folder.removeprefix("test/"): n for folder, n in sorted(folders.items()) if "good" not in folder}
     listed = f" ({', '.join(f'{kind} {count}' for kind, count in kinds.items())})" if kinds else ""
+    shown = "whole photographs with a defect" if plan.wanted.whole else "with a defect"
     return (
         f"{folders['train/good']} tiles to learn from, of {counted(len(plan.learned), 'photograph')}; "
-        f"{folders['test/good']} good tiles and {sum(kinds.values())} with a defect{listed} to test on, "
+        f"{folders['test/good']} good tiles and {sum(kinds.values())} {shown}{listed} to test on, "
         f"of {len(plan.tested)} others"
     )

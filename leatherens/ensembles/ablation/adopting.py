@@ -82,21 +82,26 @@ def adopt(
     progress: Progress,
 ) -> None:
     """Copy the members' folders into a run, unless it has them; fitted: the same members, made."""
-    loaded = pool.loaded()
     for id, member in members.items():
         if into.holds(into.member(id)):
             continue
-        known = member.folder.facts().backbones
-        for model in {request.model for request in fitted[id].backbones()}:
-            theirs, ours = known.get(model, {}), loaded[model]
-            if theirs.get("fingerprint") != ours["fingerprint"]:
-                raise ArtifactError(
-                    f"{member.folder.path}: '{id}' learned with other weights of '{model}' "
-                    f"({theirs.get('origin')}) than those found now ({ours['origin']}); give the first ones "
-                    "with --weights"
-                )
+        if other := other_weights(member, fitted[id], pool):
+            raise ArtifactError(f"{member.folder.path}: '{id}' {other}; give the first ones with --weights")
         _copy(member.folder.member(id), into.member(id))
         progress.say(f"{id}: taken from {member.folder.path}")
+
+
+def other_weights(member: Adopted, fitted: Detector, pool: BackbonePool) -> str:
+    """How the weights a member learned with differ from those in the pool; empty where they do not."""
+    known, loaded = member.folder.facts().backbones, pool.loaded()
+    for model in sorted({request.model for request in fitted.backbones()}):
+        theirs, ours = known.get(model, {}), loaded[model]
+        if theirs.get("fingerprint") != ours["fingerprint"]:
+            return (
+                f"learned with other weights of '{model}' ({theirs.get('origin')}) than those found now "
+                f"({ours['origin']})"
+            )
+    return ""
 
 
 def _copy(folder: Path, into: Path) -> None:

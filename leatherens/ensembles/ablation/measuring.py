@@ -18,6 +18,7 @@ from leatherens.ensembles.ablation.trials import Trial
 from leatherens.ensembles.deciding import Decider, learn_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.evaluation import Masks, row
+from leatherens.ensembles.evidence import Evidence
 from leatherens.ensembles.scoring import ScorerScores, Scores
 from leatherens.ensembles.sources import FileSource
 
@@ -82,4 +83,4 @@ class Yardstick:
 
 def _decider(calibrate: ScorerScores, recipe: Recipe, host: PluginHost) -> Decider:
     ids = tuple(str(i) for i in range(len(calibrate.images)))
-    return learn_deciders(recipe, host, Scores(ids, {ENSEMBLE: calibrate}, {}))[ENSEMBLE]
+    return learn_deciders(recipe, host, Evidence(Scores(ids, {ENSEMBLE: calibrate}, {})))[ENSEMBLE]

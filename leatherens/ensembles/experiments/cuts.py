@@ -17,6 +17,7 @@ from leatherens.core.metrics import f1_max, image_f1, iou, pixel_f1_max, pro
 from leatherens.core.photographs import Mask
 from leatherens.core.reading import Sample
 from leatherens.core.sweep import FloatArray
+from leatherens.core.thresholds import Labelled
 from leatherens.ensembles.experiments.silenced import counting
 from leatherens.ensembles.scoring import ScorerScores
 
@@ -56,6 +57,12 @@ class Seen:
         marked = [i for i, mask in enumerate(self.masks) if mask is not None]
         masks = [mask for mask in self.masks if mask is not None]
         return [self.scores.map(i) for i in marked], masks, [self.scores.valid(i) for i in marked]
+
+    def labelled(self) -> Labelled:
+        """What rules learn from that need labels: the known."""
+        maps, valid = [self.scores.map(i) for i in self.known], [self.scores.valid(i) for i in self.known]
+        masks = [self.masks[i] for i in self.known]
+        return Labelled(self.images, np.array(self.labels, dtype=bool), maps, masks, valid)
 
     @property
     def marked(self) -> bool:

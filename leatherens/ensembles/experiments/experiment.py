@@ -12,7 +12,7 @@ from leatherens.core.errors import ArtifactError, LeatherensError, PluginError, 
 from leatherens.core.host import PluginHost
 from leatherens.core.params import parse_params
 from leatherens.core.progress import Progress
-from leatherens.ensembles.ablation.adopting import adopt, members_of
+from leatherens.ensembles.ablation.adopting import adopt, members_of, other_weights
 from leatherens.ensembles.experiments.costs import Cost, measure_cost
 from leatherens.ensembles.experiments.entrants import Entrant
 from leatherens.ensembles.experiments.folder import ExperimentFolder
@@ -33,8 +33,8 @@ from leatherens.ensembles.stored import stored_recipe
 class Experiment:
     """One kind of experiment being made; plugins: what made `host`, for processes of their own.
 
-    timed: also measure what runs cost, which wants a machine that does nothing else. remark: what stands above
-    the tables.
+    timed: also measure what runs cost, which wants a machine that does nothing else.
+    remark: what stands above the tables.
     """
 
     folder: ExperimentFolder
@@ -125,7 +125,9 @@ class Experiment:
         run.begin()
         with run.folder.locked():
             _, pool, _ = run.prepare()
-            adopt(run.folder, same, build(run.recipe, self.host).members, pool, self.progress)
+            members = build(run.recipe, self.host).members
+            same = {id: one for id, one in same.items() if not other_weights(one, members[id], pool)}
+            adopt(run.folder, same, members, pool, self.progress)
 
     def _measured(self, run: RunFolder, cells: Sequence[Cell]) -> Iterator[Result]:
         """Each cell, read where it was measured before."""

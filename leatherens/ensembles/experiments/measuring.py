@@ -19,7 +19,7 @@ from leatherens.ensembles.experiments.grounds import Ground
 from leatherens.ensembles.experiments.plan import Cell
 from leatherens.ensembles.experiments.rules import Rules
 from leatherens.ensembles.opening import OpenedRun
-from leatherens.ensembles.parts import build_threshold
+from leatherens.ensembles.parts import build_rules
 from leatherens.ensembles.scoring import score_images
 from leatherens.ensembles.sources import require_no_problems
 
@@ -67,10 +67,10 @@ class Measuring:
 
     def _promise(self, good: Seen, test: Seen) -> Mapping[str, float]:
         """The run's own rule, learned from these good images: false alarms, and the rate it promises."""
-        rule = build_threshold(self.run.recipe, self.host)
-        if getattr(rule, "needs_labels", False):
+        rule, _ = build_rules(self.run.recipe, self.host)[0]
+        if rule.needs_labels:
             return {"false_alarms": np.nan, "promise": np.nan}
-        rule.fit(good.scores.normals())
+        rule.fit(good.scores.normals(), sides=("image",))
         found = false_alarm_rate(test.images, test.labels, rule.image_)
         return {"false_alarms": found, "promise": np.nan if rule.promise_ is None else rule.promise_}
 

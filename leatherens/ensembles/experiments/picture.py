@@ -77,6 +77,7 @@ def _panel(axes: Any, title: str, results: Sequence[Result]) -> None:
     axes.axvline(0.5, color="#afb8c1", linewidth=1)
     axes.set_title(title, fontsize=9)
     axes.set_xlim(right=1.01)
+    axes.set_ylim(-0.6, len(ordered) - 0.4)
     axes.grid(alpha=0.25, linewidth=0.5)
 
 

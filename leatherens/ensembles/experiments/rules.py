@@ -21,7 +21,9 @@ from leatherens.ensembles.experiments.cuts import Seen
 from leatherens.ensembles.experiments.silenced import Silenced
 
 RULES = ("maximum", "k-sigma", "p-quantile")
-"""Of equally right ones the first is taken, which raises the fewest false alarms."""
+
+CHOICE = "line-clearance"
+"""The rule that is one of the others; of equally right ones the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,9 @@ class Rules:
     @classmethod
     def learned(cls, host: PluginHost, good: Seen, labelled: Seen) -> Rules:
         """From held-out good images, and chosen by a labelled share of the test images."""
-        normals = good.scores.normals()
-        fitted = {id: host.thresholds().load(id)().fit(normals) for id in RULES}
-        right = {id: accuracy(labelled, rule.image_) for id, rule in fitted.items()}
-        return cls(fitted, max(RULES, key=lambda id: right[id]))  # the first of equals
+        normals, kinds = good.scores.normals(), host.thresholds()
+        choice = kinds.load(CHOICE)().fit(normals, labelled.labelled())
+        return cls({id: kinds.load(id)().fit(normals) for id in RULES}, choice.chosen_)  # type: ignore[attr-defined]
 
     def worth(self, test: Seen) -> dict[str, Any]:
         """Metrics at the rule taken, accuracy at each.

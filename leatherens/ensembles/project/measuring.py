@@ -26,11 +26,14 @@ from leatherens.core.metrics import false_alarm_rate, image_ap, image_auroc, ima
 from leatherens.core.photographs import read_photograph
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import ProjectView, ScoredImage, ScoredPart, ScoredView
-from leatherens.core.thresholds import Threshold
+from leatherens.core.thresholds import Group
 from leatherens.core.views import Severities
-from leatherens.ensembles.deciding import decision_of
+from leatherens.ensembles.conditions import conditions_of
+from leatherens.ensembles.deciding import Rules, decision_of, load_rules
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.parts import build_preparation
+from leatherens.ensembles.preparing import load_preparation
 from leatherens.ensembles.project.assembling import Assembly, Part
 from leatherens.ensembles.project.folder import ProjectFolder
 from leatherens.ensembles.sources import FileSource
@@ -49,15 +52,17 @@ DEFINITIONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a view's run found: image scores and verdicts of the images it tested, and its threshold."""
+    """What a view's run found: image scores and colours of the images it tested, and its thresholds."""
 
     folder: RunFolder
-    threshold: Threshold
+    rules: Rules
     scores: Mapping[str, float]
+    colours: Mapping[str, str]
 
-    def severity(self, id: str) -> float:
+    def severity(self, sample: Sample) -> float:
         """Of one image."""
-        return float(self.threshold.severity(np.array([self.scores[id]]))[0])
+        group = Group(sample.view, self.colours[sample.id])
+        return float(self.rules.images.severity(np.array([self.scores[sample.id]]), group)[0])
 
 
 def measured(folder: ProjectFolder, project: Project, assembly: Assembly, host: PluginHost) -> ProjectView:
@@ -69,7 +74,7 @@ def measured(folder: ProjectFolder, project: Project, assembly: Assembly, host: 
     )
     facts = {view: found.folder.facts() for view, found in seen.items()}
     views = tuple(
-        ScoredView(view, facts[view].data_sentence, decision_of(found.threshold), f"views/{view}/report.html")
+        ScoredView(view, facts[view].data_sentence, decision_of(found.rules), f"views/{view}/report.html")
         for view, found in seen.items()
     )
     return ProjectView(
@@ -117,15 +122,19 @@ def promise_remarks(asked: float | None, views: Sequence[ScoredView]) -> tuple[s
 
 
 def _seen(folder: RunFolder, project: Project, view: str, host: PluginHost) -> Seen:
-    rule = host.thresholds().load(project.views[view].recipe.threshold.id)
-    return Seen(folder, folder.load(folder.part("thresholds", ENSEMBLE), rule), _read_scores(folder.scores))
+    recipe = project.views[view].recipe
+    steps = load_preparation(folder, build_preparation(recipe, host))
+    rules = load_rules(folder, recipe, host, ENSEMBLE, conditions_of(recipe, steps))
+    return Seen(folder, rules, *_read_scores(folder.scores))
 
 
-def _read_scores(path: Path) -> dict[str, float]:
-    """The ensemble's score by image, as the run wrote it: nine digits hold a float32."""
+def _read_scores(path: Path) -> tuple[dict[str, float], dict[str, str]]:
+    """The ensemble's score and the colour by image, as the run wrote them: nine digits hold a float32."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return {line["image"]: float(np.float32(line[ENSEMBLE])) for line in csv.DictReader(file)}
+            lines = list(csv.DictReader(file))
+        scores = {line["image"]: float(np.float32(line[ENSEMBLE])) for line in lines}
+        return scores, {line["image"]: line.get("colour", "") for line in lines}
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror})") from None
     except (KeyError, ValueError, UnicodeDecodeError):
@@ -135,7 +144,7 @@ def _read_scores(path: Path) -> dict[str, float]:
 def _scored(part: Part, assembly: Assembly, seen: Mapping[str, Seen]) -> ScoredPart:
     """A part as far as its images were tested; one that taught was in no view."""
     tested = {view: sample for view, sample in part.images.items() if sample.id in seen[view].scores}
-    by_view = {view: seen[view].severity(sample.id) for view, sample in tested.items()}
+    by_view = {view: seen[view].severity(sample) for view, sample in tested.items()}
     images = {view: _image(sample, seen[view], by_view[view]) for view, sample in tested.items()}
     return ScoredPart(part.name, part.defective, Severities(by_view, assembly.missing(part)), images)
 

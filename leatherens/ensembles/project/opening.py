@@ -14,6 +14,7 @@ from leatherens.core.errors import ArtifactError
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import sample_id
 from leatherens.core.reading import Sample
+from leatherens.core.thresholds import Threshold
 from leatherens.core.views import Severities, parts_of
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.opening import Judgement, OpenedRun, open_run
@@ -72,11 +73,15 @@ class OpenedProject:
 
     def _severities(self, found: Mapping[str, Judgement]) -> Severities:
         by_view = {
-            view: float(self.runs[view].deciders[ENSEMBLE].threshold.severity(np.array([one.score]))[0])
+            view: float(self._rule(view).severity(np.array([one.score]), one.group)[0])
             for view, one in found.items()
             if one.problem is None
         }
         return Severities(by_view, tuple(view for view in self.runs if view not in by_view))
+
+    def _rule(self, view: str) -> Threshold:
+        """Where images of a view begin to be defective."""
+        return self.runs[view].deciders[ENSEMBLE].rules.images
 
     @classmethod
     def at(cls, path: Path, host: PluginHost, *, device: str = "auto", weights: tuple[str, ...] = ()) -> Self:
@@ -88,9 +93,10 @@ class OpenedProject:
             view: open_run(folder.run(view).path, host, device=device, weights=weights)
             for view in project.views
         }
-        for view, run in runs.items():
+        opened = cls(project, runs)
+        for view in runs:
             try:
-                run.deciders[ENSEMBLE].threshold.severity(np.zeros(1))
+                opened._rule(view).severity(np.zeros(1))
             except ArtifactError as error:
                 raise ArtifactError(f"{folder.run(view).path}: {error}") from None
-        return cls(project, runs)
+        return opened
