@@ -19,8 +19,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.signedinteger[Any]]
 
-ROOM = 1 << 26
-"""Scores that wait at most before they are counted: 256 MiB."""
+ROOM = 1 << 27
+"""Scores that wait at most before they are counted: 512 MiB, and as much again while they are sorted."""
 
 DENSE = 1 << 15
 """Scores that a page must have to be worth its 512 KiB, four times what they take themselves."""
