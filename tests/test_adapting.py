@@ -254,7 +254,7 @@ def test_recalibrate__asks_for_a_rate_that_stays(
     shown = call("evaluate", run, "--data", leather).stdout
     said = done("update", run, "--good", some(darker, tmp_path / "more", 19, 29))
 
-    assert "promise: at most 0.2 of fresh good images are flagged\n" in shown
+    assert "promise: at most 0.2 of fresh good images are flagged (guaranteed on average)\n" in shown
     assert "was asked for" not in shown
     # 19 that calibrate since, and 2 new ones; the two of the run's own line no longer do.
     assert "beside 2 and 19 the run held out before\n" in said

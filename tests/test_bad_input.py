@@ -108,7 +108,7 @@ MISTAKES = [
     (
         "--threshold conformel",
         "no threshold 'conformel'; did you mean 'conformal'? "
-        "(thresholds: conformal, k-sigma, maximum, p-quantile)",
+        "(thresholds: conformal, f1, k-sigma, line-clearance, max-area, maximum, mondrian, p-quantile)",
     ),
     (
         "--mode featur",
@@ -127,12 +127,12 @@ MISTAKES = [
     (
         "--set draem.steps=3",
         "--set draem.steps: no member or part is called 'draem' "
-        "(members: stfpm; parts: block, head, score_fusion, calibrator, threshold)",
+        "(members: stfpm; parts: block, head, score_fusion, calibrator, threshold, pixel_threshold)",
     ),
     (
         "--set stfmp.steps=3",
         "--set stfmp.steps: no member or part is called 'stfmp'; did you mean 'stfpm'? "
-        "(members: stfpm; parts: block, head, score_fusion, calibrator, threshold)",
+        "(members: stfpm; parts: block, head, score_fusion, calibrator, threshold, pixel_threshold)",
     ),
     (
         "--set stfpm.stpes=3",
@@ -222,7 +222,7 @@ def test_option__a_gpu_that_is_not_there_is_refused(
 def test_option__folders_beside_no_data_are_refused(leather: Path) -> None:
     told = refused("run", *options("stfpm"), "--defects", leather)
 
-    assert told == "--layout, --defects and --masks belong to --data; give that too"
+    assert told == "--layout, --defects, --masks, --group-by and --splits belong to --data; give that too"
 
 
 PLUGIN = """

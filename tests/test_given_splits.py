@@ -34,7 +34,7 @@ def test_given_splits__are_taken_as_they_are(root, tmp_path):
     ("job", "ids", "sentence"),
     [
         ("fit", ["train/good/none.png"], "names 1 image that {root} does not hold: train/good/none.png"),
-        ("calibrate", [], "no image for 'calibrate'; name at least one"),
+        ("validate", [], "no image for 'validate'; name at least one"),
         ("validate", ["{bad}"], "'validate' is for good images only, and names {bad}"),
     ],
 )

@@ -237,7 +237,7 @@ def test_repeated__in_one_part_is_no_leak(tmp_path: Path) -> None:
 def test_measuring__few_good_images(tmp_path: Path) -> None:
     root = leather(tmp_path)
 
-    assert "of 12 good images only 9 would calibrate" in only(root, "few-good-images", calibrating=9).sentence
+    assert "of 12 good images only 9 can be held out" in only(root, "few-good-images", calibrating=9).sentence
     assert "no false-alarm rate under 10.0 %" in only(root, "few-good-images", calibrating=9).sentence
     assert told(root, calibrating=19) == Findings((), ())
 

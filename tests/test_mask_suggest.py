@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_runs import array, call, files, make
-from tiny_runs import options as tiny
+from tiny_runs import array, call, files, make, tiny
 
 from leatherens.core.leather import write_demo
 

@@ -61,8 +61,9 @@ def test_mode__follows_the_number_of_members_unless_asked(
         (
             {"members": {"stfpm": {}}, "thresold": {"id": "maximum"}},
             "recipe: unknown option 'thresold'; did you mean 'threshold'? (options: allow_download, "
-            "batch_size, block, calibrator, device, effort, head, keep_every, labelled, members, mode, "
-            "overlap, preparation, score_fusion, seed, shares, size, threshold, tile, weights)",
+            "batch_size, block, calibration, calibrator, device, effort, folds, head, keep_every, labelled, "
+            "members, mode, overlap, pixel_threshold, preparation, score_fusion, seed, shares, size, "
+            "threshold, tile, weights)",
         ),
         (
             {"members": {"stfpm": {}}, "mode": "both"},

@@ -134,7 +134,9 @@ def test_run__stores_a_recipe_that_is_already_resolved(pair: Path) -> None:
 def test_run__says_what_it_promises_and_what_was_reduced(leather: Path, tmp_path: Path) -> None:
     result = call("run", *options("stfpm"), "--data", leather, "--out", tmp_path / "run")
 
-    assert "promise: at most 0.333 of fresh good images are flagged\n" in result.stdout
+    assert (
+        "promise: at most 0.333 of fresh good images are flagged (guaranteed on average)\n" in result.stdout
+    )
     assert (
         "note: a false-alarm rate of 0.01 was asked for; 2 held-out good images can promise 0.333 at best "
         "(99 are needed for the one asked)\n" in result.stdout

@@ -40,7 +40,12 @@ def call(*arguments: object) -> Result:
 
 
 def options(members: str) -> list[str]:
-    """What makes a run of these members tiny."""
+    """What makes a run of these members tiny; few images as there are, they are not learned in folds."""
+    return [*tiny(members), "--calibration", "split"]
+
+
+def tiny(members: str) -> list[str]:
+    """What makes any command that learns these members tiny."""
     settings = [
         f"{id}.{key}={value}" for id in members.split(",") for key, value in TINY[id.split(":")[-1]].items()
     ]

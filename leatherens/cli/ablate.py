@@ -103,10 +103,11 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ab
 
 def _recipe(session: Session, options: Mapping[str, Any]) -> Recipe:
     """The recipe that is varied: as for a run, but for what members taken over have learned with."""
-    from leatherens.cli.recipe_options import recipe_from
+    from leatherens.cli.recipe_options import recipe_from, refuse_folds
     from leatherens.ensembles.ablation.adopting import members_of
-    from leatherens.ensembles.parts import resolve
+    from leatherens.ensembles.parts import needs_labels, resolve
 
+    refuse_folds(options, "an ablation fits its members once")
     adopted = members_of(_paths(options["adopted"]))
     _refuse_resetting(adopted, options["settings"])
     given = dict(options)
@@ -117,7 +118,13 @@ def _recipe(session: Session, options: Mapping[str, Any]) -> Recipe:
         given["size"] = options["size"] or "x".join(map(str, theirs.size))
     recipe = recipe_from(given, session.host)
     kept = {id: adopted[id].choice if id in adopted else member for id, member in recipe.members.items()}
-    return resolve(recipe.model_copy(update={"members": kept}), session.host)
+    settled = resolve(recipe.model_copy(update={"members": kept}), session.host)
+    if needs_labels(settled, session.host):
+        raise ConfigError(
+            f"--threshold: '{settled.threshold.id}' learns from labelled images, and an ablation measures "
+            "on all of them; choose a rule that learns from good images only"
+        )
+    return settled
 
 
 def _refuse_resetting(adopted: Mapping[str, Adopted], settings: tuple[str, ...]) -> None:

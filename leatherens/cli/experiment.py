@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from leatherens.ensembles.experiments.entrants import Entrant
     from leatherens.ensembles.experiments.grounds import Ground
     from leatherens.ensembles.experiments.results import Result
+    from leatherens.ensembles.experiments.setups import Setup
+
+Option = Callable[[Any], Any]
 
 LABELLED = 0.15
 """Of the test images, for T2 and T3 (Soares, 2022)."""
@@ -37,12 +40,15 @@ def experiment() -> None:
     """Make whole tables of results. Typed again, a command goes on where it was stopped."""
 
 
-def _kind(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A command of one kind of experiment, with the options that all kinds have."""
+def _kind(
+    name: str, *, without: Sequence[str] = (), more: Sequence[Option] = ()
+) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of one kind of experiment: the options of `run` less some, those of all kinds, and more."""
 
     def made(function: Callable[..., None]) -> click.Command:
-        command = click.command(name, params=list(SHARED))(click.pass_obj(function))
-        for option in reversed(_OPTIONS):
+        shared = [option for option in SHARED if option.name not in without]
+        command = click.command(name, params=shared)(click.pass_obj(function))
+        for option in reversed((*_OPTIONS, *more)):
             command = option(command)
         experiment.add_command(command)
         return command
@@ -64,40 +70,79 @@ _OPTIONS = (
         multiple=True,
         help="What an image of a data set is a picture of, told by its name; such a group is never split.",
     ),
+    click.option("--out", type=PATH, help="The experiment's folder; kinds of experiment may share one."),
+)
+
+_TIMING = (
     click.option(
         "--no-timing",
         is_flag=True,
         help="Leave out time and memory, which want a machine that does nothing else.",
     ),
-    click.option("--out", type=PATH, help="The experiment's folder; kinds of experiment may share one."),
+)
+
+_CHECKPOINTS = (
+    click.option(
+        "--checkpoints",
+        type=click.IntRange(min=1),
+        metavar="STEPS",
+        help="Measure each trained detector after every so many steps, too.",
+    ),
 )
 
 
-@_kind("within")
+@_kind("within", more=_TIMING)
 def within(session: Session, /, **options: Any) -> None:
     """Learn from a data set and test on it, for each (experiment 1 of the leather thesis)."""
     _make(session, "within", options)
 
 
-@_kind("cross")
+@_kind("cross", more=_TIMING)
 def cross(session: Session, /, **options: Any) -> None:
     """Learn from one data set, test on another, with its own thresholds and with new ones (experiment 2)."""
     _make(session, "cross", options)
 
 
-@_kind("joint")
+@_kind("joint", more=_TIMING)
 def joint(session: Session, /, **options: Any) -> None:
     """Learn from all data sets together, test on each (experiment 3)."""
     _make(session, "joint", options)
 
 
-@_kind("members")
+@_kind("members", more=_TIMING)
 def members(session: Session, /, **options: Any) -> None:
     """Survey detectors and ensembles: accuracy, speed, memory, parameters, size on disk."""
     _make(session, "members", options)
 
 
-def _make(session: Session, kind: str, options: Mapping[str, Any]) -> None:
+@_kind("setup", without=("masking", "keep_every"), more=_CHECKPOINTS)
+def setup(session: Session, /, **options: Any) -> None:
+    """Try masks (before, after, none), registration (on, off) and checkpoints: the line-clearance grid.
+
+    The region to leave out is --ignore; without it, no mask is tried.
+    """
+    from leatherens.cli.setup_options import UNMASKED, by_setup
+
+    found = by_setup(options)
+    masked = any(setup.masking for setup in found)
+    if masked and len(options["sets"]) > 1:
+        raise ConfigError(
+            "--ignore: a region is drawn on the photographs of one view; give one --data, and each view an "
+            "--out of its own"
+        )
+    remark = "" if masked else UNMASKED
+    _make(session, "setup", {**options, "no_timing": True}, setups=found, remark=remark)
+
+
+def _make(
+    session: Session,
+    kind: str,
+    options: Mapping[str, Any],
+    *,
+    setups: Mapping[Setup, Mapping[str, Any]] | None = None,
+    remark: str = "",
+) -> None:
+    """setups: the options of each, where the experiment is on these."""
     from leatherens.cli.progress import terminal_progress
     from leatherens.ensembles.experiments.experiment import Experiment
     from leatherens.ensembles.experiments.folder import ExperimentFolder
@@ -107,8 +152,14 @@ def _make(session: Session, kind: str, options: Mapping[str, Any]) -> None:
     if options["out"] is None:
         raise click.UsageError("where to? give --out with a folder for the results")
     folder = ExperimentFolder(options["out"], ("leatherens", *sys.argv[1:]))
-    entrants = _entrants(session, options)
+    entrants = [
+        _entrant(session, name, given, setup)
+        for name in _names(session, options)
+        for setup, given in (setups.items() if setups else [(None, options)])
+    ]
     grounds = _grounds(session, options, entrants[0])
+    if setups and options["ignore"] is not None:
+        folder.keep_region(options["ignore"])
     plugins = {"installed": session.installed_plugins, "files": session.plugin_files}
     making = Experiment(
         folder,
@@ -119,6 +170,7 @@ def _make(session: Session, kind: str, options: Mapping[str, Any]) -> None:
         plugins,
         terminal_progress(),
         timed=not options["no_timing"],
+        remark=remark,
     )
     with saying_how_to_go_on(folder, "what was learned and measured"):
         results = making.make()
@@ -138,7 +190,8 @@ def _require_whole(results: Sequence[Result]) -> None:
         )
 
 
-def _entrants(session: Session, options: Mapping[str, Any]) -> list[Entrant]:
+def _names(session: Session, options: Mapping[str, Any]) -> list[str]:
+    """Detectors alone, then ensembles."""
     from leatherens.ensembles.experiments.entrants import PLUS
 
     known = session.host.detectors().ids()
@@ -153,15 +206,16 @@ def _entrants(session: Session, options: Mapping[str, Any]) -> list[Entrant]:
         raise ConfigError("--members none: then give --ensembles; there is nothing to measure")
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"'{twice[0]}' is named twice; name each once")
-    return [_entrant(session, name, options) for name in names]
+    return names
 
 
-def _entrant(session: Session, name: str, options: Mapping[str, Any]) -> Entrant:
+def _entrant(session: Session, name: str, options: Mapping[str, Any], setup: Setup | None) -> Entrant:
     """The recipe that the options make for these members; what only ensembles take is left out of others."""
-    from leatherens.cli.recipe_options import recipe_from
+    from leatherens.cli.recipe_options import recipe_from, refuse_folds
     from leatherens.ensembles.experiments.entrants import PLUS, Entrant
     from leatherens.ensembles.parts import resolve
 
+    refuse_folds(options, "an experiment compares thresholds from images that nothing learned from")
     ids = name.split(PLUS)
     given = {option.name: None for option in run.params} | dict(options)
     given |= {"members": ",".join(ids), "group_by": None, "splits": None}
@@ -170,7 +224,7 @@ def _entrant(session: Session, name: str, options: Mapping[str, Any]) -> Entrant
     if len(ids) == 1:
         given |= dict.fromkeys(("mode", "block", "head", "score_fusion"), None) | {"features": ()}
     given["settings"] = tuple(text for text in options["settings"] if _concerns(text, ids, session))
-    return Entrant(name, resolve(recipe_from(given, session.host), session.host))
+    return Entrant.of(name, resolve(recipe_from(given, session.host), session.host), setup)
 
 
 def _concerns(text: str, ids: Sequence[str], session: Session) -> bool:

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from leatherens.cli.options import sides
-from leatherens.configs.recipe import Mode, Places, Recipe
+from leatherens.configs.recipe import Calibration, Mode, Places, Recipe
 from leatherens.core.errors import ConfigError, did_you_mean
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import images_under
 from leatherens.core.params import parse_params
 
-_PLAIN = ("effort", "mode", "keep_every", "device", "seed")
+_PLAIN = ("effort", "mode", "calibration", "folds", "keep_every", "device", "seed")
 """Options that are recipe keys as they stand."""
 
 _PARTS = ("block", "head", "score_fusion", "calibrator", "threshold", "pixel_threshold")
@@ -98,6 +98,13 @@ def _sharing(options: Mapping[str, Any]) -> dict[str, Any]:
 def places_of(options: Mapping[str, Any]) -> Places:
     """Where to compute and where weights lie, as asked for."""
     return Places(options["device"], weight_places(options["weights"]), options["allow_download"])
+
+
+def refuse_folds(options: Mapping[str, Any], why: str) -> None:
+    """Refuse --calibration auto and cross where a share of the good images must be held out."""
+    asked = options.get("calibration")
+    if asked not in (None, Calibration.split.value):
+        raise ConfigError(f"--calibration {asked}: {why}; leave it out")
 
 
 def weight_places(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -229,6 +236,8 @@ def _add_false_alarms(rate: float | None, content: dict[str, Any], host: PluginH
 
 def _refuse_idle(content: Mapping[str, Any], recipe: Recipe) -> None:
     """Refuse what would change nothing, and somebody may believe in."""
+    if "folds" in content and recipe.calibration is Calibration.split:
+        raise ConfigError("--folds: --calibration split has none; leave one of the two out")
     mode = recipe.fusion_mode
     for part in ("block", "head", "features"):
         if part in content and mode is Mode.score:

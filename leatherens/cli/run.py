@@ -80,6 +80,18 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     "--false-alarms", type=float, show_default="0.01", help="Share of good images that may be flagged."
 )
 @click.option(
+    "--calibration",
+    type=click.Choice(["auto", "split", "cross"]),
+    show_default="auto",
+    help="By a share of the good images, or across folds of all: promises less, wants fewer.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    show_default="5",
+    help="Of --calibration cross; everything is learned once more for each.",
+)
+@click.option(
     "--shares",
     metavar="F,V,C",
     show_default="0.7,0.15,0.15",
@@ -178,7 +190,8 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     from leatherens.ensembles.parts import resolve
     from leatherens.ensembles.running import Run
 
-    recipe = resolve(recipe_from(options, session.host), session.host)
+    asked = {**options, "calibration": options["calibration"] or "auto"}
+    recipe = resolve(recipe_from(asked, session.host), session.host)
     beside = {key: options[key] for key in BESIDE}
     if options["data"] is None and any((*beside.values(), options["splits"])):
         raise click.UsageError(

@@ -19,16 +19,28 @@ def print_results(view: RunView) -> None:
     """The metrics of each member and of the ensemble, and what is promised."""
     print_rows("", COLUMNS, {**view.metrics["members"], "ensemble": view.metrics["ensemble"]})
     decision = view.decisions["ensemble"]
-    learned = f"{decision.normals} held-out good images"
+    learned = (
+        f"{decision.normals} {'good images across folds' if decision.crossed else 'held-out good images'}"
+    )
     if decision.labelled:
         learned += f" and {decision.labelled} labelled ones"
     click.echo(f"threshold: {decision.image:.4g} by the rule '{decision.rule}' from {learned}")
     if decision.pixel_rule not in ("", decision.rule):
         click.echo(f"threshold of pixels: {decision.pixel:.4g} by the rule '{decision.pixel_rule}'")
     if decision.promise is not None:
-        click.echo(f"promise: at most {decision.promise:.3g} of fresh good images are flagged")
+        click.echo(promise_sentence(decision.promise, crossed=decision.crossed))
     for remark in view.remarks:
         click.echo(f"note: {remark}")
+
+
+def promise_sentence(rate: float, *, crossed: bool) -> str:
+    """What may be said of fresh good images."""
+    if crossed:
+        return (
+            f"expected: about {rate:.3g} of fresh good images are flagged (measured across folds, not "
+            "guaranteed)"
+        )
+    return f"promise: at most {rate:.3g} of fresh good images are flagged (guaranteed on average)"
 
 
 def print_rows(title: str, columns: Sequence[tuple[str, str]], rows: Mapping[str, Mapping[str, Any]]) -> None:

@@ -33,6 +33,7 @@ def as_content(found: Comparison) -> dict[str, Any]:
     images, pixels = found.in_force
     return {
         "in_force": {"images": images, "pixels": pixels},
+        "across_folds": found.crossed,
         "images": {
             "held_out_good": found.good,
             "test_good": found.tested,
@@ -97,6 +98,8 @@ def _notes(found: Comparison) -> list[str]:
         f"held-out flagged: {counted(found.good, 'good image')}, each judged by what the others teach; "
         "pixels in 5 folds",
     ]
+    if found.crossed:
+        notes.append("the good images were scored across folds: what is promised is measured, not guaranteed")
     if found.tested:
         notes.append(f"test good flagged: {counted(found.tested, 'good test image')}")
     if found.labelled:

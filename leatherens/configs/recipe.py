@@ -58,6 +58,14 @@ class Mode(str, Enum):
     hybrid = "hybrid"
 
 
+class Calibration(Enum):
+    """Who calibrates: a share of the good images (split), all that teach, in folds (cross), or as many do."""
+
+    auto = "auto"
+    split = "split"
+    cross = "cross"
+
+
 class Choice(Params):
     """One plugin by id, with its options."""
 
@@ -90,6 +98,8 @@ class Recipe(Params):
     threshold: the rule for images and, unless `pixel_threshold` names another, for pixels.
     shares: of the good images that teach, to fit, to validate and to calibrate. labelled: share of the test
         images with a label that thresholds which need labels learn from, and that is not evaluated.
+    calibration: which good images thresholds learn from; recipes that do not say it were written when there
+        was nothing else than a share, and `leatherens run` asks for `auto`. folds: of `cross`, at most.
     """
 
     members: Annotated[dict[str, MemberChoice], Field(min_length=1)]
@@ -102,6 +112,8 @@ class Recipe(Params):
     calibrator: Choice = Choice(id="conformal")
     threshold: Choice = Choice(id="conformal")
     pixel_threshold: Choice | None = None
+    calibration: Calibration = Calibration.split
+    folds: Annotated[int, Field(ge=2)] = 5
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (SIDE, SIDE)
     tile: tuple[Annotated[int, Field(ge=MIN_SIDE)], Annotated[int, Field(ge=MIN_SIDE)]] | None = None
     overlap: Annotated[float, Field(ge=0, le=MOST_OVERLAP)] = OVERLAP

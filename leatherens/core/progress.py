@@ -22,6 +22,22 @@ class Progress(Protocol):
         ...
 
 
+class Within:
+    """Reports a part of the work to where the whole reports, every title with the part's name before it."""
+
+    def __init__(self, progress: Progress, part: str) -> None:
+        self._progress = progress
+        self._part = part
+
+    def step(self, title: str, total: int) -> AbstractContextManager[Advance]:
+        """Open a step of the part."""
+        return self._progress.step(f"{self._part}, {title}", total)
+
+    def say(self, sentence: str) -> None:
+        """A remark on the part."""
+        self._progress.say(f"{self._part}, {sentence}")
+
+
 class Silent:
     """Reports to nobody."""
 

@@ -72,6 +72,7 @@ class Decision:
 
     image, pixel: an image or a pixel is defective when its score is above.
     promise: the false-alarm rate that is promised for fresh good images, `None` where the rule makes none.
+    crossed: `promise` was measured across folds and is not guaranteed.
     normals: how many held-out good images they were learned from; labelled: and how many labelled ones.
     pixel_rule: that of the pixel threshold. remarks: what a reader must know of them, a sentence each.
     """
@@ -84,6 +85,7 @@ class Decision:
     pixel_rule: str = ""
     labelled: int = 0
     remarks: tuple[str, ...] = ()
+    crossed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class Normals:
     groups: per image what it is like, where a rule asks for it.
     step, peaks: where maps are thinned to each `step`-th pixel of each `step`-th row, (n,) the highest
         counting pixel of each whole map.
+    crossed: scored by several ensembles, each of which learned from other images, and none of which will
+        judge fresh ones.
     """
 
     image: Floats
@@ -55,6 +57,7 @@ class Normals:
     groups: Sequence[Group] | None = None
     step: int = 1
     peaks: Floats | None = None
+    crossed: bool = False
 
     @property
     def count(self) -> int:
@@ -88,6 +91,7 @@ class Normals:
             None if self.groups is None else [self.groups[i] for i in rows],
             self.step,
             None if self.peaks is None else self.peaks[list(rows)],
+            self.crossed,
         )
 
     def pixels(self) -> list[Floats]:
@@ -145,6 +149,8 @@ class Threshold(Component):
     (`tells_groups`) is told what each image is like and fills `image_for` and `pixel_for`.
 
     typical_: the median of the held-out good images' scores; thresholds stored by the first version lack it.
+    crossed_: they were scored across folds, so that `promise_` is measured and not guaranteed; thresholds
+        learned from a share of the good images lack it.
     belongs_to_: size, tiles and preparation of the images whose scores it is for, see `belonging_to`.
     labelled_: how many labelled images it learned from; stored by rules that need labels.
     """
@@ -176,6 +182,8 @@ class Threshold(Component):
         self.typical_ = float(np.median(np.asarray(normals.image, dtype=np.float64)))
         self.promise_ = self._promise(normals.count)
         self.normals_ = normals.count
+        if normals.crossed:
+            self.crossed_ = True
         if self.needs_labels and labelled is not None:
             self.labelled_ = labelled.count
         return self

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from leatherens.core.detector import Detector
 from leatherens.core.errors import InputError
 from leatherens.core.progress import Progress
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
@@ -46,8 +45,7 @@ def compare_checkpoints(
     work = [(id, at) for id, kept in steps.items() if kept for at in (*kept, None)]
     with progress.step("scoring checkpoints", len(work) * len(source.ids)) as advance:
         for id, at in work:
-            member = run.ensemble.members[id] if at is None else _at(made, run, id, at)
-            alone = _alone(run.ensemble, id, member)
+            alone = alone_at(run.ensemble, id, at, made)
             scores = score_images(alone, source, run.recipe.batch_size, advance).by_scorer[ENSEMBLE]
             rows.append(CheckpointRow(id, at, threshold_free(source.samples, scores, masks)))
     return rows
@@ -62,11 +60,10 @@ def _require(step: int, steps: dict[str, list[int]], made: RunFolder) -> None:
     )
 
 
-def _at(made: RunFolder, run: OpenedRun, id: str, step: int) -> Detector:
-    kind = type(run.ensemble.members[id])
-    return made.load(made.checkpoints(id) / str(step), kind).to(run.ensemble.device)
-
-
-def _alone(ensemble: Ensemble, id: str, member: Detector) -> Ensemble:
+def alone_at(ensemble: Ensemble, id: str, step: int | None, made: RunFolder) -> Ensemble:
+    """One member as an ensemble of its own, as it was after so many steps; `None`: as the run uses it."""
+    member = ensemble.members[id]
+    if step is not None:
+        member = made.load(made.checkpoints(id) / str(step), type(member)).to(ensemble.device)
     cuts = {id: ensemble.cuts[id]}
     return replace(ensemble, members={id: member}, cuts=cuts, votes=True, block=None, head=None)

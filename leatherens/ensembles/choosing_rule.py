@@ -24,9 +24,11 @@ from leatherens.ensembles.deciding import Decider, decision_remarks, learn_rules
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.evidence import Gathering, groups_of
 from leatherens.ensembles.history import Entry
+from leatherens.ensembles.kept_scores import read_scores_of
 from leatherens.ensembles.known import TAUGHT, Fresh, Known, fresh_images
 from leatherens.ensembles.opening import OpenedRun
 from leatherens.ensembles.parts import needs_labels
+from leatherens.ensembles.scoring import Scores
 from leatherens.ensembles.sources import require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests
 from leatherens.ensembles.tiled_photographs import Source
@@ -72,7 +74,7 @@ class Looking:
 
     def compare(self, asked: Asked, labelled: DataChoice | None) -> Comparison:
         """Every rule that is installed, on the run's held-out images and on labelled ones, if any."""
-        recipe, held_out = self.opened.recipe, calibrate_images(self.known, self.progress)
+        recipe, held_out = self.opened.recipe, good_images(self.opened, self.known, self.progress)
         samples: Sequence[Sample] = self.known.labelled
         if labelled is not None:
             samples = labelled_images(self.opened, self.known, labelled, self.host, self.progress).samples
@@ -86,6 +88,7 @@ class Looking:
             tested=len(grounds.tested),
             labelled=len(samples),
             defective=sum(sample.defective is True for sample in samples),
+            crossed=calibrated_across_folds(self.opened, self.known),
         )
 
     def _grounds(
@@ -95,7 +98,10 @@ class Looking:
         colours = load_colours(opened.folder)
         gathering = Gathering(opened.ensemble, opened.recipe, opened.preparation, colours, self.progress)
         marked = opened.source(labelled) if labelled else None
-        evidence = gathering.evidence(opened.source(held_out), marked)
+        good_source = opened.source(held_out)
+        evidence = gathering.evidence(
+            good_source, marked, scores=out_of_fold(opened, self.known, good_source)
+        )
         fresh = opened.source(tested)
         scores = gathering.scored(fresh, "scoring good test images") if tested else None
         good = evidence.normals(ENSEMBLE)
@@ -132,7 +138,7 @@ def use_rules(
         recipe = _with_rules(change.opened.recipe, asked, images, pixels, adapting.host)
         if labelled is None or not needs_labels(recipe, adapting.host):
             _refuse_idle(change.opened.recipe, recipe)
-        calibrate = calibrate_images(change.known, adapting.progress)
+        calibrate = good_images(change.opened, change.known, adapting.progress)
         fresh = None
         if labelled is not None and needs_labels(recipe, adapting.host):
             fresh = labelled_images(change.opened, change.known, labelled, adapting.host, adapting.progress)
@@ -180,7 +186,9 @@ def _learned(
     """Every scorer's thresholds, written; calibrators stay."""
     marked = change.source(labelled) if needs_labels(recipe, change.host) else None
     gathering = change.gathering(change.opened.ensemble, recipe)
-    evidence = gathering.evidence(change.source(calibrate), marked)
+    good = change.source(calibrate)
+    scores = out_of_fold(change.opened, change.known, good)
+    evidence = gathering.evidence(good, marked, scores=scores)
     deciders = {}
     for scorer, decider in change.opened.deciders.items():
         rules = learn_rules(recipe, change.host, evidence, scorer)
@@ -205,6 +213,27 @@ def _sentences(before: Recipe, after: Recipe) -> list[str]:
 def _said(choice: Choice) -> str:
     options = ", ".join(f"{key} {value}" for key, value in choice.options.items())
     return choice.id + (f" ({options})" if options else "")
+
+
+def good_images(opened: OpenedRun, known: Known, progress: Progress) -> list[Sample]:
+    """The good images that thresholds are learned from, as far as they are still there."""
+    if not calibrated_across_folds(opened, known):
+        return calibrate_images(known, progress)
+    ids = set(Splits.read(opened.folder.splits).fit)
+    return [sample for sample in known.own if sample.id in ids]
+
+
+def calibrated_across_folds(opened: OpenedRun, known: Known) -> bool:
+    """Whether thresholds come from what folds scored: no image was held out to calibrate, then or since."""
+    held_out = known.held_out["calibrate"] or known.lost["calibrate"]
+    return not held_out and opened.folder.out_of_fold.exists()
+
+
+def out_of_fold(opened: OpenedRun, known: Known, good: Source) -> Scores | None:
+    """The scores of these images by what did not learn from them, where folds calibrated."""
+    if not calibrated_across_folds(opened, known):
+        return None
+    return read_scores_of(opened.folder.out_of_fold, good, crossed=True)
 
 
 def calibrate_images(known: Known, progress: Progress) -> list[Sample]:

@@ -69,7 +69,10 @@ class RuleRow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Every rule's row, and how many images the columns rest on. in_force: the rules of images and pixels."""
+    """Every rule's row, and how many images the columns rest on. in_force: the rules of images and pixels.
+
+    crossed: the good images were scored across folds, so that promises are measured and not guaranteed.
+    """
 
     rows: tuple[RuleRow, ...]
     in_force: tuple[str, str]
@@ -77,6 +80,7 @@ class Comparison:
     tested: int
     labelled: int = 0
     defective: int = 0
+    crossed: bool = False
 
 
 def compare_rules(

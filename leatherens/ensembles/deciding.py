@@ -87,6 +87,7 @@ def decision_of(rules: Rules) -> Decision:
         pixel_rule=pixels.id,
         labelled=max(getattr(rule, "labelled_", 0) for rule in rules.distinct),
         remarks=tuple(remark for rule in rules.distinct for remark in rule.remarks),
+        crossed=getattr(images, "crossed_", False),
     )
 
 
@@ -195,7 +196,10 @@ def promise_remark(recipe: Recipe, decision: Decision) -> str | None:
         return None
     if decision.normals >= normals_needed(asked):  # groups of images have too few, which their rule tells
         return None
+    said = (
+        "good images scored across folds can show" if decision.crossed else "held-out good images can promise"
+    )
     return (
-        f"a false-alarm rate of {asked:.3g} was asked for; {decision.normals} held-out good images can "
-        f"promise {decision.promise:.3g} at best ({normals_needed(asked)} are needed for the one asked)"
+        f"a false-alarm rate of {asked:.3g} was asked for; {decision.normals} {said} "
+        f"{decision.promise:.3g} at best ({normals_needed(asked)} are needed for the one asked)"
     )

@@ -50,7 +50,8 @@ class Evidence:
 
     def normals(self, scorer: str) -> Normals:
         """One scorer's scores of the good images."""
-        return replace(self.good.by_scorer[scorer].normals(), groups=self.groups)
+        normals = self.good.by_scorer[scorer].normals()
+        return replace(normals, groups=self.groups, crossed=self.good.crossed)
 
     def lessons(self, scorer: str) -> Labelled | None:
         """One scorer's scores of the labelled images."""
@@ -67,9 +68,15 @@ class Gathering:
     colours: Colours | None
     progress: Progress
 
-    def evidence(self, good: Source, labelled: Source | None = None) -> Evidence:
-        """Scores of held-out good images and of labelled ones, each with a label."""
-        scores = self.scored(good, "calibrating on held-out good images")
+    def evidence(
+        self, good: Source, labelled: Source | None = None, *, scores: Scores | None = None
+    ) -> Evidence:
+        """Scores of held-out good images and of labelled ones, each with a label.
+
+        scores: of the good ones, in their order, where others than this ensemble scored them (`crossing`).
+        """
+        if scores is None:
+            scores = self.scored(good, "calibrating on held-out good images")
         return Evidence(
             scores,
             groups_of(good, self.colours),

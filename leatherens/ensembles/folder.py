@@ -7,7 +7,8 @@ RUN/
   preparation/N-ID/   what a step learned, such as a reference to register against
   members/ID/   state, training log, checkpoint while training; checkpoints/STEP, where they were kept
   ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours;
-                pixel-thresholds, where pixels have a rule of their own
+                pixel-thresholds, where pixels have a rule of their own;
+                out-of-fold.safetensors, what thresholds were learned from across folds
   metrics.json  scores.csv  maps/  report.html  overviews/ (of tiled runs)
   DONE          written last            history/     what was changed since (`history`)
 ```
@@ -129,6 +130,16 @@ class RunFolder:
     def agreement(self) -> Path:
         """What makes the image score of fused scores."""
         return self._in_force("ensemble", "agreement.safetensors")
+
+    @property
+    def out_of_fold(self) -> Path:
+        """The scores of good images by ensembles that did not learn from them, where folds calibrated."""
+        return self.path / "ensemble" / "out-of-fold.safetensors"
+
+    @property
+    def folds(self) -> Path:
+        """The folder of what is learned and scored fold by fold, gone when all are done."""
+        return self.path / "folds"
 
     @property
     def colours(self) -> Path:

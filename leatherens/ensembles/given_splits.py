@@ -16,8 +16,9 @@ _TEACHING = ("fit", "validate", "calibrate")
 def given_splits(path: Path, collection: Collection) -> Splits:
     """The splits in a file, checked against the images; an `InputError` says what would leak.
 
-    Images that the file does not name are left out. Refused: names that no image has, defective images that
-    teach, nothing to do a job, and the same group, or the same picture under two names, in two jobs.
+    Images that the file does not name are left out; without any to calibrate, folds do (`crossing`). Refused:
+    names that no image has, defective images that teach, nothing to do another job, and the same group, or
+    the same picture under two names, in two jobs.
     """
     splits = Splits.read(path)
     samples = {sample.id: sample for sample in collection.samples}
@@ -27,7 +28,7 @@ def given_splits(path: Path, collection: Collection) -> Splits:
             f"{path}: names {counted(len(unknown), 'image')} that {collection.root} does not hold: "
             f"{named(unknown)}"
         )
-    for job in (*_TEACHING, "test"):
+    for job in ("fit", "validate", "test"):
         if not splits.jobs()[job]:
             raise InputError(f"{path}: no image for '{job}'; name at least one")
     for job in _TEACHING:

@@ -18,6 +18,7 @@ from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection
 from leatherens.core.reporting import RunView
 from leatherens.ensembles.colouring import learn_colours
+from leatherens.ensembles.crossing import Crossing, with_folds
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.deciding import Decider, decision_remarks, learn_deciders, save_deciders
 from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
@@ -135,7 +136,8 @@ class Run:
                 )
             require_same_weights(self.folder, pool)
             return Splits.read(self.folder.splits)
-        splits = self.splits or splits_of(self.recipe, collection)
+        dealt = self.splits or splits_of(self.recipe, collection)
+        splits = with_folds(self.recipe, dealt, collection, self.progress)
         self._refuse_unlearnable(splits, collection)
         write_recipe(self.folder.recipe, self.recipe)
         splits.write(self.folder.splits)
@@ -157,7 +159,7 @@ class Run:
     def _refuse_unlearnable(self, splits: Splits, collection: Collection) -> None:
         """Refuse, before anything slow begins, thresholds that these images cannot teach."""
         samples = {sample.id: sample for sample in collection.samples}
-        good = [samples[id] for id in splits.calibrate]
+        good = [samples[id] for id in splits.good]
         labelled = [samples[id] for id in splits.threshold_labelled]
         for rule, sides in build_rules(self.recipe, self.host):
             rule.check_samples(good, labelled, sides=sides)
@@ -186,7 +188,9 @@ class Run:
         steps = load_preparation(self.folder, build_preparation(self.recipe, self.host))
         gathering = Gathering(ensemble, self.recipe, steps, colours, self.progress)
         labelled = source.only(splits.threshold_labelled) if needs_labels(self.recipe, self.host) else None
-        evidence = gathering.evidence(source.only(splits.calibrate), labelled)
+        crossing = Crossing(self.folder, self.recipe, self.host, ensemble.pool, self.progress)
+        scores = None if splits.calibrate else crossing.scores(source, splits)
+        evidence = gathering.evidence(source.only(splits.good), labelled, scores=scores)
         deciders = learn_deciders(self.recipe, self.host, evidence)
         save_deciders(self.folder, deciders)
         for remark in decision_remarks(self.recipe, deciders[ENSEMBLE].decision):

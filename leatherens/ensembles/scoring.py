@@ -118,11 +118,15 @@ class TiledScores(ScorerScores):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of n images by scorer (the ensemble first), and milliseconds per image by scorer."""
+    """The scores of n images by scorer (the ensemble first), and milliseconds per image by scorer.
+
+    crossed: each image was scored by an ensemble that learned from others, not by one for all (`crossing`).
+    """
 
     ids: tuple[str, ...]
     by_scorer: Mapping[str, ScorerScores]
     milliseconds: Mapping[str, float]
+    crossed: bool = False
 
 
 def score_images(

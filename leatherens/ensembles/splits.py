@@ -53,6 +53,12 @@ class Splits:
         """The ids of each job, by its name, in the order of the flow."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    @property
+    def good(self) -> tuple[str, ...]:
+        """The good images that thresholds learn from: those held out for it, or without any those that teach,
+        in folds."""
+        return self.calibrate or self.fit
+
     def write(self, path: Path) -> None:
         """Write `splits.json`."""
         write_json(path, asdict(self))
@@ -175,6 +181,24 @@ def deal_taken(
         )
     teaching, validating, calibrating = (tuple(sorted(ids)) for ids in (taught, validate, calibrate))
     return teaching, validating, calibrating
+
+
+def deal_folds(samples: Sequence[Sample], *, seed: int, count: int) -> tuple[tuple[str, ...], ...]:
+    """Ids in at most `count` folds of nearly equal size; the same images and seed give the same ones.
+
+    Samples of one group share a fold, so that there are never more folds than groups. Raises `InputError` for
+    fewer than two groups.
+    """
+    deck = _shuffled(samples, seed, "folds")
+    if len(deck) < 2:
+        raise InputError(
+            "cross calibration needs good images of at least two groups, and they are all of one; add "
+            "photographs of others, or take --calibration split"
+        )
+    folds: list[list[str]] = [[] for _ in range(min(count, len(deck)))]
+    for unit in sorted(deck, key=len, reverse=True):  # the large ones first, so that the small ones level out
+        min(folds, key=len).extend(unit)
+    return tuple(tuple(sorted(fold)) for fold in folds)
 
 
 def _shuffled(samples: Iterable[Sample], seed: int, *path: str | int) -> list[list[str]]:

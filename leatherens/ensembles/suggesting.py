@@ -100,6 +100,11 @@ def fitted_judge(recipe: Recipe, data: DataChoice, host: PluginHost, progress: P
 def judge_of_run(run: OpenedRun, host: PluginHost) -> Judge:
     """A finished run and the good images it held out."""
     splits = Splits.read(run.folder.splits)
+    if not splits.calibrate:
+        raise InputError(
+            f"{run.folder.path}: was calibrated across folds, so that no good image is left to measure what "
+            "a mask changes; give --data instead, or a run made with --calibration split"
+        )
     samples = run.folder.facts().data.read(host).samples
     source = _whole(run.source(samples))
     choosing, measuring = (source.only(ids) for ids in (splits.validate, splits.calibrate))

@@ -84,7 +84,16 @@ def _say_parts(change: Change, *parts: Sequence[Sample]) -> None:
 
 
 def _check_held_out(change: Change, count: int) -> None:
-    """Say what it means if held-out images of the run are gone; refuse if too few are left."""
+    """Say what it means if held-out images of the run are gone; refuse if too few are left.
+
+    A run that was calibrated across folds holds none out: what is new must do.
+    """
+    known = change.known
+    if not known.held_out["calibrate"] and not known.lost["calibrate"] and count < FEWEST:
+        raise InputError(
+            f"this run was calibrated across folds, so that no held-out image is left to calibrate on, and "
+            f"{count} of the new ones are too few (at least {FEWEST}): give more, or a smaller --teach"
+        )
     lost = sum(change.known.lost.values())
     if not lost:
         return

@@ -24,8 +24,8 @@ def loose_promise(seen: Inspection, plan: Plan) -> Finding | None:
     good = counted(len(seen.stock.part(TRAIN, VALIDATION)), "good image")
     return Finding(
         "few-good-images",
-        f"of {good} only {plan.calibrating} would calibrate: no false-alarm rate under {100 * promise:.1f} % "
-        "can be promised; add good images",
+        f"of {good} only {plan.calibrating} can be held out to calibrate: no false-alarm rate under "
+        f"{100 * promise:.1f} % can be promised; add good images",
     )
 
 

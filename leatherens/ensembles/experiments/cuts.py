@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from leatherens.core.host import PluginHost
-from leatherens.core.metrics import f1_max, image_f1, iou, pixel_f1_max, pro
+from leatherens.core.metrics import image_f1, iou, pro
 from leatherens.core.photographs import Mask
 from leatherens.core.reading import Sample
 from leatherens.core.score_counts import FloatArray
+from leatherens.core.thresholds import Labelled
+from leatherens.ensembles.experiments.silenced import counting
 from leatherens.ensembles.scoring import ScorerScores
 
-T1_RULE = "p-quantile"
+T1_RULE, F1_RULE = "p-quantile", "f1"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Seen:
     @property
     def highest(self) -> FloatArray:
         """The highest counting pixel of each known image, in the map's own type."""
-        return np.array([_counting(self.scores, i).max() for i in self.known])
+        return np.array([counting(self.scores, i).max() for i in self.known])
 
     def pixels(self) -> tuple[list[FloatArray], list[Mask], list[Mask | None]]:
         """Maps, masks and where they count, of the images whose defects are marked."""
@@ -56,15 +58,28 @@ class Seen:
         masks = [mask for mask in self.masks if mask is not None]
         return [self.scores.map(i) for i in marked], masks, [self.scores.valid(i) for i in marked]
 
+    def labelled(self) -> Labelled:
+        """What rules learn from that need labels: the known."""
+        maps, valid = [self.scores.map(i) for i in self.known], [self.scores.valid(i) for i in self.known]
+        masks = [self.masks[i] for i in self.known]
+        return Labelled(self.images, np.array(self.labels, dtype=bool), maps, masks, valid)
+
+    @property
+    def both(self) -> bool:
+        """Whether there are good and defective images."""
+        return set(self.labels) == {0, 1}
+
     @property
     def marked(self) -> bool:
         """Whether any defect is marked."""
         return any(mask is not None and mask.any() for mask in self.masks)
 
-
-def _counting(scores: ScorerScores, index: int) -> FloatArray:
-    pixels, valid = scores.map(index), scores.valid(index)
-    return pixels.ravel() if valid is None else pixels[valid]
+    def overlap(self, cut: float) -> dict[str, float]:
+        """IoU and PRO of the pixels above a threshold; NaN where no defect is marked."""
+        if not self.marked:
+            return {"iou": np.nan, "pro": np.nan}
+        maps, masks, valid = self.pixels()
+        return {"iou": iou(maps, masks, cut, valid=valid), "pro": pro(maps, masks, cut, valid=valid)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +93,12 @@ class Cuts:
     @classmethod
     def learned(cls, host: PluginHost, good: Seen, labelled: Seen) -> Cuts:
         """From held-out good images and from a labelled share of the test images."""
-        rule = host.thresholds().load(T1_RULE)()
-        t2 = (
-            pixel_f1_max(*labelled.pixels()[:2], valid=labelled.pixels()[2])[1] if labelled.marked else np.nan
-        )
-        t3 = f1_max(labelled.images, labelled.labels)[1] if labelled.known else np.nan
-        return cls(rule.fit(good.scores.normals()).pixel_, _just_below(t2), _just_below(t3))
+        quantile, best = (host.thresholds().load(id) for id in (T1_RULE, F1_RULE))
+        normals, lessons = good.scores.normals(), labelled.labelled()
+        t1 = quantile().fit(normals, sides=("pixel",)).pixel_
+        t2 = best().fit(normals, lessons, sides=("pixel",)).pixel_ if labelled.marked else np.nan
+        t3 = best().fit(normals, lessons, sides=("image",)).image_ if labelled.both else np.nan
+        return cls(t1, t2, t3)
 
     def worth(self, test: Seen) -> dict[str, float]:
         """IoU and PRO of pixels at T1 and T2, F1 of images at T1 and T3; NaN where undefined."""
@@ -91,22 +106,16 @@ class Cuts:
             "f1_t1": image_f1(test.highest, test.labels, self.t1),
             "f1_t3": image_f1(test.images, test.labels, self.t3),
         }
-        pixels = dict.fromkeys(("iou_t1", "iou_t2", "pro_t1", "pro_t2"), np.nan)
-        if test.marked:
-            maps, masks, valid = test.pixels()
-            for name, cut in (("t1", self.t1), ("t2", self.t2)):
-                pixels[f"iou_{name}"] = iou(maps, masks, cut, valid=valid)
-                pixels[f"pro_{name}"] = pro(maps, masks, cut, valid=valid)
+        pixels = {
+            f"{metric}_{name}": value
+            for name, cut in (("t1", self.t1), ("t2", self.t2))
+            for metric, value in test.overlap(cut).items()
+        }
         return _undefined_without(self, {**pixels, **images})
 
     def content(self) -> Mapping[str, float]:
         """The values by name."""
         return {"t1": self.t1, "t2": self.t2, "t3": self.t3}
-
-
-def _just_below(threshold: float) -> float:
-    """For decisions by `>`: F1 was best where scores that equal the threshold count as defective."""
-    return float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))
 
 
 def _undefined_without(cuts: Cuts, worth: dict[str, float]) -> dict[str, float]:

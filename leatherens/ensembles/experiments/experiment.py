@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -34,6 +34,7 @@ class Experiment:
     """One kind of experiment being made; plugins: what made `host`, for processes of their own.
 
     timed: also measure what runs cost, which wants a machine that does nothing else.
+    remark: what stands above the tables.
     """
 
     folder: ExperimentFolder
@@ -44,6 +45,7 @@ class Experiment:
     plugins: Mapping[str, Any]
     progress: Progress
     timed: bool = True
+    remark: str = ""
 
     def make(self) -> list[Result]:
         """Do what is not done yet; the tables are written after every run."""
@@ -56,10 +58,10 @@ class Experiment:
         with self.progress.step(f"experiment {self.kind.value}: runs", len(groups)) as advance:
             for group in groups:
                 results += self._of_run(group)
-                write_tables(self.folder, self.kind, results)
+                write_tables(self.folder, self.kind, results, self.remark)
                 advance(1)
         results = list(self._with_costs(results))
-        write_tables(self.folder, self.kind, results)
+        write_tables(self.folder, self.kind, results, self.remark)
         return results
 
     def _of_run(self, cells: Sequence[Cell]) -> list[Result]:
@@ -94,7 +96,7 @@ class Experiment:
             ground.splits,
         )
         if not entrant.alone:
-            self._take_over(run, ground)
+            self._take_over(run, ground, entrant)
         run.make()
         return folder
 
@@ -108,12 +110,16 @@ class Experiment:
         if facts.data != ground.data:
             raise ArtifactError(f"{folder.path}: made from {facts.data.root}; choose another --out")
 
-    def _take_over(self, run: Run, ground: Ground) -> None:
+    def _take_over(self, run: Run, ground: Ground, entrant: Entrant) -> None:
         """Copy members that have learned alone already, in the same way, into the run of an ensemble."""
         mine = run.recipe.members
-        alone = [self.folder.run(ground.name, id) for id in mine]
+        alone = [self.folder.run(ground.name, entrant.single(id)) for id in mine]
         offered = members_of([folder.path for folder in alone if folder.done])
-        same = {id: one for id, one in offered.items() if one.choice.options == mine[id].options}
+        same = {
+            id: one
+            for id, one in offered.items()
+            if one.choice.options == mine[id].options and _teach_alike(one.recipe, run.recipe)
+        }
         if not same:
             return
         run.begin()
@@ -126,15 +132,15 @@ class Experiment:
     def _measured(self, run: RunFolder, cells: Sequence[Cell]) -> Iterator[Result]:
         """Each cell, read where it was measured before."""
         measuring: Measuring | None = None
-        for cell in cells:
-            path = self.folder.cell(cell.trained.name, cell.tested.name, cell.entrant.name)
+        for cell in _with_checkpoints(run, cells):
+            path = self.folder.cell(cell.trained.name, cell.tested.name, cell.name)
             mark = mark_of(run, cell.tested)
             content = read_marked(path, mark)
             if content is None:
                 if measuring is None:
                     opened = open_run(run.path, self.host, weights=cell.entrant.recipe.weights)
                     measuring = Measuring(opened, self.host, self.progress)
-                write_marked(path, mark, measuring.cell(cell.trained, cell.tested))
+                write_marked(path, mark, measuring.of(cell))
                 content = read_marked(path, mark) or {}
             yield Result(cell, content)
 
@@ -160,6 +166,21 @@ class Experiment:
             cost = measure_cost(run.path, images, self.plugins, cell.entrant.recipe.weights)
             write_marked(path, mark, content := cost.model_dump(mode="json"))
         return parse_params(Cost, content, owner=str(path))
+
+
+def _with_checkpoints(run: RunFolder, cells: Sequence[Cell]) -> Iterator[Cell]:
+    """The cells, one of a set-up after those of the checkpoints that its run kept, if it is of one member."""
+    for cell in cells:
+        if cell.entrant.setup is not None and cell.entrant.alone:
+            (id,) = cell.entrant.recipe.members
+            yield from (replace(cell, step=step) for step in run.checkpoint_steps(id))
+        yield cell
+
+
+def _teach_alike(one: Recipe, other: Recipe) -> bool:
+    """Whether a member learns the same in both."""
+    keys = ("size", "tile", "overlap", "preparation", "effort", "shares", "labelled", "keep_every", "seed")
+    return all(getattr(one, key) == getattr(other, key) for key in keys)
 
 
 def _stops_all(error: Exception) -> bool:

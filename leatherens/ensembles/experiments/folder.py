@@ -3,8 +3,10 @@
 ```text
 OUT/
   runs/SET/ENTRANT/           ordinary runs, which every leatherens command takes; SET is A+B where joined
-  cells/SET/TESTED/ENTRANT.json   what one run is worth on one set, written as soon as it is known
+  cells/SET/TESTED/ENTRANT.json   what one run is worth on one set, written as soon as it is known;
+                              ENTRANT--STEP of one of its checkpoints
   costs/SET/TESTED/ENTRANT.json   its time, memory and size
+  ignore.png                  the region that set-ups leave out, as it was given
   KIND.csv  KIND.md  KIND.svg the tables, written anew after every cell
 ```
 
@@ -15,9 +17,12 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from leatherens.core.artifact import written_whole
+from leatherens.core.errors import ArtifactError
 from leatherens.ensembles.folder import RunFolder
 
 
@@ -43,6 +48,18 @@ class ExperimentFolder:
     def table(self, kind: str, suffix: str) -> Path:
         """A table or picture of one kind of experiment."""
         return self.path / f"{kind}{suffix}"
+
+    def keep_region(self, picture: Path) -> None:
+        """Keep the region that set-ups leave out; refuse another one than they left out before."""
+        kept = self.path / "ignore.png"
+        if not kept.exists():
+            with written_whole(kept) as beside:
+                shutil.copyfile(picture, beside)
+        elif kept.read_bytes() != picture.read_bytes():
+            raise ArtifactError(
+                f"--ignore: {picture}: not the region that runs in {self.path} were made with, which is kept "
+                f"in {kept}; choose another --out"
+            )
 
     @property
     def begun(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ import numpy as np
 from leatherens.core.host import PluginHost
 from leatherens.core.metrics import false_alarm_rate
 from leatherens.core.progress import Progress
+from leatherens.ensembles.checkpoints import alone_at
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.evaluation import threshold_free
 from leatherens.ensembles.experiments.cuts import Cuts, Seen
 from leatherens.ensembles.experiments.grounds import Ground
+from leatherens.ensembles.experiments.plan import Cell
+from leatherens.ensembles.experiments.rules import Rules
 from leatherens.ensembles.opening import OpenedRun
 from leatherens.ensembles.parts import build_rules
 from leatherens.ensembles.scoring import score_images
@@ -30,6 +34,26 @@ class Measuring:
         self.run, self.host, self.progress = run, host, progress
         self._seen: dict[tuple[str, str], Seen] = {}
 
+    def of(self, cell: Cell) -> dict[str, Any]:
+        """What its kind of experiment shows of a cell."""
+        if cell.entrant.setup is None:
+            return self.cell(cell.trained, cell.tested)
+        return self.at(cell.step).setup(cell.trained, cell.tested)
+
+    def at(self, step: int | None) -> Measuring:
+        """The same run of one member, as this was after so many steps of its training."""
+        if step is None:
+            return self
+        (id,) = self.run.ensemble.members
+        then = alone_at(self.run.ensemble, id, step, self.run.folder)
+        return Measuring(replace(self.run, ensemble=then), self.host, self.progress)
+
+    def setup(self, trained: Ground, tested: Ground) -> dict[str, Any]:
+        """Metrics at the three rules of the line-clearance thesis."""
+        good, labelled = self._look(trained, "calibrate"), self._look(trained, "threshold_labelled")
+        test = self._look(tested, "test")
+        return {**Rules.learned(self.host, good, labelled).worth(test), "images": _counts(test)}
+
     def cell(self, trained: Ground, tested: Ground) -> dict[str, Any]:
         """Metrics without a threshold, and by whose images thresholds come from, those with one."""
         test = self._look(tested, "test")
@@ -38,7 +62,7 @@ class Measuring:
             good, labelled = self._look(ground, "calibrate"), self._look(ground, "threshold_labelled")
             cuts = Cuts.learned(self.host, good, labelled)
             found[whose] = {"cuts": cuts.content(), **cuts.worth(test), **self._promise(good, test)}
-        found["images"] = {"good": sum(not label for label in test.labels), "defective": sum(test.labels)}
+        found["images"] = _counts(test)
         return found
 
     def _promise(self, good: Seen, test: Seen) -> Mapping[str, float]:
@@ -59,3 +83,8 @@ class Measuring:
                 scores = score_images(self.run.ensemble, source, self.run.recipe.batch_size, advance)
             self._seen[ground.name, job] = Seen(source.samples, scores.by_scorer[ENSEMBLE], source.masks())
         return self._seen[ground.name, job]
+
+
+def _counts(test: Seen) -> dict[str, int]:
+    """How many images, of those with a label."""
+    return {"good": sum(not label for label in test.labels), "defective": sum(test.labels)}

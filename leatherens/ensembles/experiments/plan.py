@@ -12,21 +12,31 @@ from leatherens.ensembles.experiments.grounds import Ground, joined
 
 
 class Kind(str, Enum):
-    """An experiment: three of the leather thesis, and the survey of the ensemble thesis."""
+    """An experiment: three of the leather thesis, the ensemble thesis' survey, the line-clearance grid."""
 
     within = "within"
     cross = "cross"
     joint = "joint"
     members = "members"
+    setup = "setup"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One entrant that learned from one ground, measured on the test images of another or of the same."""
+    """One entrant that learned from one ground, measured on the test images of another or of the same.
+
+    step: after so many steps of its training; `None`: as the run uses it.
+    """
 
     trained: Ground
     tested: Ground
     entrant: Entrant
+    step: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The entrant and the step."""
+        return self.entrant.name if self.step is None else f"{self.entrant.name}@{self.step}"
 
 
 def plan(kind: Kind, grounds: Sequence[Ground], entrants: Sequence[Entrant]) -> list[Cell]:

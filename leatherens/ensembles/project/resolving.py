@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from leatherens.configs.project import FALSE_ALARMS, Project
-from leatherens.configs.recipe import NO_PLACES, Choice, Places, Recipe
+from leatherens.configs.recipe import NO_PLACES, Calibration, Choice, Places, Recipe
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.host import PluginHost
 from leatherens.ensembles.data import DataChoice
@@ -40,6 +40,11 @@ def _refuse_own_splits(recipe: Recipe) -> None:
     for key in ("shares", "labelled"):
         if getattr(recipe, key) != Recipe.model_fields[key].default:
             raise ConfigError(f"{key}: parts are dealt out for all views alike; leave it out")
+    if recipe.calibration is not Calibration.split:
+        raise ConfigError(
+            "calibration: what is promised of parts is summed over views, which takes a guarantee; give "
+            "split, or leave it out"
+        )
 
 
 @contextmanager
