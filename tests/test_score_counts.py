@@ -75,5 +75,5 @@ def test_pages__take_no_more_memory_for_more_scores(monkeypatch):
     monkeypatch.setattr(score_counts, "DENSE", 100)
     rng = np.random.default_rng(2)
     counts = ScoreCounts((rng.integers(1, 9, 1000).astype(np.float32) for _ in range(100)), room=1000)
-    assert counts._unsorted <= 1000
+    assert counts._waiting <= 1000
     assert sum(counter.sum() for counter in counts._pages.counters.values()) >= 99_000
