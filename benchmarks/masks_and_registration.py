@@ -1,6 +1,6 @@
 """What masks and registration are worth: runs with and without, on real images with a disturbance put in.
 
-    OMP_NUM_THREADS=1 python benchmarks/masks_and_registration.py [--data DIR] [--part label|nudge]
+    OMP_NUM_THREADS=1 python benchmarks/masks_and_registration.py [--data DIR] [--part label|nudge|grid]
 
 label: leather (`leather_one_colour`) with a label in one corner whose colours and number change from image to
 image, defects where they are. Without a mask, with the one `leatherens mask suggest` proposes, and with the
@@ -8,6 +8,7 @@ label's own outline, models seeing it (after) or not (before).
 nudge: circuit boards (`circuit_board_pairs`). Photographs of one board by a camera nudged each time anew, by
 up to 3 degrees and 3 % of the width; the publisher's defective board of the same kind is photographed alike,
 its mask moved with it. With the camera standing still, nudged, and nudged with registration.
+grid: one nudged board with a label on it that changes, through `leatherens experiment setup`.
 Every cell is `leatherens run` at quick effort, seed 0; DIR or the variable LEATHERENS_DATA holds the sets.
 """
 
@@ -38,6 +39,10 @@ LABEL = (196, 160, 44, 80)
 BOARDS = ("44000022", "77000034")
 FRAME = 512
 """Of the 640 pixels of a board, what the camera shows."""
+ON_BOARD = (430, 390, 44, 80)
+"""The same of a label on a board of 640 x 640."""
+MARGIN = 26
+"""Pixels around that label in which a nudged camera may see it."""
 KINDS = {"train/good": 40, "test/good": 16, "test/mixed": 16}
 
 
@@ -66,15 +71,17 @@ def save(path: Path, pixels: Photograph | Mask) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def labelled(picture: Photograph, rng: np.random.Generator) -> Photograph:
+def labelled(
+    picture: Photograph, rng: np.random.Generator, place: tuple[int, int, int, int] = LABEL
+) -> Photograph:
     """A picture with the label, stuck on by hand: up to two pixels off."""
-    top, left = np.array(LABEL[:2]) + rng.integers(-2, 3, 2)
-    height, width = LABEL[2:]
+    top, left = np.array(place[:2]) + rng.integers(-2, 3, 2)
+    height, width = place[2:]
     paper, ink = (tuple(map(int, rng.integers(*levels, 3))) for levels in ((150, 256), (0, 100)))
     picture = np.ascontiguousarray(picture)
     cv2.rectangle(picture, (int(left), int(top)), (int(left + width), int(top + height)), paper, -1)
-    number, place = f"{rng.integers(10**5):05d}", (int(left) + 4, int(top) + 30)
-    cv2.putText(picture, number, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7, ink, 2)
+    number, corner = f"{rng.integers(10**5):05d}", (int(left) + 4, int(top) + 30)
+    cv2.putText(picture, number, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.7, ink, 2)
     return picture
 
 
@@ -126,7 +133,7 @@ def nudges(rng: np.random.Generator, *, still: bool) -> Homography:
 
 
 def photographs(
-    board: Path, kind: str, count: int, *, still: bool
+    board: Path, kind: str, count: int, *, still: bool, label: bool = False
 ) -> Iterator[tuple[Photograph, Mask | None]]:
     """Photographs of one board in changing light, with the mask of what is defective."""
     root, name = board.parent.parent.parent, board.name
@@ -136,15 +143,16 @@ def photographs(
     for number in range(count):
         rng = numpy_generator(0, "photograph", name, kind, number)
         homography = nudges(rng, still=still)
-        view = cv2.warpPerspective(scene, homography, (FRAME, FRAME), borderMode=cv2.BORDER_REFLECT_101)
+        seen = labelled(scene, rng, ON_BOARD) if label else scene
+        view = cv2.warpPerspective(seen, homography, (FRAME, FRAME), borderMode=cv2.BORDER_REFLECT_101)
         lit = rng.uniform(0.75, 0.95) * view + 12 + rng.normal(0, 3, view.shape)
         mask = None if marked is None else cv2.warpPerspective(marked, homography, (FRAME, FRAME)) > 0
         yield lit.clip(0, 255).round().astype(np.uint8), mask
 
 
-def write_photographed(board: Path, out: Path, *, still: bool) -> None:
+def write_photographed(board: Path, out: Path, *, still: bool, label: bool = False) -> None:
     for kind, count in KINDS.items():
-        for number, (picture, mask) in enumerate(photographs(board, kind, count, still=still)):
+        for number, (picture, mask) in enumerate(photographs(board, kind, count, still=still, label=label)):
             save(out / kind / f"{number:03d}.png", picture)
             if mask is not None:
                 save(out / "ground_truth/mixed" / f"{number:03d}_mask.png", mask)
@@ -178,19 +186,38 @@ def nudge(data: Path, scratch: Path) -> None:
             line(member, title, *np.mean(rows, axis=0).tolist())
 
 
+def grid(data: Path, scratch: Path) -> None:
+    """The line-clearance grid on one board: its table."""
+    folder, drawn = scratch / "board", scratch / "board-label.png"
+    board = data / f"circuit_board_pairs/test/good/{BOARDS[0]}.jpg"
+    write_photographed(board, folder, still=False, label=True)
+    region = np.zeros((FRAME, FRAME), dtype=np.bool_)
+    cut = (640 - FRAME) // 2 + MARGIN
+    top, left, height, width = ON_BOARD
+    region[top - cut : top - cut + height + 2 * MARGIN, left - cut : left - cut + width + 2 * MARGIN] = True
+    save(drawn, region)
+    common = ("--members", ",".join(MEMBERS), "--effort", "quick", "--labelled-share", 0.25)
+    print(
+        leatherens(
+            *("experiment", "setup", "--data", folder, "--ignore", drawn),
+            *(*common, "--out", scratch / "grid"),
+        )
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("LEATHERENS_DATA"))
     parser.add_argument(
         "--scratch", type=Path, help="An empty folder for data and runs; else a temporary one."
     )
-    parser.add_argument("--part", choices=["label", "nudge"], help="One of the two only.")
+    parser.add_argument("--part", choices=["label", "nudge", "grid"], help="One of them only.")
     options = parser.parse_args()
     if options.data is None:
         parser.error("give --data DIR, or set LEATHERENS_DATA")
     data = Path(options.data).resolve()
     with tempfile.TemporaryDirectory() as scratch:
-        for part in (label, nudge):
+        for part in (label, nudge, grid):
             if options.part in (None, part.__name__):
                 part(data, Path(options.scratch or scratch))
 

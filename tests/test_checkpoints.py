@@ -11,6 +11,7 @@ from tiny_runs import TINY, at_step, call, files, make, metrics, options, press_
 from leatherens.core.host import PluginHost
 from leatherens.ensembles.folder import RunFolder
 
+RANKED = ("auroc", "ap", "f1_max")
 LONGER = ("--set", "draem.steps=5", "--keep-every", "2")
 
 
@@ -60,7 +61,8 @@ def test_evaluate__compares_every_checkpoint_with_the_member_in_use(kept: Path, 
         ("stfpm", None),
     ]
     for row in rows:
-        assert set(row) == {"member", "step", "image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "au_pro"}
+        of_images, of_pixels = (f"image_{m}" for m in RANKED), (f"pixel_{m}" for m in RANKED)
+        assert set(row) == {"member", "step", *of_images, *of_pixels, "au_pro"}
         if row["step"] is None:
             own = metrics(kept)["members"][row["member"]]
             assert {key: row[key] for key in row if key in own} == {

@@ -102,7 +102,7 @@ def asked(calibration: str) -> Recipe:
 
 
 def test_auto__takes_folds_where_few_would_calibrate() -> None:
-    few, many = dealt(18), dealt(19)  # 1/19 and 1/20
+    few, many = dealt(8), dealt(9)  # 1/9 and 1/10
 
     found = with_folds(asked("auto"), *few, Silent())
     assert found.calibrate == ()
@@ -114,14 +114,14 @@ def test_auto__takes_folds_where_few_would_calibrate() -> None:
 
 
 def test_auto__wants_no_more_held_out_than_guarantee_what_is_asked() -> None:
-    """9 images guarantee 0.1, and 19 are wanted for all rates below 0.05."""
-    tenth, hundredth = (
+    """4 images guarantee 0.2, and 9 are wanted for all rates below 0.1."""
+    fifth, hundredth = (
         asked("auto").model_copy(update={"threshold": Choice(id="conformal", options={"false_alarms": rate})})
-        for rate in (0.1, 0.01)
+        for rate in (0.2, 0.01)
     )
 
-    assert [bool(with_folds(tenth, *dealt(count), Silent()).calibrate) for count in (8, 9)] == [False, True]
-    assert [bool(with_folds(hundredth, *dealt(n), Silent()).calibrate) for n in (18, 19)] == [False, True]
+    assert [bool(with_folds(fifth, *dealt(n), Silent()).calibrate) for n in (3, 4)] == [False, True]
+    assert [bool(with_folds(hundredth, *dealt(n), Silent()).calibrate) for n in (8, 9)] == [False, True]
 
 
 def test_auto__splits_what_is_all_of_one_group_and_cross_refuses_it() -> None:

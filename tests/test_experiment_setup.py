@@ -19,7 +19,7 @@ from leatherens.core.metrics import pixel_metrics
 from leatherens.core.reading import Sample
 from leatherens.core.thresholds import Normals
 from leatherens.ensembles.experiments.cuts import Seen
-from leatherens.ensembles.experiments.rules import Rules, accuracy
+from leatherens.ensembles.experiments.rules import Rules, verdicts
 from leatherens.ensembles.experiments.setups import Setup, setups
 from leatherens.ensembles.experiments.silenced import Silenced
 from leatherens.ensembles.folder import RunFolder
@@ -286,8 +286,8 @@ def test_rules__take_the_one_that_judges_most_rightly(labelled: list[tuple[float
     assert rules.taken == taken
 
 
-def test_accuracy__calls_what_equals_the_threshold_good() -> None:
-    assert accuracy(seen([[1], [2], [3], [2]], [[0], [0], [1], [1]]), 2) == 3 / 4
+def test_verdicts__call_what_equals_the_threshold_good() -> None:
+    assert verdicts(seen([[1], [2], [3], [2]], [[0], [0], [1], [1]]), 2).accuracy == 3 / 4
 
 
 def test_silenced__counts_every_pixel_and_finds_nothing_where_nobody_looked() -> None:

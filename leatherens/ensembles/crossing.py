@@ -37,18 +37,21 @@ from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs, sou
 Folds = tuple[tuple[str, ...], ...]
 """Sample ids by fold."""
 
-WORTH_A_GUARANTEE = 0.05
+WORTH_A_GUARANTEE = 0.1
 """The false-alarm rate from which `auto` asks for no smaller one to be guaranteed.
 
-Measured over nine sets (docs/coverage.md): PLACEHOLDER
+Measured over nine sets of real good images (docs/coverage.md): of 20 good images, 3 of them held out, a
+share flags one fresh good image in four, folds fewer than they expect; of 100, 15 held out, 0.06 against
+0.02. Folds are the better calibration wherever images are few, but everything is learned six times. From 9
+held-out images (60 good ones) a share guarantees 0.1; what is left to gain is for the user to ask for.
 """
 
 
 def enough(asked: float | None) -> int:
-    """Held-out good images from which `auto` lets them calibrate: they guarantee what is asked, or 0.05.
+    """Held-out good images from which `auto` lets them calibrate: they guarantee what is asked, or 0.1.
 
     >>> enough(0.01), enough(0.05), enough(0.1), enough(None)
-    (19, 19, 9, 19)
+    (9, 9, 9, 9)
     """
     return normals_needed(max(asked or 0.0, WORTH_A_GUARANTEE))
 

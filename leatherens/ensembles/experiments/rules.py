@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from leatherens.core.host import PluginHost
-from leatherens.core.metrics import false_alarm_rate
+from leatherens.core.metrics import Confusion, confusion
 from leatherens.core.thresholds import Threshold
 from leatherens.ensembles.evaluation import threshold_free
 from leatherens.ensembles.experiments.cuts import Seen
@@ -48,14 +48,13 @@ class Rules:
         """
         whole = replace(test, scores=Silenced.of(test.scores))
         rule = self.fitted[self.taken]
-        images = {
-            "accuracy": accuracy(test, rule.image_),
-            "false_alarms": false_alarm_rate(test.images, test.labels, rule.image_),
-        }
+        right = {id: verdicts(test, rule.image_) for id, rule in self.fitted.items()}
+        taken = right[self.taken]
+        images = {"accuracy": taken.accuracy, "false_alarms": taken.false_alarm_rate}
         return {
             "rule": self.taken,
             "rules": {
-                id: {"accuracy": accuracy(test, rule.image_), "image": rule.image_, "pixel": rule.pixel_}
+                id: {"accuracy": right[id].accuracy, "image": rule.image_, "pixel": rule.pixel_}
                 for id, rule in self.fitted.items()
             },
             "metrics": {**_measured(whole, rule.pixel_), **images},
@@ -63,10 +62,9 @@ class Rules:
         }
 
 
-def accuracy(seen: Seen, threshold: float) -> float:
-    """Share of the labelled images that are judged rightly, defective meaning score > threshold."""
-    flagged = seen.images.astype(np.float64) > threshold
-    return float(np.mean(flagged == np.array(seen.labels, dtype=bool))) if len(flagged) else np.nan
+def verdicts(seen: Seen, threshold: float) -> Confusion:
+    """Of the labelled images, defective meaning score > threshold."""
+    return confusion(seen.images.astype(np.float64), seen.labels, threshold)
 
 
 def _measured(seen: Seen, cut: float) -> dict[str, float]:
