@@ -12,34 +12,21 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
-import torch
+from cached_members import MEMBERS, Bench, shuffled
 from scipy.stats import betabinom
-from torch import Tensor
 
-from leatherens.core.backbones import BackbonePool
 from leatherens.core.calibration import allowed_exceedances
-from leatherens.core.detector import FitContext
-from leatherens.core.gaussians import PositionMoments, at_positions, whitened, whitening
-from leatherens.core.host import PluginHost
-from leatherens.core.layouts import read_folder
 from leatherens.core.randomness import numpy_generator
-from leatherens.core.reading import Sample
 from leatherens.core.thresholds import Floats, Normals
-from leatherens.core.types import batches
-from leatherens.core.weights import DEFAULT_MODEL, WeightFinder
-from leatherens.ensembles.sources import FileSource
 from leatherens.ensembles.splits import deal_folds
 from leatherens.plugins.thresholds import ConformalThreshold
 
-SIZE = (128, 128)
 RATES = (0.05, 0.1)
 COUNTS = (12, 20, 40, 100)
 FOLDS = 5
@@ -47,17 +34,6 @@ FRESH = 30
 """Good images that a draw of `cross` is measured on."""
 SHARES = (0.7, 0.15)
 """To fit and to validate, as a run deals; the rest calibrates."""
-RIDGE = 0.01
-MOST = 160
-"""Good images of a set that are looked at."""
-GROUPS = {
-    "leather_one_colour": r"([^/]+)_\d+_\d+\.png$",  # a photograph
-    "leather_multi_colour_tiles": r"([^/]+)_\d+_\d+\.png$",
-    "fabric_02": r"([^/]+)_\d+\.png$",  # a strip
-    "fabric_03": r"([^/]+)_\d+\.png$",
-    "circuit_board_pairs": r"(\d{5})\d+\.jpg$",  # a design
-}
-"""What an image is of, found in its id, for sets whose images are cut from larger ones."""
 
 
 def main() -> None:
@@ -77,104 +53,6 @@ def main() -> None:
 def measured(bench: Bench, given: argparse.Namespace) -> Iterator[Draw]:
     print_promise(bench, given.resamplings)
     yield from draws(bench, given.draws)
-
-
-class Member(Protocol):
-    """Learns from some images of a set and scores others, all by their number in the set."""
-
-    def scores(self, taught: Sequence[int], seen: Sequence[int]) -> Floats:
-        """(n,) image scores."""
-
-
-class Bank:
-    """PatchCore without a core set or reweighting: the largest distance to the nearest patch of any image."""
-
-    def __init__(self, descriptors: Tensor) -> None:
-        rows = descriptors.flatten(2).mT.contiguous()  # (N, P, C)
-        count, patches, channels = rows.shape
-        every = rows.view(-1, channels)
-        near = [torch.cdist(own, every).view(patches, count, patches).amin(dim=2) for own in rows]
-        self.near = torch.stack(near).numpy()  # (N, P, N): each patch to the nearest one of each image
-
-    def scores(self, taught: Sequence[int], seen: Sequence[int]) -> Floats:
-        """(n,) image scores."""
-        found: Floats = self.near[np.ix_(seen, range(self.near.shape[1]), taught)].min(axis=2).max(axis=1)
-        return found
-
-
-class Gaussians:
-    """PaDiM without smoothing: the largest Mahalanobis distance of any position."""
-
-    def __init__(self, embedded: Tensor) -> None:
-        self.vectors = at_positions(embedded)  # (P, N, C)
-
-    def scores(self, taught: Sequence[int], seen: Sequence[int]) -> Floats:
-        """(n,) image scores."""
-        positions, _, channels = self.vectors.shape
-        moments = PositionMoments(positions, channels)
-        moments.add(self.vectors[:, list(taught)])
-        factors = whitening(moments, RIDGE)
-        found: Floats = (
-            whitened(self.vectors[:, list(seen)], moments.mean, factors).norm(dim=2).amax(dim=0).numpy()
-        )
-        return found
-
-
-MEMBERS: dict[str, tuple[dict[str, Any], str, type[Bank] | type[Gaussians]]] = {
-    "patchcore": ({"layers": [3]}, "patchcore/descriptors", Bank),
-    "padim": ({"layers": [3], "dimensions": 40}, "padim/embedding", Gaussians),
-}
-"""Options, the features that are kept of each image, and what learns from them: a fit takes milliseconds."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """The good images of a set, at most `MOST`, and a member to learn from some of them."""
-
-    name: str
-    member: str
-    samples: tuple[Sample, ...]
-    learner: Member
-
-    @classmethod
-    def of(cls, data: Path, member: str) -> Bench:
-        host = PluginHost(installed=False)
-        readers, packages = host.readers(), host.backbones()
-        collection = read_folder({id: readers.load(id)() for id in readers.ids()}, data)
-        good = [grouped(sample, data.name) for sample in collection.samples if sample.defective is False]
-        kept = {id for [id] in shuffled(good, numpy_generator(0, "kept"))[:MOST]}
-        samples = tuple(sample for sample in good if sample.id in kept)
-        options, features, kind = MEMBERS[member]
-        finder = WeightFinder(packages={id: packages.load(id)() for id in packages.ids()})
-        context = FitContext(BackbonePool(finder))
-        source = FileSource(samples, size=SIZE)
-        some = source.only([sample.id for sample in samples[:3]])
-        detector = host.detectors().load(member).from_options({"backbone": DEFAULT_MODEL, **options})
-        detector.fit(some, validation=some, context=context)
-        maps = [
-            detector.observe(batch, context.pool.pyramids(batch, detector.backbones())).features[features]
-            for batch in batches(source, 8)
-        ]
-        return cls(data.name, member, samples, kind(torch.cat(maps)))
-
-    def scores(self, taught: Sequence[str], seen: Sequence[str]) -> Floats:
-        """(n,) scores of images by what learned from others."""
-        number = {sample.id: i for i, sample in enumerate(self.samples)}
-        return self.learner.scores([number[id] for id in taught], [number[id] for id in seen])
-
-
-def grouped(sample: Sample, name: str) -> Sample:
-    found = re.search(GROUPS[name], sample.id) if name in GROUPS else None
-    return replace(sample, group=found[1] if found else None)
-
-
-def shuffled(samples: Iterable[Sample], rng: np.random.Generator, *, whole: bool = False) -> list[list[str]]:
-    """Ids in a random order, in groups that stay together if `whole`."""
-    units: dict[str, list[str]] = {}
-    for sample in samples:
-        units.setdefault(sample.group if whole and sample.group else sample.id, []).append(sample.id)
-    keys = sorted(units)
-    return [units[keys[i]] for i in rng.permutation(len(keys))]
 
 
 def taken(deck: list[list[str]], wanted: float) -> list[str]:
@@ -360,35 +238,49 @@ def write_draws(path: Path, found: Iterable[Draw]) -> None:
 
 
 def print_draws(path: Path) -> None:
-    """Means over all sets, members and draws, the error of the mean, and what one user in ten may meet."""
+    """Means over all sets, members and draws with their errors, and what one draw in ten lies above."""
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    print("| fresh images | good | asked | way | promised | measured | one draw in ten above | worst set |")
-    print("|---|---|---|---|---|---|---|---|")
-    for whole, good, asked, way in product("01", COUNTS, RATES, ("split", "cross", "CV+")):
-        some = [
-            line
-            for line in lines
-            if (line["whole"], line["good"], line["asked"], line["way"])
-            == (whole, str(good), str(asked), way)
-        ]
+    columns = ("fresh images", "good", "asked", "split: promised", "measured", "cross: expected", "measured")
+    print_cells(*columns, "worst set", "CV+")
+    print_cells(*["---"] * 9)
+    for whole, good, asked in product("01", COUNTS, RATES):
+        key = (whole, str(good), str(asked))
+        some = [line for line in lines if (line["whole"], line["good"], line["asked"]) == key]
+        split, cross, kept = (Ways([line for line in some if line["way"] == way]) for way in WAYS)
         if some:
-            print(summary(some, whole, good, asked, way))
+            kind = "of other groups" if whole == "1" else "of any"
+            told = (f"{split.promised:.3f}", split.measured, f"{cross.promised:.3f}", cross.measured)
+            print_cells(kind, str(good), f"{asked:g}", *told, cross.worst, kept.measured)
 
 
-def summary(some: Sequence[dict[str, str]], whole: str, good: int, asked: float, way: str) -> str:
-    values = np.array([float(line["measured"]) for line in some])
-    sets: dict[str, list[float]] = {}
-    for line in some:
-        sets.setdefault(line["set"], []).append(float(line["measured"]))
-    name, worst = max(((name, float(np.mean(v))) for name, v in sets.items()), key=lambda pair: pair[1])
-    promised = np.mean([float(line["promised"]) for line in some])
-    error = values.std(ddof=1) / len(values) ** 0.5
-    kind = "of other groups" if whole == "1" else "of the same"
-    return (
-        f"| {kind} | {good} | {asked:g} | {way} | {promised:.3f} | {values.mean():.3f} ± {error:.3f} | "
-        f"{np.quantile(values, 0.9):.3f} | {name} {worst:.3f} |"
-    )
+WAYS = ("split", "cross", "CV+")
+
+
+class Ways:
+    """All draws of one way to calibrate."""
+
+    def __init__(self, lines: Sequence[dict[str, str]]) -> None:
+        self.lines = lines
+        self.values = np.array([float(line["measured"]) for line in lines])
+
+    @property
+    def promised(self) -> float:
+        return float(np.mean([float(line["promised"]) for line in self.lines]))
+
+    @property
+    def measured(self) -> str:
+        error = self.values.std(ddof=1) / len(self.values) ** 0.5
+        return f"{self.values.mean():.3f} ± {error:.3f} (> {np.quantile(self.values, 0.9):.2f})"
+
+    @property
+    def worst(self) -> str:
+        """The set of the largest mean."""
+        sets: dict[str, list[float]] = {}
+        for line, value in zip(self.lines, self.values, strict=True):
+            sets.setdefault(line["set"], []).append(value)
+        name, worst = max(((name, float(np.mean(v))) for name, v in sets.items()), key=lambda pair: pair[1])
+        return f"{name} {worst:.3f}"
 
 
 if __name__ == "__main__":
