@@ -1,10 +1,10 @@
 """How many scores lie above any value: exact for any number of scores, in memory that does not grow with it.
 
-The bits of a float32, read as a whole number and with the negative ones turned round, rise as the float32 do.
-These keys are what is sorted, searched and counted: whole numbers take a quarter less time. They wait until
-there are many, which is the quickest for most data sets: one sort answers all questions. Then keys that share
-their upper 16 bits with many others are counted in a page of 2^16 counters, one for each number there is, and
-forgotten; what is rare goes on waiting. float64 scores always wait, as they are.
+Scores wait as they came until there are many, which is the quickest for most data sets: one sort answers all
+questions. Then they are counted by key. The bits of a float32, read as a whole number and with the negative
+ones turned round, rise as the float32 do; keys that share their upper 16 bits with many others are counted in
+a page of 2^16 counters, one for each number there is, and forgotten. What is rare goes on waiting, and so do
+float64 scores.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,7 @@ _NARROW = (np.float32, np.float16, np.uint8, np.int8, np.uint16, np.int16, np.bo
 
 
 class ScoreCounts:
-    """A bag of scores without NaN; arrays of float64 that are added must not be changed afterwards.
+    """A bag of scores without NaN; arrays that are added must not be changed afterwards.
 
     >>> counts = ScoreCounts([np.array([0.5, 0.25, 0.5], np.float32)])
     >>> counts.above(np.array([0.25, 0.5])).tolist(), counts.reached(np.array([0.25, 0.5])).tolist()
@@ -45,7 +45,7 @@ class ScoreCounts:
     def __init__(self, scores: Iterable[FloatArray] = (), *, room: int = ROOM) -> None:
         self.size = 0
         self._room = room
-        self._keys: list[Keys] = []
+        self._runs: list[FloatArray] = []
         self._waiting = 0
         self._wide: list[FloatArray] = []
         self._sorted = True
@@ -63,43 +63,41 @@ class ScoreCounts:
         if flat.dtype not in _NARROW:
             self._wide.append(flat)
             return
-        self._keys.append(_keys(flat))
+        self._runs.append(flat.astype(np.float32, copy=False))
         self._waiting += flat.size
         if self._waiting > self._room:
             self._count()
 
     def above(self, values: FloatArray) -> IntArray:
         """(T,) rising values to (T,): how many scores are greater."""
-        return self._beyond(values, "right")
+        return self.around(values)[0]
 
     def reached(self, values: FloatArray) -> IntArray:
         """(T,) rising values to (T,): how many scores are at least as great."""
-        return self._beyond(values, "left")
+        return self.around(values)[1]
 
-    def _beyond(self, values: FloatArray, side: Literal["left", "right"]) -> IntArray:
+    def around(self, values: FloatArray) -> tuple[IntArray, IntArray]:
+        """`above` and `reached`, in hardly more time than one of them."""
         self._sort()
-        keys = _keys(_rounded(values, down=side == "right"))
-        found: IntArray = self._pages.beyond(keys, side)
-        for passed in _mapped(lambda run: run.size - np.searchsorted(run, keys, side), self._keys):
-            found = found + passed
-        for run in self._wide:
-            found = found + (run.size - np.searchsorted(run, values, side))
-        return found
+        above, reached = self._pages.around(values)
+        for run_above, run_reached in _mapped(lambda run: _around(run, values), [*self._runs, *self._wide]):
+            above, reached = above + run_above, reached + run_reached
+        return above, reached
 
     def _sort(self) -> None:
         """Leave a few rising runs, each sorted by a thread of its own."""
         if not self._sorted:
             threads = _THREADS if self._waiting >= _WORTH_A_THREAD else 1
-            groups = [self._keys[i::threads] for i in range(threads)]
-            self._keys = _mapped(_joined, [group for group in groups if group])
+            groups = [self._runs[i::threads] for i in range(threads)]
+            self._runs = _mapped(_joined, [group for group in groups if group])
             self._wide = [_joined(self._wide)] if self._wide else []
             self._sorted = True
 
     def _count(self) -> None:
         """Count what is dense; where most is rare, give it more room, so that it is not sifted in vain."""
-        self._pages.make(self._keys)
-        self._keys = [rest for run in self._keys for rest in [self._pages.take(run)] if rest.size]
-        self._waiting = sum(run.size for run in self._keys)
+        self._pages.make(self._runs)
+        self._runs = [rest for run in self._runs for rest in [self._pages.take(run)] if rest.size]
+        self._waiting = sum(run.size for run in self._runs)
         self._room = max(self._room, 2 * self._waiting)
 
 
@@ -109,37 +107,44 @@ class _Pages:
     def __init__(self) -> None:
         self.counters: dict[int, npt.NDArray[np.int64]] = {}  # by page, -2^15 to 2^15 - 1: (2^16,)
 
-    def make(self, runs: Sequence[Keys]) -> None:
-        """Pages for what these keys have many of."""
+    def make(self, runs: Sequence[FloatArray]) -> None:
+        """Pages for what these scores have many of."""
         population = np.zeros(_PAGE, np.int64)
         for run in runs:
-            population += np.bincount((run >> 16) + _PAGE // 2, minlength=_PAGE)
+            population += np.bincount((_keys(run) >> 16) + _PAGE // 2, minlength=_PAGE)
         for place in np.flatnonzero(population >= DENSE).tolist():
             self.counters.setdefault(place - _PAGE // 2, np.zeros(_PAGE, np.int64))
 
-    def take(self, run: Keys) -> Keys:
-        """Count the keys that have a page; returns the others."""
+    def take(self, run: FloatArray) -> FloatArray:
+        """Count the scores that have a page; returns the others."""
         rising = np.sort(run)
-        starts = np.flatnonzero(np.concatenate([[True], rising[1:] != rising[:-1]]))
-        distinct, times = rising[starts], np.diff(starts, append=rising.size)
+        keys = _keys(rising)
+        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+        distinct, times = keys[starts], np.diff(starts, append=keys.size)
         first = np.array(list(self.counters), np.int32) << 16
         edges = np.searchsorted(distinct, first), np.searchsorted(distinct, first | 0xFFFF, "right")
         kept = np.ones(distinct.size, bool)
         for counter, start, stop in zip(self.counters.values(), *edges, strict=True):
             counter[distinct[start:stop] & 0xFFFF] += times[start:stop]
             kept[start:stop] = False
-        rest: Keys = rising[np.repeat(kept, times)]
+        rest: FloatArray = rising[np.repeat(kept, times)]
         return rest
 
-    def beyond(self, keys: Keys, side: Literal["left", "right"]) -> IntArray:
-        """(T,) rising keys to (T,): how many counted ones are greater, or for "left" at least as great."""
-        wanted = keys.astype(np.int64) + (side == "right")
+    def around(self, values: FloatArray) -> tuple[IntArray, IntArray]:
+        """(T,) rising values to how many counted scores are greater, and how many at least as great."""
+        if not self.counters:
+            return np.zeros(values.size, np.int64), np.zeros(values.size, np.int64)
+        lower, upper = (_keys(_rounded(values, down=down)).astype(np.int64) for down in (True, False))
+        return self._from(lower + 1), self._from(upper)
+
+    def _from(self, keys: npt.NDArray[np.int64]) -> IntArray:
+        """(T,) rising keys to (T,): how many counted scores have such a key or a greater one."""
         found = np.zeros(keys.size, np.int64)
         for page, counter in self.counters.items():
-            first, last = np.searchsorted(wanted, [page << 16, (page + 1) << 16])
+            first, last = np.searchsorted(keys, [page << 16, (page + 1) << 16])
             within = np.cumsum(counter[::-1])[::-1]  # (2^16,)
             found[:first] += within[0]
-            found[first:last] += within[wanted[first:last] & 0xFFFF]
+            found[first:last] += within[keys[first:last] & 0xFFFF]
         return found
 
 
@@ -157,6 +162,15 @@ def _rounded(values: FloatArray, *, down: bool) -> npt.NDArray[np.float32]:
     near = values.astype(np.float32)
     beyond = near > values if down else near < values
     return np.where(beyond, np.nextafter(near, np.float32(-np.inf if down else np.inf)), near)
+
+
+def _around(run: FloatArray, values: FloatArray) -> tuple[IntArray, IntArray]:
+    """How many of a rising run are greater than each of (T,) rising values, and how many no less."""
+    passed = np.searchsorted(run, values, "right")
+    tied = run[np.maximum(passed, 1) - 1] == values  # only there the two differ
+    before = passed.copy()
+    before[tied] = np.searchsorted(run, values[tied], "left")
+    return run.size - passed, run.size - before
 
 
 def _joined(runs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:

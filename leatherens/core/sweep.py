@@ -19,13 +19,16 @@ from leatherens.core.score_counts import FloatArray, IntArray, ScoreCounts
 def sweep(defect: FloatArray, good: Sequence[ScoreCounts], weights: FloatArray | None = None) -> Sweep:
     """Count (D,) scores of defects, of weight 1 or `weights` (D,), and the good ones of all these bags."""
     rising, step = np.unique(defect, return_inverse=True)  # (T,), (D,)
-    none = np.zeros(rising.size, np.int64)
+    above, reached = np.zeros((2, rising.size), np.int64)
+    for counts in good:
+        more_above, more_reached = counts.around(rising)
+        above, reached = above + more_above, reached + more_reached
     return Sweep(
         thresholds=rising[::-1],
         hits=np.bincount(step, minlength=rising.size)[::-1],
         gain=np.bincount(step, weights=weights, minlength=rising.size)[::-1],
-        above=sum((counts.above(rising) for counts in good), start=none)[::-1],
-        reached=sum((counts.reached(rising) for counts in good), start=none)[::-1],
+        above=above[::-1],
+        reached=reached[::-1],
         defects=defect.size,
         goods=sum(counts.size for counts in good),
     )
