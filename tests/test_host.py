@@ -126,7 +126,16 @@ BUILTIN = {
     "preparations": ("colour-constancy", "flatten", "mask", "registration"),
     "reporters": ("html",),
     "score_fusions": ("maximum", "mean", "rank-mean", "stacker", "vote", "weighted"),
-    "thresholds": ("conformal", "k-sigma", "maximum", "p-quantile"),
+    "thresholds": (
+        "conformal",
+        "f1",
+        "k-sigma",
+        "line-clearance",
+        "max-area",
+        "maximum",
+        "mondrian",
+        "p-quantile",
+    ),
 }
 
 
