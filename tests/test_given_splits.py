@@ -3,14 +3,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pictures import grain, mvtec, save
+from PIL import Image
+from tiny_runs import call, options
 
 from leatherens.core.errors import ConfigError, InputError
 from leatherens.core.grouping import grouped, torn_groups
 from leatherens.core.reading import Collection
 from leatherens.ensembles.given_splits import given_splits
-from leatherens.ensembles.splits import make_splits
+from leatherens.ensembles.leaks import allowed, leaks
+from leatherens.ensembles.splits import content_digests, make_splits
 from leatherens.plugins.mvtec_reader import MVTecReader
 
 
@@ -62,7 +66,8 @@ def test_given_splits__that_test_what_was_learned_under_another_name(root, tmp_p
         given_splits(path, collection)
     assert str(caught.value) == (
         f"{path}: train/good/twin.png is in '{taught}' and test/good/twin.png, the same picture, in 'test'; "
-        "what is tested or calibrated with must not have been learned from: put both into one job"
+        "what is tested or calibrated with must not have been learned from: put both into one job, "
+        "or leave one of the two out"
     )
 
 
@@ -79,7 +84,7 @@ def test_grouped__by_what_a_name_holds(root):
     assert {sample.group for sample in found.train} == {"train/good"}
     whole = grouped(collection, r"\w+/\w+/\d\d(?=\d)")
     assert {sample.group for sample in whole.train} == {"train/good/00"}
-    assert torn_groups(collection) == []
+    assert torn_groups(collection.train, collection.test) == []
     assert found.remarks[-1].endswith("groups by the names of the images")
 
 
@@ -96,3 +101,24 @@ def test_grouped__refuses_in_words(root, pattern, error, sentence):
         grouped(MVTecReader().read(root), pattern)
     assert str(caught.value).startswith(f"--group-by '{pattern}': ")
     assert sentence in str(caught.value)
+
+
+def test_dealt_splits__refuse_a_picture_that_is_learned_from_and_tested(root, tmp_path):
+    save(root / "test/good/twin.png", np.array(Image.open(root / "train/good/000.png")))
+    result = call("run", *options("patchcore"), "--data", root, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "test/good/twin.png, the same picture, in 'test'; what is tested" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_dealt_splits__tell_of_a_picture_that_teaches_and_calibrates(root):
+    collection = MVTecReader().read(root)
+    splits = make_splits(collection, seed=1)
+    samples = {sample.id: sample for sample in collection.samples}
+    digests = content_digests([sample.path for sample in collection.samples])
+    assert allowed(leaks(splits, samples, digests), "here") == ()
+    one, other = splits.fit[0], splits.calibrate[0]
+    digests[samples[other].path] = digests[samples[one].path]
+    [remark] = allowed(leaks(splits, samples, digests), "here")
+    assert remark.startswith("1 good image the same as one with another job, such as: ")
+    assert f"{one} is in 'fit' and {other}, the same picture, in 'calibrate'" in remark

@@ -130,10 +130,14 @@ class _Looking:
 
     def _planned(self, collection: Collection) -> Plan:
         from leatherens.core.inspection import Plan
-        from leatherens.ensembles.splits import make_splits
+        from leatherens.ensembles.leaks import allowed, leaks
+        from leatherens.ensembles.splits import content_digests, make_splits
 
         try:
             splits = make_splits(collection, seed=0)
+            samples = {sample.id: sample for sample in collection.samples}
+            digests = content_digests([sample.path for sample in collection.samples])
+            allowed(leaks(splits, samples, digests), str(collection.root))
         except InputError as error:
             return Plan(self.size, refusal=str(error))
         return Plan(self.size, calibrating=len(splits.calibrate))

@@ -1,4 +1,4 @@
-"""Which photograph, hide or part an image is of, told by its name.
+"""What belongs together: which images are of one photograph, hide or part, by the reader or by their names.
 
 Tiles of one photograph look alike. Where some teach and others calibrate, the model has seen what it is
 calibrated on, and promises too much; so what belongs together is named here and never split.
@@ -7,6 +7,7 @@ calibrated on, and promises too much; so what belongs together is named here and
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from leatherens.core.errors import ConfigError, InputError
@@ -29,7 +30,7 @@ def grouped(collection: Collection, pattern: str) -> Collection:
         for part in (collection.train, collection.test, collection.validation)
     ]
     found = replace(collection, train=parts[0], test=parts[1], validation=parts[2])
-    torn = torn_groups(found)
+    torn = torn_groups((*found.train, *found.validation), found.test)
     if torn:
         raise InputError(
             f"--group-by '{pattern}': {counted(len(torn), 'group')} both to learn from and to test: "
@@ -39,13 +40,19 @@ def grouped(collection: Collection, pattern: str) -> Collection:
     return replace(found, remarks=(*found.remarks, f"{counted(count, 'group')} by the names of the images"))
 
 
-def torn_groups(collection: Collection) -> list[str]:
+def by_group(samples: Iterable[Sample]) -> dict[tuple[bool, str], list[Sample]]:
+    """The samples that stay together, in their order; one without a group is a group of its own."""
+    groups: dict[tuple[bool, str], list[Sample]] = {}
+    for sample in samples:
+        alone = sample.group is None
+        groups.setdefault((alone, sample.id if sample.group is None else sample.group), []).append(sample)
+    return groups
+
+
+def torn_groups(taught: Iterable[Sample], tested: Iterable[Sample]) -> list[str]:
     """The groups with images both to learn from and to test, sorted."""
-    taught, tested = (
-        {sample.group for sample in part if sample.group is not None}
-        for part in ((*collection.train, *collection.validation), collection.test)
-    )
-    return sorted(taught & tested)
+    sides = ({sample.group for sample in side if sample.group is not None} for side in (taught, tested))
+    return sorted(set.intersection(*sides))
 
 
 def _group(sample: Sample, pattern: re.Pattern[str]) -> str:

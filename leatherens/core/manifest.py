@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from leatherens.core.errors import InputError, did_you_mean
+from leatherens.core.grouping import torn_groups
 from leatherens.core.listing import counted, named, sample_id
 from leatherens.core.reading import DEFECT_NAMES, GOOD, GOOD_NAMES, Sample
 from leatherens.core.tables import Row
@@ -74,7 +75,7 @@ def listed_samples(rows: Iterable[Row], *, table: Path, base: Path, root: Path) 
     _refuse_faults(table, faults, len(faults) + len(lines))
     ordered = {part: tuple(sorted(found, key=lambda sample: sample.id)) for part, found in parts.items()}
     remarks = [f"passed over {counted(bare, 'mask')} of good images"] if bare else []
-    return Listed(**ordered, remarks=(*remarks, *_torn_groups(ordered)))
+    return Listed(**ordered, remarks=(*remarks, *_torn(ordered)))
 
 
 def _refuse_faults(table: Path, faults: list[str], total: int) -> None:
@@ -86,13 +87,9 @@ def _refuse_faults(table: Path, faults: list[str], total: int) -> None:
         raise InputError("\n".join([head, *(f"  {fault}" for fault in faults[:_LISTED]), *more]))
 
 
-def _torn_groups(parts: Mapping[str, tuple[Sample, ...]]) -> list[str]:
+def _torn(parts: Mapping[str, tuple[Sample, ...]]) -> list[str]:
     """What is said of groups that stand on both sides, which makes results look better than they are."""
-    taught, tested = (
-        {sample.group for name in names for sample in parts[name] if sample.group is not None}
-        for names in (("train", "validation"), ("test",))
-    )
-    torn = sorted(taught & tested)
+    torn = torn_groups((*parts["train"], *parts["validation"]), parts["test"])
     return [f"{counted(len(torn), 'group')} both to learn from and to test: {named(torn)}"] if torn else []
 
 

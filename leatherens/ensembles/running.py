@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.feature_store import user_store
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress
-from leatherens.core.reading import Collection
+from leatherens.core.reading import Collection, Sample
 from leatherens.core.reporting import RunView
 from leatherens.ensembles.colouring import learn_colours
 from leatherens.ensembles.crossing import Crossing, with_folds
@@ -27,6 +27,7 @@ from leatherens.ensembles.evidence import Gathering
 from leatherens.ensembles.facts import Facts, recipe_fingerprint
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.leaks import allowed, leaks
 from leatherens.ensembles.parts import (
     build,
     build_preparation,
@@ -138,7 +139,11 @@ class Run:
             return Splits.read(self.folder.splits)
         dealt = self.splits or splits_of(self.recipe, collection)
         splits = with_folds(self.recipe, dealt, collection, self.progress)
-        self._refuse_unlearnable(splits, collection)
+        by_id = {sample.id: sample for sample in samples}
+        twins = allowed(leaks(splits, by_id, digests), str(collection.root))
+        for remark in twins:
+            self.progress.say(remark)
+        self._refuse_unlearnable(splits, by_id)
         write_recipe(self.folder.recipe, self.recipe)
         splits.write(self.folder.splits)
         write_json(self.folder.images, {sample.id: digests[sample.path] for sample in samples})
@@ -150,15 +155,14 @@ class Run:
                 data_sentence=collection.sentence,
                 data_fingerprint=mark,
                 recipe_fingerprint=recipe_fingerprint(self.folder.recipe),
-                remarks=(*collection.remarks, *reductions(self.recipe, self.host)),
+                remarks=(*collection.remarks, *twins, *reductions(self.recipe, self.host)),
                 backbones=pool.loaded(),
             )
         )
         return splits
 
-    def _refuse_unlearnable(self, splits: Splits, collection: Collection) -> None:
+    def _refuse_unlearnable(self, splits: Splits, samples: Mapping[str, Sample]) -> None:
         """Refuse, before anything slow begins, thresholds that these images cannot teach."""
-        samples = {sample.id: sample for sample in collection.samples}
         good = [samples[id] for id in splits.good]
         labelled = [samples[id] for id in splits.threshold_labelled]
         for rule, sides in build_rules(self.recipe, self.host):
