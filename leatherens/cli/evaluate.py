@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=options.PATH)
 @click.option("--data", "root", type=options.PATH, required=True, help="Labelled photographs.")
-@click.option(
-    "--defects", type=options.PATH, help="Defective photographs beside a plain folder of good ones."
-)
-@click.option("--masks", type=options.PATH, help="Masks of the defective photographs.")
+@options.defects
+@options.masks
 @options.layout
 @click.option("--out", type=options.PATH, help="Write metrics, scores, maps and report there.")
 @click.option(

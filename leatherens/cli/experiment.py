@@ -19,15 +19,12 @@ from leatherens.core.errors import ConfigError, InputError, LeatherensError
 
 if TYPE_CHECKING:
     from leatherens.cli import Session
+    from leatherens.ensembles.experiments.data_sets import DataSet
     from leatherens.ensembles.experiments.entrants import Entrant
-    from leatherens.ensembles.experiments.grounds import Ground
     from leatherens.ensembles.experiments.results import Result
     from leatherens.ensembles.experiments.setups import Setup
 
 Option = Callable[[Any], Any]
-
-LABELLED = 0.15
-"""Of the test images, for T2 and T3 (Soares, 2022)."""
 
 OWN = ("data", "members", "defects", "masks", "layout", "group_by", "project", "out", "resume", "splits")
 """Options of `run` that mean something else here, or nothing."""
@@ -157,14 +154,14 @@ def _make(
         for name in _names(session, options)
         for setup, given in (setups.items() if setups else [(None, options)])
     ]
-    grounds = _grounds(session, options, entrants[0])
+    data_sets = _data_sets(session, options, entrants[0])
     if setups and options["ignore"] is not None:
         folder.keep_region(options["ignore"])
     plugins = {"installed": session.installed_plugins, "files": session.plugin_files}
     making = Experiment(
         folder,
         Kind(kind),
-        grounds,
+        data_sets,
         entrants,
         session.host,
         plugins,
@@ -212,6 +209,7 @@ def _names(session: Session, options: Mapping[str, Any]) -> list[str]:
 def _entrant(session: Session, name: str, options: Mapping[str, Any], setup: Setup | None) -> Entrant:
     """The recipe that the options make for these members; what only ensembles take is left out of others."""
     from leatherens.cli.recipe_options import recipe_from, refuse_folds
+    from leatherens.configs.recipe import LABELLED
     from leatherens.ensembles.experiments.entrants import PLUS, Entrant
     from leatherens.ensembles.parts import resolve
 
@@ -233,19 +231,21 @@ def _concerns(text: str, ids: Sequence[str], session: Session) -> bool:
     return not any(text.startswith(f"{id}.") for id in others)
 
 
-def _grounds(session: Session, options: Mapping[str, Any], entrant: Entrant) -> list[Ground]:
+def _data_sets(session: Session, options: Mapping[str, Any], entrant: Entrant) -> list[DataSet]:
     from leatherens.ensembles.data import DataChoice
-    from leatherens.ensembles.experiments.grounds import Ground
+    from leatherens.ensembles.experiments.data_sets import DataSet
 
     named = _named_sets(options["sets"])
     patterns = _patterns(options["group_by"], named)
     found = []
     for name, path in named.items():
         data = DataChoice.at(path, group_by=patterns.get(name))
-        found.append(Ground(name, data, entrant.recipe, session.host))
-    for ground in found:
-        if not any(sample.defective for sample in ground.collection.test):
-            raise InputError(f"{ground.data.root}: no defective images to test on; an experiment needs some")
+        found.append(DataSet(name, data, entrant.recipe, session.host))
+    for data_set in found:
+        if not any(sample.defective for sample in data_set.collection.test):
+            raise InputError(
+                f"{data_set.data.root}: no defective images to test on; an experiment needs some"
+            )
     return found
 
 

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 @click.command(short_help="Measure the score maps of any tool.")
 @click.option("--maps", type=options.PATH, required=True, help="Folder of score maps: TIFF, NPY or grey PNG.")
 @click.option("--data", "root", type=options.PATH, required=True, help="Labelled photographs.")
-@click.option(
-    "--defects", type=options.PATH, help="Defective photographs beside a plain folder of good ones."
-)
-@click.option("--masks", type=options.PATH, help="Masks of the defective photographs.")
+@options.defects
+@options.masks
 @options.layout
 @click.option("--scores", type=options.PATH, help="CSV file with the columns image and score.")
 @click.option("--threshold", type=float, help="Image score above which an image is defective.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +17,12 @@ layout = click.option(
     "--layout", metavar="ID", help="Read the folder as this layout instead of recognising it."
 )
 
+defects = click.option(
+    "--defects", type=PATH, help="Defective photographs beside a plain folder of good ones."
+)
+
+masks = click.option("--masks", type=PATH, help="Masks of the defective photographs.")
+
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 
 weights_of_run = click.option(
@@ -24,6 +31,22 @@ weights_of_run = click.option(
     multiple=True,
     help="File or folder of the weights RUN learned with (repeatable).",
 )
+
+
+def setting(text: str, expected: str) -> tuple[str, Any]:
+    """What one --set says: the path before the first `=`, and the value behind it, read as YAML.
+
+    expected: the form, with an example, for who got it wrong.
+    """
+    import yaml
+
+    path, equals, value = text.partition("=")
+    if not equals or "." not in path.strip("."):
+        raise ConfigError(f"--set: expected {expected}, got '{text}'")
+    try:
+        return path, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {text}: the value '{value}' is not YAML; put it in quotes") from None
 
 
 def sides(text: str, option: str = "--size") -> tuple[int, int]:

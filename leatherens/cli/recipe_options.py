@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from leatherens.cli.options import sides
+from leatherens.cli.options import setting, sides
 from leatherens.configs.recipe import Calibration, Mode, Places, Recipe
 from leatherens.core.errors import ConfigError, did_you_mean
 from leatherens.core.host import PluginHost
@@ -155,18 +155,11 @@ def _add_masking(options: Mapping[str, Any], settings: dict[str, dict[str, Any]]
 
 def _settings(given: Sequence[str], ids: list[str]) -> dict[str, dict[str, Any]]:
     """What --set says, by member, step of the preparation or part."""
-    import yaml
-
     found: dict[str, dict[str, Any]] = {}
     for text in given:
-        path, equals, value = text.partition("=")
-        if not equals or "." not in path:
-            raise ConfigError(f"--set: expected MEMBER.KEY=VALUE, such as stfpm.steps=100, got '{text}'")
+        path, value = setting(text, "MEMBER.KEY=VALUE, such as stfpm.steps=100")
         owner = _owner(path, ids)
-        try:
-            found.setdefault(owner, {})[path.removeprefix(f"{owner}.")] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {text}: the value '{value}' is not YAML; put it in quotes") from None
+        found.setdefault(owner, {})[path.removeprefix(f"{owner}.")] = value
     return found
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leatherens.cli.going_on import saying_how_to_go_on
-from leatherens.cli.options import PATH
+from leatherens.cli.options import PATH, defects, layout, masks
 from leatherens.core.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     "--members", metavar="ID,ID", help="Detectors to fit, e.g. stfpm,draem (see: leatherens plugins list)."
 )
 @click.option("--data", type=PATH, help="Photographs, or a manifest; without it, the demo leather is used.")
-@click.option("--defects", type=PATH, help="Defective photographs beside a plain folder of good ones.")
-@click.option("--masks", type=PATH, help="Masks of the defective photographs.")
-@click.option("--layout", metavar="ID", help="Read the folder as this layout instead of recognising it.")
+@defects
+@masks
+@layout
 @click.option(
     "--group-by",
     metavar="REGEX",

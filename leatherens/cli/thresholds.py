@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leatherens.cli import options
-from leatherens.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from leatherens.cli import Session
@@ -32,10 +31,8 @@ BESIDE = ("layout", "defects", "masks")
 @click.option(
     "--labelled", type=options.PATH, help="Labelled photographs, good and defective, to measure on."
 )
-@click.option(
-    "--defects", type=options.PATH, help="Defective photographs beside a plain folder of good ones."
-)
-@click.option("--masks", type=options.PATH, help="Masks of the defective photographs.")
+@options.defects
+@options.masks
 @options.layout
 @click.option("--use", metavar="ID", help="Make this rule the run's own.")
 @click.option("--use-pixel", metavar="ID", help="Make this rule the run's own for pixels alone.")
@@ -130,16 +127,9 @@ def _looking(session: Session, run: Path, device: str, weights: tuple[Path, ...]
 
 def _options(settings: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     """What --set says, by rule."""
-    import yaml
-
     found: dict[str, dict[str, Any]] = {}
     for text in settings:
-        path, equals, value = text.partition("=")
-        rule, dot, key = path.rpartition(".")
-        if not (equals and dot and rule):
-            raise ConfigError(f"--set: expected RULE.KEY=VALUE, such as k-sigma.k=2, got '{text}'")
-        try:
-            found.setdefault(rule, {})[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {text}: the value '{value}' is not YAML; put it in quotes") from None
+        path, value = options.setting(text, "RULE.KEY=VALUE, such as k-sigma.k=2")
+        rule, _, key = path.rpartition(".")
+        found.setdefault(rule, {})[key] = value
     return found

@@ -28,13 +28,19 @@ def joined_collections(collections: Mapping[str, Collection], root: Path) -> Col
     )
 
 
-def _named(name: str, sample: Sample) -> Sample:
-    def under(what: str) -> str:
-        return f"{name}/{what}"
+def joined_name(collection: str, name: str) -> str:
+    """What an id, a group or a part is called among those of other collections.
 
+    >>> joined_name("hides", "test/cut/1.png")
+    'hides/test/cut/1.png'
+    """
+    return f"{collection}/{name}"
+
+
+def _named(collection: str, sample: Sample) -> Sample:
     return replace(
         sample,
-        id=under(sample.id),
-        group=None if sample.group is None else under(sample.group),
-        part=under(sample.part) if sample.part else "",
+        id=joined_name(collection, sample.id),
+        group=None if sample.group is None else joined_name(collection, sample.group),
+        part=joined_name(collection, sample.part) if sample.part else "",
     )

@@ -14,6 +14,7 @@ from typing_extensions import Self
 from leatherens.configs.recipe import SHARES, Recipe
 from leatherens.core.artifact import read_json, write_json
 from leatherens.core.errors import ArtifactError, ConfigError, InputError
+from leatherens.core.grouping import by_group
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reading import GOOD, Collection, Sample
 
@@ -136,7 +137,7 @@ def _labelled_share(tested: Sequence[Sample], share: float, seed: int, root: Pat
     """
     known = [sample for sample in tested if sample.defective is not None]
     kinds: dict[str, list[Sample]] = {}
-    for group in _groups(known).values():
+    for group in by_group(known).values():
         kind = next((sample.defect for sample in group if sample.defective), GOOD)
         kinds.setdefault(kind, []).extend(group)
     dealt: list[str] = []
@@ -203,18 +204,9 @@ def deal_folds(samples: Sequence[Sample], *, seed: int, count: int) -> tuple[tup
 
 def _shuffled(samples: Iterable[Sample], seed: int, *path: str | int) -> list[list[str]]:
     """Ids by group, the groups in an order that depends on their names, the seed and the purpose only."""
-    groups = _groups(samples)
+    groups = by_group(samples)
     units = [[sample.id for sample in groups[key]] for key in sorted(groups)]
     return [units[i] for i in numpy_generator(seed, *(path or ("splits",))).permutation(len(units))]
-
-
-def _groups(samples: Iterable[Sample]) -> dict[tuple[bool, str], list[Sample]]:
-    """The samples that stay together; one without a group is a group of its own."""
-    groups: dict[tuple[bool, str], list[Sample]] = {}
-    for sample in samples:
-        alone = sample.group is None
-        groups.setdefault((alone, sample.id if sample.group is None else sample.group), []).append(sample)
-    return groups
 
 
 def _ids(deck: list[list[str]]) -> list[str]:

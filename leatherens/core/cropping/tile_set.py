@@ -21,6 +21,7 @@ from leatherens.core.artifact import folder_written_whole, write_text
 from leatherens.core.cropping.sides import Sides, dealt, mixed_order
 from leatherens.core.cropping.tiles import Cut, Places, clean_places, defect_places, packed
 from leatherens.core.errors import ConfigError, InputError
+from leatherens.core.grouping import by_group
 from leatherens.core.listing import counted, images_under, named, pair_masks
 from leatherens.core.manifest import COLUMNS
 from leatherens.core.naming import flat_names
@@ -191,11 +192,8 @@ def planned(
 
 def _groups(samples: Sequence[Sample]) -> list[list[int]]:
     """Positions of the samples that must stay together."""
-    groups: dict[tuple[bool, str], list[int]] = {}
-    for index, sample in enumerate(samples):
-        alone = sample.group is None
-        groups.setdefault((alone, sample.id if sample.group is None else sample.group), []).append(index)
-    return list(groups.values())
+    position = {sample.id: index for index, sample in enumerate(samples)}
+    return [[position[sample.id] for sample in group] for group in by_group(samples).values()]
 
 
 def _defective(

@@ -14,9 +14,9 @@ from leatherens.core.params import parse_params
 from leatherens.core.progress import Progress
 from leatherens.ensembles.ablation.adopting import adopt, members_of, other_weights
 from leatherens.ensembles.experiments.costs import Cost, measure_cost
+from leatherens.ensembles.experiments.data_sets import DataSet
 from leatherens.ensembles.experiments.entrants import Entrant
 from leatherens.ensembles.experiments.folder import ExperimentFolder
-from leatherens.ensembles.experiments.grounds import Ground
 from leatherens.ensembles.experiments.measuring import Measuring
 from leatherens.ensembles.experiments.plan import Cell, Kind, plan
 from leatherens.ensembles.experiments.results import Result, mark_of, read_marked, write_marked
@@ -39,7 +39,7 @@ class Experiment:
 
     folder: ExperimentFolder
     kind: Kind
-    grounds: Sequence[Ground]
+    data_sets: Sequence[DataSet]
     entrants: Sequence[Entrant]
     host: PluginHost
     plugins: Mapping[str, Any]
@@ -49,9 +49,9 @@ class Experiment:
 
     def make(self) -> list[Result]:
         """Do what is not done yet; the tables are written after every run."""
-        cells = plan(self.kind, self.grounds, self.entrants)
-        for ground in self.grounds:
-            _ = ground.splits  # what cannot be dealt out is told before anything is learned
+        cells = plan(self.kind, self.data_sets, self.entrants)
+        for data_set in self.data_sets:
+            _ = data_set.splits  # what cannot be dealt out is told before anything is learned
         results: list[Result] = []
         by_run = groupby(cells, key=lambda cell: (cell.trained.name, cell.entrant.name))
         groups = [list(group) for _, group in by_run]
@@ -78,42 +78,42 @@ class Experiment:
             self.progress.say(f"{entrant.name} on {trained.name} was not made: {reason}")
             return [Result(cell, {}, problem=reason) for cell in cells]
 
-    def _made(self, ground: Ground, entrant: Entrant) -> RunFolder:
+    def _made(self, data_set: DataSet, entrant: Entrant) -> RunFolder:
         """The finished run of an entrant."""
-        folder = self.folder.run(ground.name, entrant.name)
+        folder = self.folder.run(data_set.name, entrant.name)
         if folder.begun:
-            self._require_same(folder, entrant.recipe, ground)
+            self._require_same(folder, entrant.recipe, data_set)
         if folder.done:
             return folder
-        self.progress.say(f"{entrant.name}, learning from {ground.name}")
+        self.progress.say(f"{entrant.name}, learning from {data_set.name}")
         run = Run(
             folder,
             entrant.recipe,
-            ground.data,
+            data_set.data,
             self.host,
             self.progress,
             self.folder.resume_command,
-            ground.splits,
+            data_set.splits,
         )
         if not entrant.alone:
-            self._take_over(run, ground, entrant)
+            self._take_over(run, data_set, entrant)
         run.make()
         return folder
 
-    def _require_same(self, folder: RunFolder, recipe: Recipe, ground: Ground) -> None:
+    def _require_same(self, folder: RunFolder, recipe: Recipe, data_set: DataSet) -> None:
         """Refuse a run that was made with other options, or from other images."""
         facts, stored = folder.facts(), stored_recipe(folder, self.host, recipe.places)
         if stored != recipe:
             raise ArtifactError(
                 f"{folder.path}: made with other options than are given now; give the same, or another --out"
             )
-        if facts.data != ground.data:
+        if facts.data != data_set.data:
             raise ArtifactError(f"{folder.path}: made from {facts.data.root}; choose another --out")
 
-    def _take_over(self, run: Run, ground: Ground, entrant: Entrant) -> None:
+    def _take_over(self, run: Run, data_set: DataSet, entrant: Entrant) -> None:
         """Copy members that have learned alone already, in the same way, into the run of an ensemble."""
         mine = run.recipe.members
-        alone = [self.folder.run(ground.name, entrant.single(id)) for id in mine]
+        alone = [self.folder.run(data_set.name, entrant.single(id)) for id in mine]
         offered = members_of([folder.path for folder in alone if folder.done])
         same = {
             id: one

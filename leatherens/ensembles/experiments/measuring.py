@@ -1,4 +1,4 @@
-"""One cell: what a run that learned from one ground is worth on the test images of another."""
+"""One cell: what a run that learned from one data set is worth on the test images of another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leatherens.ensembles.checkpoints import alone_at
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.evaluation import threshold_free
 from leatherens.ensembles.experiments.cuts import Cuts, Seen
-from leatherens.ensembles.experiments.grounds import Ground
+from leatherens.ensembles.experiments.data_sets import DataSet
 from leatherens.ensembles.experiments.plan import Cell
 from leatherens.ensembles.experiments.rules import Rules
 from leatherens.ensembles.opening import OpenedRun
@@ -24,7 +24,7 @@ from leatherens.ensembles.scoring import score_images
 from leatherens.ensembles.sources import require_no_problems
 
 OWN, THEIRS = "own", "tested"
-"""Whose held-out and labelled images thresholds come from: the run's own ground, or the one tested on."""
+"""Whose held-out and labelled images thresholds come from: the run's own data set, or the one tested on."""
 
 
 class Measuring:
@@ -48,18 +48,18 @@ class Measuring:
         then = alone_at(self.run.ensemble, id, step, self.run.folder)
         return Measuring(replace(self.run, ensemble=then), self.host, self.progress)
 
-    def setup(self, trained: Ground, tested: Ground) -> dict[str, Any]:
+    def setup(self, trained: DataSet, tested: DataSet) -> dict[str, Any]:
         """Metrics at the three rules of the line-clearance thesis."""
         good, labelled = self._look(trained, "calibrate"), self._look(trained, "threshold_labelled")
         test = self._look(tested, "test")
         return {**Rules.learned(self.host, good, labelled).worth(test), "images": _counts(test)}
 
-    def cell(self, trained: Ground, tested: Ground) -> dict[str, Any]:
+    def cell(self, trained: DataSet, tested: DataSet) -> dict[str, Any]:
         """Metrics without a threshold, and by whose images thresholds come from, those with one."""
         test = self._look(tested, "test")
         found: dict[str, Any] = {"metrics": threshold_free(test.samples, test.scores, test.masks)}
-        for whose, ground in ((OWN, trained), (THEIRS, tested)):
-            good, labelled = self._look(ground, "calibrate"), self._look(ground, "threshold_labelled")
+        for whose, data_set in ((OWN, trained), (THEIRS, tested)):
+            good, labelled = self._look(data_set, "calibrate"), self._look(data_set, "threshold_labelled")
             cuts = Cuts.learned(self.host, good, labelled)
             found[whose] = {"cuts": cuts.content(), **cuts.worth(test), **self._promise(good, test)}
         found["images"] = _counts(test)
@@ -74,15 +74,15 @@ class Measuring:
         found = false_alarm_rate(test.images, test.labels, rule.image_)
         return {"false_alarms": found, "promise": np.nan if rule.promise_ is None else rule.promise_}
 
-    def _look(self, ground: Ground, job: str) -> Seen:
-        if (ground.name, job) not in self._seen:
-            source = self.run.source(ground.samples(job))
+    def _look(self, data_set: DataSet, job: str) -> Seen:
+        if (data_set.name, job) not in self._seen:
+            source = self.run.source(data_set.samples(job))
             require_no_problems(source.problems(), len(source.ids))
-            title = f"scoring {ground.name}, {job.replace('_', ' ')}"
+            title = f"scoring {data_set.name}, {job.replace('_', ' ')}"
             with self.progress.step(title, len(source.ids)) as advance:
                 scores = score_images(self.run.ensemble, source, self.run.recipe.batch_size, advance)
-            self._seen[ground.name, job] = Seen(source.samples, scores.by_scorer[ENSEMBLE], source.masks())
-        return self._seen[ground.name, job]
+            self._seen[data_set.name, job] = Seen(source.samples, scores.by_scorer[ENSEMBLE], source.masks())
+        return self._seen[data_set.name, job]
 
 
 def _counts(test: Seen) -> dict[str, int]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from leatherens.core.errors import ConfigError
+from leatherens.ensembles.experiments.data_sets import DataSet, joined
 from leatherens.ensembles.experiments.entrants import Entrant
-from leatherens.ensembles.experiments.grounds import Ground, joined
 
 
 class Kind(str, Enum):
@@ -23,13 +23,13 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One entrant that learned from one ground, measured on the test images of another or of the same.
+    """One entrant that learned from one data set, measured on the test images of another or of the same.
 
     step: after so many steps of its training; `None`: as the run uses it.
     """
 
-    trained: Ground
-    tested: Ground
+    trained: DataSet
+    tested: DataSet
     entrant: Entrant
     step: int | None = None
 
@@ -39,27 +39,27 @@ class Cell:
         return self.entrant.name if self.step is None else f"{self.entrant.name}@{self.step}"
 
 
-def plan(kind: Kind, grounds: Sequence[Ground], entrants: Sequence[Entrant]) -> list[Cell]:
+def plan(kind: Kind, data_sets: Sequence[DataSet], entrants: Sequence[Entrant]) -> list[Cell]:
     """The cells in the order they are made, those of one run together."""
-    if kind in (Kind.cross, Kind.joint) and len(grounds) < 2:
+    if kind in (Kind.cross, Kind.joint) and len(data_sets) < 2:
         raise ConfigError(f"{kind.value}: needs at least two data sets; give --data more than once")
-    pairs = list(_pairs(kind, grounds))
-    trained = {ground.name: ground for ground, _ in pairs}
+    pairs = list(_pairs(kind, data_sets))
+    trained = {data_set.name: data_set for data_set, _ in pairs}
     return [
-        Cell(ground, tested, entrant)
-        for ground in trained.values()
+        Cell(data_set, tested, entrant)
+        for data_set in trained.values()
         for entrant in entrants
         for other, tested in pairs
-        if other is ground
+        if other is data_set
     ]
 
 
-def _pairs(kind: Kind, grounds: Sequence[Ground]) -> Iterator[tuple[Ground, Ground]]:
-    """Which ground teaches and which one is tested on."""
+def _pairs(kind: Kind, data_sets: Sequence[DataSet]) -> Iterator[tuple[DataSet, DataSet]]:
+    """Which data set teaches and which one is tested on."""
     if kind is Kind.joint:
-        whole = joined(grounds)
-        yield from ((whole, ground) for ground in grounds)
+        whole = joined(data_sets)
+        yield from ((whole, data_set) for data_set in data_sets)
     elif kind is Kind.cross:
-        yield from ((a, b) for a in grounds for b in grounds if a is not b)
+        yield from ((a, b) for a in data_sets for b in data_sets if a is not b)
     else:
-        yield from ((ground, ground) for ground in grounds)
+        yield from ((data_set, data_set) for data_set in data_sets)

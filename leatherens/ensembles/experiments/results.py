@@ -12,7 +12,7 @@ from typing import Any
 
 from leatherens.core.artifact import read_json, without_nan, write_json
 from leatherens.ensembles.experiments.costs import Cost
-from leatherens.ensembles.experiments.grounds import Ground
+from leatherens.ensembles.experiments.data_sets import DataSet
 from leatherens.ensembles.experiments.plan import Cell
 from leatherens.ensembles.folder import RunFolder
 
@@ -34,7 +34,7 @@ class Result:
         return math.nan if found is None else float(found)
 
 
-def mark_of(run: RunFolder, tested: Ground) -> str:
+def mark_of(run: RunFolder, tested: DataSet) -> str:
     """Changes with what the run learned from and how, and with the images it is tested on."""
     facts = run.facts()
     jobs = {job: list(ids) for job, ids in tested.splits.jobs().items()}
