@@ -241,8 +241,8 @@ def test_run__registers_and_says_what_was_left(line: Path, tmp_path: Path) -> No
 
 
 def test_run__blank_photographs_leave_no_run_behind(tmp_path: Path) -> None:
-    for number in range(10):
-        save(tmp_path / f"data/{number}.png", BLANK[:80, :80])
+    for number in range(10):  # each of its own brightness: twins are refused before they are aligned
+        save(tmp_path / f"data/{number}.png", BLANK[:80, :80] - number)
     out = tmp_path / "run"
 
     found = call(
