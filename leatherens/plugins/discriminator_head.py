@@ -15,9 +15,9 @@ each measured (docs/decisions.md):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -41,6 +41,7 @@ class DiscriminatorHead(Head):
     """Learns a boundary around normal features by gradient steps."""
 
     id = "discriminator"
+    check_options: ClassVar[Mapping[str, Any]] = {"steps": 150, "batch_rows": 256, "learning_rate": 5e-3}
 
     class Params(HeadParams):
         """The paper's values where it gives any that carry over."""

@@ -18,7 +18,7 @@ from leatherens.core.detector import Detector, FitContext
 from leatherens.core.progress import Progress
 from leatherens.core.types import ImageBatch, ImagesInMemory, Observation
 from leatherens.testing.bench import Bench
-from leatherens.testing.comparing import pairs, tolerance
+from leatherens.testing.comparing import pairs, tensors_in, tolerance
 from leatherens.testing.scenes import Scene, Size, make_scene, patches
 from leatherens.testing.stand_ins import (
     Counter,
@@ -42,6 +42,8 @@ class Fit:
     printed: str
     globals_moved: list[str]
     images_kept: bool
+    images_held: str
+    """Where the fitted detector still holds the images it learned from; empty where nowhere."""
     batches_served: int
     checkpoint_left: bool
     longest_step: str
@@ -164,6 +166,7 @@ class Trial(Bench):
                 printed=printed.getvalue(),
                 globals_moved=moved,
                 images_kept=images_kept,
+                images_held=_held(member, images),
                 batches_served=source.served,
                 checkpoint_left=file.exists(),
                 longest_step=counter.longest,
@@ -187,3 +190,14 @@ class Trial(Bench):
             if not apart <= tolerance(one):
                 width = float(one.max() - one.min())
                 self.fail(f"{sentence}: {name} differs by {apart:.3g} (its values span {width:.3g})")
+
+
+def _held(member: Detector, images: ImageBatch) -> str:
+    """The attributes through which a detector shares memory with images, or keeps their source."""
+    memory = images.pixels.untyped_storage().data_ptr()
+    attributes = vars(member)
+    shared = [
+        path for path, tensor in tensors_in(attributes) if tensor.untyped_storage().data_ptr() == memory
+    ]
+    sources = [name for name, value in attributes.items() if isinstance(value, WatchedImages)]
+    return ", ".join([*shared, *sources])

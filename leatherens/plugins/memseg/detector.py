@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -89,6 +89,15 @@ class MemSeg(Detector):
         multiple_of=32, min_size=64, min_images=2, trains=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("decoder3", "logits")
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "memory": 4,
+        "itself": False,
+        "scaled": True,
+        "width": 8,
+        "batch_size": 4,
+        "steps": 60,
+    }
 
     class Params(KeepingParams):
         """The settings of the open implementation; the authors published no code."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -41,6 +41,14 @@ class MixedTeacher(Detector):
         multiple_of=32, min_size=64, min_images=2, trains=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("*-difference*",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "texture_backbone": "test_resnet",
+        "semantic_backbone": "test_resnet",
+        "texture_layers": [1],
+        "semantic_layers": [2],
+        "batch_size": 4,
+        "steps": 40,
+    }
 
     class Params(TrainedParams):
         """The published settings, as in the authors' code."""
