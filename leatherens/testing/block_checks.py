@@ -38,7 +38,7 @@ def lessons(seed: int = 0, valid: Tensor | None = None) -> list[GoodFeatures]:
     return [(features(6, seed + i), valid) for i in (1, 2)]
 
 
-def fitted(trial: Bench, taught: list[GoodFeatures] | None = None) -> FusionBlock:
+def fitted(trial: Bench, taught: Sequence[GoodFeatures] | None = None) -> FusionBlock:
     """A block of the maker's that has learned."""
     block: FusionBlock = trial.make()
     return block.fit(lessons() if taught is None else taught)
@@ -62,7 +62,9 @@ def check_block_keeps_shapes(trial: Bench) -> None:
 
 def check_block_ignores_order(trial: Bench) -> None:
     """It does not matter in which order the members come, in fit and in transform."""
-    turned = [({m: taught[m] for m in reversed(LAYERS)}, valid) for taught, valid in lessons()]
+    turned: list[GoodFeatures] = [
+        ({m: taught[m] for m in reversed(LAYERS)}, valid) for taught, valid in lessons()
+    ]
     given = features()
     again = fitted(trial, turned).transform({m: given[m] for m in reversed(LAYERS)})
     trial.expect(not differ(fitted(trial).transform(given), again), "fused maps depend on the members' order")
@@ -97,9 +99,12 @@ def check_block_leaves_its_input_alone(trial: Bench) -> None:
 def check_block_learns_from_valid_positions(trial: Bench) -> None:
     """What lies under `valid=False` teaches nothing, whatever it is."""
     valid = left_half(6)
-    spoilt = [({m: _raised_right(f) for m, f in taught.items()}, valid) for taught, _ in lessons()]
-    found = [fitted(trial, taught).transform(features()) for taught in (lessons(valid=valid), spoilt)]
-    trial.expect(not differ(*found), "features of invalid positions change what is learned")
+    wild: list[GoodFeatures] = [
+        ({member: _raised_right(maps) for member, maps in taught.items()}, valid) for taught, _ in lessons()
+    ]
+    found = fitted(trial, lessons(valid=valid)).transform(features())
+    again = fitted(trial, wild).transform(features())
+    trial.expect(not differ(found, again), "features of invalid positions change what is learned")
 
 
 def _raised_right(maps: FeatureMaps) -> FeatureMaps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -49,12 +49,12 @@ def anomalies() -> list[SpoiltMaps]:
     return [(spoilt(good_maps(8, seed)), where) for seed in (5, 6)]
 
 
-def fitted(trial: Bench, maps: list[GoodMaps] | None = None, *, seed: int = 0) -> Head:
+def fitted(trial: Bench, maps: Sequence[GoodMaps] | None = None, *, seed: int = 0) -> Head:
     """A head of the maker's that has learned."""
     return taught(trial.make(), good() if maps is None else maps, seed=seed)
 
 
-def taught(head: Head, maps: list[GoodMaps], *, seed: int = 0) -> Head:
+def taught(head: Head, maps: Sequence[GoodMaps], *, seed: int = 0) -> Head:
     """A head fitted with all that it asks for."""
     shown = anomalies() if head.wants_anomalies else ()
     validation = good(3) if maps else []  # a head may learn from these
@@ -127,8 +127,8 @@ def check_head_keeps_to_valid_positions(trial: Bench) -> None:
     """What lies under `valid=False` teaches nothing and decides no image score."""
     valid, clean = left_half(8), good(valid=left_half(8))
     wild = [(_raised_right(maps), valid) for maps, _ in clean]
-    said = [_said(fitted(trial, lessons)) for lessons in (clean, wild)]
-    _expect_equal(trial, *said, "maps of invalid positions change what is learned")
+    said, again = _said(fitted(trial, clean)), _said(fitted(trial, wild))
+    _expect_equal(trial, said, again, "maps of invalid positions change what is learned")
     head = fitted(trial)
     one, other = (head.score(maps, SIZE, left_half(4)) for maps in _pair())
     trial.expect(not differ(one.image, other.image), "the image score comes from invalid positions")
