@@ -20,7 +20,7 @@ def typed(kind: str) -> str:
     return noun(kind).replace(" ", "-")
 
 
-class Kind(click.ParamType):
+class Kind(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer click only
     """One of these kinds; the value is as hooks name it."""
 
     name = "kind"
@@ -35,9 +35,8 @@ class Kind(click.ParamType):
             if asked == kind.removesuffix("s"):
                 return kind
         names = [typed(kind) for kind in self.kinds]
-        self.fail(
-            f"no kind '{value}'{did_you_mean(str(value), names)} (kinds: {', '.join(names)})", param, ctx
-        )
+        hint = did_you_mean(str(value), names)
+        raise click.BadParameter(f"no kind '{value}'{hint} (kinds: {', '.join(names)})", ctx=ctx, param=param)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """What the help shows."""

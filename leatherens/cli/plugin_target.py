@@ -69,8 +69,10 @@ def _unregistered(text: str, kind: str | None) -> Target:
 
 def _unknown(host: PluginHost, text: str, kind: str | None) -> UnknownPlugin:
     ids = sorted({entry.id for entry in entries(host, kind)})
-    hint = did_you_mean(text, ids) or "; leatherens plugins list shows what there is"
+    hint = did_you_mean(text, ids)
     troubles = "".join(f"; {plugin.trouble}" for plugin in host.plugins() if plugin.trouble)
-    what = noun(kind) if kind else "plugin of any kind"
-    message = f"no {what} is called '{text}'{hint}{troubles}. A class that is not registered: module:Class"
+    message = (
+        f"no {noun(kind) if kind else 'plugin of any kind'} is called '{text}'{hint}{troubles} "
+        "(leatherens plugins list shows what there is; a class that is not registered is module:Class)"
+    )
     return UnknownPlugin(message, id=text, candidates=ids)

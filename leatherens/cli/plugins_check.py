@@ -73,6 +73,8 @@ def check(
         click.echo(f"Checking {found.title}{_with(options)}")
         done = list(_told(results))
         click.echo(_summary(done))
+        if found.kind == "readers" and folder is None:
+            click.echo("What it reads was not checked: give a folder of its layout with --folder.")
     if not all(result.passed for result in done):
         ctx.exit(1)
 
@@ -99,9 +101,7 @@ def _reasons(expected: Iterable[str]) -> dict[str, str]:
     for text in expected:
         check, equals, reason = text.partition("=")
         if not equals:
-            raise ConfigError(
-                f"--expect: expected CHECK=REASON, such as nan_refused='issue 12', got '{text}'"
-            )
+            raise ConfigError(f"--expect: expected CHECK=REASON, as in nan_refused='why', got '{text}'")
         reasons[check.strip()] = reason.strip()
     return reasons
 

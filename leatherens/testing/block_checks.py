@@ -63,7 +63,7 @@ def check_block_keeps_shapes(trial: Bench) -> None:
 def check_block_ignores_order(trial: Bench) -> None:
     """It does not matter in which order the members come, in fit and in transform."""
     turned: list[GoodFeatures] = [
-        ({m: taught[m] for m in reversed(LAYERS)}, valid) for taught, valid in lessons()
+        ({member: taught[member] for member in reversed(LAYERS)}, valid) for taught, valid in lessons()
     ]
     given = features()
     again = fitted(trial, turned).transform({m: given[m] for m in reversed(LAYERS)})

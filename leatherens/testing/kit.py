@@ -105,7 +105,7 @@ def _result(name: str, check: Check, reason: str | None, rule: str) -> CheckResu
     if found:
         return CheckResult(name, True, f"fails as declared ({reason}): {found}", seconds, rule)
     passes = f"declared failing ({reason}), but passes; delete the entry"
-    return CheckResult(name, False, passes, seconds, rule)
+    return CheckResult(name, False, passes, seconds)
 
 
 def parametrize_members(
