@@ -14,6 +14,7 @@ import click
 from leatherens.cli import Group, Session
 from leatherens.cli.kinds import Kind
 from leatherens.cli.plugins_check import check
+from leatherens.cli.plugins_new import new
 from leatherens.core.host import HOOKS, KINDS, PluginHost
 from leatherens.core.registry import Entry, PluginInfo
 
@@ -37,6 +38,7 @@ def plugins() -> None:
 
 
 plugins.add_command(check)
+plugins.add_command(new)
 
 
 @plugins.command("list")
