@@ -14,6 +14,7 @@ import click
 from leatherens.cli import Group, Session
 from leatherens.cli.kinds import Kind
 from leatherens.cli.plugins_check import check
+from leatherens.cli.plugins_docs import docs
 from leatherens.cli.plugins_new import new
 from leatherens.core.host import HOOKS, KINDS, PluginHost
 from leatherens.core.registry import Entry, PluginInfo
@@ -39,6 +40,7 @@ def plugins() -> None:
 
 plugins.add_command(check)
 plugins.add_command(new)
+plugins.add_command(docs)
 
 
 @plugins.command("list")

@@ -57,6 +57,7 @@ class AutoencoderParams(KeepingParams):
     rotation: NonNegativeFloat = 45.0
     """Furthest turn of an image, in degrees."""
     rotated_share: Share = 0.3
+    """Chance of an image to be turned."""
     mirrored_share: Share = 0.3
     """Chance to be mirrored left to right, and chance to be mirrored top to bottom."""
     step: PositiveInt = 32

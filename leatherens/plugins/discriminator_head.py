@@ -59,7 +59,9 @@ class DiscriminatorHead(Head):
         convex: bool = True
         """Whether the anomaly score is kept convex in the channels (`Discriminator.face_outwards`)."""
         steps: Annotated[int, Field(ge=1)] = 400
+        """Gradient steps."""
         batch_rows: Annotated[int, Field(ge=2)] = 512
+        """Positions of one step."""
         learning_rate: Annotated[float, Field(gt=0)] = 2e-3
         weight_decay: Annotated[float, Field(ge=0)] = 1e-5
         max_rows: Annotated[int, Field(ge=2)] = 200_000

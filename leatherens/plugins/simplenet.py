@@ -127,7 +127,9 @@ class SimpleNet(Detector):
         dsc_margin: PositiveFloat = HINGE
         """Scores this far on the right side of zero no longer pull."""
         dsc_lr: PositiveFloat = 2e-4
+        """Learning rate of the discriminator."""
         proj_lr: PositiveFloat = 1e-4
+        """Learning rate of the projection."""
         epochs: PositiveInt = 160
         batch_size: PositiveInt = 8
         smoothing: NonNegativeFloat = 4.0

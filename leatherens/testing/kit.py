@@ -81,7 +81,7 @@ def checked(
 ) -> Iterator[CheckResult]:
     """The results of `check_member`, each as soon as it is known."""
     reasons = _validated(expected_failures or {}, make, kind)
-    rules = {name: _first_sentence(check) for name, check in checks_for(make, kind).items()}
+    rules = {name: first_sentence(check) for name, check in checks_for(make, kind).items()}
     for name, check in member_checks(make, kind=kind):
         result = _result(name, check, reasons.get(name), rules[name])
         yield result
@@ -89,7 +89,8 @@ def checked(
             return
 
 
-def _first_sentence(check: Callable[..., object]) -> str:
+def first_sentence(check: Callable[..., object]) -> str:
+    """What a check holds a member to, as its docstring begins."""
     return " ".join((check.__doc__ or "").partition("\n\n")[0].split())
 
 

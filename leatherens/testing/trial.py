@@ -148,13 +148,15 @@ class Trial(Bench):
         globals_seed: int = 1,
         progress: Progress | None = None,
         checkpoint: Path | None = None,
+        until: int | None = None,
     ) -> Fit:
         """Fit and watch. Without a checkpoint of the caller's, one in a folder that is gone afterwards."""
         source, kept, printed = WatchedImages(images), images.pixels.clone(), io.StringIO()
         with lent_globals(globals_seed), contextlib.redirect_stdout(printed), TemporaryDirectory() as folder:
             file = checkpoint or Path(folder) / "checkpoint.safetensors"
             counter = Counter()
-            context = FitContext(self.pool, seed=0, progress=progress or counter, checkpoint=file)
+            shown = progress or counter
+            context = FitContext(self.pool, seed=0, progress=shown, checkpoint=file, until=until)
             before = global_state()
             returned: object = member.fit(source, validation=ImagesInMemory(validate), context=context)
             moved = changed(before, global_state())

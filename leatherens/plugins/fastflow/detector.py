@@ -50,6 +50,7 @@ class FastFlow(Detector):
         layers: tuple[int, ...] = (1, 2, 3)
         weights: str = "pretrained"
         flow_steps: PositiveInt = 8
+        """Coupling steps of the flow of each level."""
         kernels: Annotated[tuple[OddSide, ...], Field(min_length=1)] = (3, 1)
         """Of the steps in turn; published for ResNet-18: 3 throughout."""
         hidden_ratio: PositiveFloat = 1.0

@@ -123,8 +123,10 @@ class MemSeg(Detector):
         learning_rate: PositiveFloat = 3e-3
         """Of AdamW, reached after a tenth of the steps, and then falling along a cosine."""
         least_rate: PositiveFloat = 1e-4
+        """Learning rate at the end."""
         weight_decay: NonNegativeFloat = 5e-4
         warm_share: Share = 0.1
+        """Of the steps, over which the learning rate rises."""
         l1_weight: Share = 0.6
         """Of the L1 loss; the focal loss has what is left of 1."""
         opacity: ShareRange = (0.15, 1.0)

@@ -54,12 +54,14 @@ class MixedTeacher(Detector):
         """The published settings, as in the authors' code."""
 
         texture_backbone: str = "resnet18"
+        """The timm model whose shallow features the small student repeats."""
         texture_layers: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_TEXTURE_LEVELS)] = (
             1,
             2,
         )
         """Shallow levels of strides 4, 8 and so on; the teacher's are averaged over 2 x 2 positions."""
         semantic_backbone: str = "efficientnet_b0"
+        """The timm model whose deep features the pretrained student repeats."""
         semantic_layers: Annotated[tuple[int, ...], Field(min_length=1)] = (3, 4)
         """Deep levels; the student starts as its teacher."""
         weights: str = "pretrained"
