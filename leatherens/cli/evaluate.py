@@ -51,10 +51,10 @@ def evaluate(
 
     Nothing is learned from them; shown its own folder again, RUN leaves out the images it learned from.
     """
-    from leatherens.cli.progress import terminal_progress
-    from leatherens.cli.recipe_options import weight_places
     from leatherens.cli.table import print_results
+    from leatherens.configs.options import weight_places
     from leatherens.core.artifact import without_nan
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.opening import open_run
 
