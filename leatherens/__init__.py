@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from leatherens.api.ensemble import Ensemble as Ensemble
+    from leatherens.api.result import Result as Result
     from leatherens.core.backbones import BackboneRequest as BackboneRequest
     from leatherens.core.capabilities import Capabilities as Capabilities
     from leatherens.core.detector import Detector as Detector
@@ -30,6 +32,7 @@ _HOMES = {
     "BackboneRequest": "leatherens.core.backbones",
     "Capabilities": "leatherens.core.capabilities",
     "Detector": "leatherens.core.detector",
+    "Ensemble": "leatherens.api.ensemble",
     "Effort": "leatherens.core.detector",
     "FeatureMaps": "leatherens.core.types",
     "FitContext": "leatherens.core.detector",
@@ -38,6 +41,7 @@ _HOMES = {
     "Observation": "leatherens.core.types",
     "Params": "leatherens.core.params",
     "PluginHost": "leatherens.core.host",
+    "Result": "leatherens.api.result",
     "ScoreMap": "leatherens.core.types",
     "hookimpl": "leatherens.core.hookspecs",
 }
@@ -47,6 +51,7 @@ __all__ = [
     "Capabilities",
     "Detector",
     "Effort",
+    "Ensemble",
     "FeatureMaps",
     "FitContext",
     "ImageBatch",
@@ -54,6 +59,7 @@ __all__ = [
     "Observation",
     "Params",
     "PluginHost",
+    "Result",
     "ScoreMap",
     "__version__",
     "hookimpl",

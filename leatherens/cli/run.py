@@ -183,6 +183,7 @@ def run(session: Session, /, **options: Any) -> None:
 
 def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Run | CategoryRuns:
     from leatherens.cli.recipe_options import recipe_from
+    from leatherens.configs.options import CALIBRATION
     from leatherens.ensembles.categories import CategoriesFolder, CategoryRuns
     from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.folder import RunFolder
@@ -191,7 +192,7 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     from leatherens.ensembles.running import Run
     from leatherens.ensembles.taken import refuse_taken
 
-    asked = {**options, "calibration": options["calibration"] or "auto"}
+    asked = {**options, "calibration": options["calibration"] or CALIBRATION}
     recipe = resolve(recipe_from(asked, session.host), session.host)
     beside = {key: options[key] for key in BESIDE}
     if options["data"] is None and any((*beside.values(), options["splits"])):

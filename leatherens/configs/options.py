@@ -15,6 +15,9 @@ from leatherens.core.host import PluginHost
 from leatherens.core.listing import images_under
 from leatherens.core.params import parse_params
 
+CALIBRATION: Literal["auto"] = "auto"
+"""What a new run is asked for where nothing is said; recipes that do not say it mean `split`."""
+
 _PLAIN = ("effort", "mode", "calibration", "folds", "overlap", "keep_every", "device", "seed")
 """Options that are recipe keys as they stand."""
 
@@ -89,7 +92,7 @@ class Options(TypedDict, total=False):
 def recipe_of(members: Sequence[str], options: Options, host: PluginHost, *, owner: str = "run") -> Recipe:
     """The recipe that the given options make; those not given are left to the recipe's defaults.
 
-    owner: who was told, for messages. Calibration is left to the recipe as well, which is not `auto` there.
+    owner: who was told, for messages.
     """
     said: dict[str, Any] = {
         key: value for key, value in options.items() if value is not None and value not in ((), {})

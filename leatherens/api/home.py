@@ -1,0 +1,77 @@
+"""Where a run lies that Python asked for: a folder that was named, or one that goes with its object."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from leatherens.core.errors import ArtifactError
+from leatherens.ensembles.folder import RunFolder
+
+PHOTOGRAPHS = "photographs"
+"""Of a run's folder, where images lie that were given as pixels or one by one."""
+
+
+class Home:
+    """A run's folder. A temporary one is removed with the last reference to it.
+
+    Pickled or copied, a temporary one takes its files along; they hold numbers and text, and no code.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="leatherens-")
+        self.path = folder if folder is not None else Path(self._temporary_path) / "run"
+
+    @property
+    def _temporary_path(self) -> str:
+        assert self._temporary is not None
+        return self._temporary.name
+
+    @property
+    def stays(self) -> bool:
+        """Whether the folder was named, and is not removed."""
+        return self._temporary is None
+
+    @property
+    def photographs(self) -> Path:
+        """Images that were given."""
+        return self.path / PHOTOGRAPHS
+
+    def clear(self) -> None:
+        """Take back images of a run that was refused, and the folder with them."""
+        shutil.rmtree(self.photographs, ignore_errors=True)
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the run into a folder that is not there yet; it says then that its images lie in the copy."""
+        if folder.exists():
+            raise ArtifactError(f"{folder}: is there already; choose another name")
+        try:
+            shutil.copytree(self.path, folder, ignore=shutil.ignore_patterns(".lock"))
+        except (OSError, shutil.Error) as error:
+            raise ArtifactError(f"{folder}: cannot be written ({error}); choose another place") from None
+        copy = RunFolder(folder)
+        facts = copy.facts()
+        if Path(facts.data.root) == self.photographs.resolve():
+            data = facts.data.model_copy(update={"root": str((folder / PHOTOGRAPHS).resolve())})
+            copy.write_facts(facts.model_copy(update={"data": data}))
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.stays:
+            return {"path": self.path, "files": None}
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for file in sorted(path for path in self.path.rglob("*") if path.is_file()):
+                archive.write(file, file.relative_to(self.path))
+        return {"path": None, "files": packed.getvalue()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
+        if state["files"] is not None:
+            with zipfile.ZipFile(io.BytesIO(state["files"])) as archive:
+                archive.extractall(self.path)
