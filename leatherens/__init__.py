@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from leatherens.api.anomaly_detector import AnomalyDetector as AnomalyDetector
     from leatherens.api.ensemble import Ensemble as Ensemble
     from leatherens.api.result import Result as Result
     from leatherens.core.backbones import BackboneRequest as BackboneRequest
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 # A name stands above for type checkers, here for `__getattr__`, and in __all__; a test keeps the three equal.
 _HOMES = {
+    "AnomalyDetector": "leatherens.api.anomaly_detector",
     "BackboneRequest": "leatherens.core.backbones",
     "Capabilities": "leatherens.core.capabilities",
     "Detector": "leatherens.core.detector",
@@ -47,6 +49,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AnomalyDetector",
     "BackboneRequest",
     "Capabilities",
     "Detector",

@@ -15,7 +15,7 @@ from leatherens.api.laid_out import LAYOUT, TEACHING, TESTING, in_files, lay_out
 from leatherens.api.pictures import Images
 from leatherens.api.result import Result
 from leatherens.api.spelling import spoken_in_python
-from leatherens.configs.options import CALIBRATION, Options, places_of, recipe_of
+from leatherens.configs.options import CALIBRATION, Options, listed, places_of, recipe_of
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import read_json, without_nan
 from leatherens.core.errors import (
@@ -38,6 +38,9 @@ from leatherens.ensembles.opening import OpenedRun, open_run
 from leatherens.ensembles.parts import resolve
 from leatherens.ensembles.running import Run
 from leatherens.ensembles.taken import refuse_taken
+
+_GIVEN = "the images given"
+"""What messages call the folder that they were laid out in."""
 
 
 @dataclass
@@ -73,7 +76,7 @@ class Ensemble:
                 known = sorted(Options.__annotations__)
                 hint = did_you_mean(key, known)
                 raise ConfigError(f"Ensemble: unknown option '{key}'{hint} (options: {', '.join(known)})")
-        self.members = _ids(members)
+        self.members = tuple(listed(members))
         self.out = None if out is None else Path(out)
         self.verbose = verbose
         self.plugins = tuple(Path(file) for file in plugins)
@@ -135,9 +138,10 @@ class Ensemble:
                 run.make()
             except MembersFailed as error:
                 raise error if home.stays else _without_a_trace(error) from None
-            except LeatherensError:
+            except LeatherensError as error:
                 if not RunFolder(home.path).begun:
                     home.clear()
+                error.args = (str(error).replace(str(home.photographs.resolve()), _GIVEN), *error.args[1:])
                 raise
             self._open(home)
         return self
@@ -160,8 +164,7 @@ class Ensemble:
     def predict(self, images: Path | str | Images) -> list[Result]:
         """Judge images, all at once."""
         self._require("predict")
-        with spoken_in_python():
-            return list(self.judge(images))
+        return list(self.judge(images))
 
     def evaluate(
         self,
@@ -285,12 +288,6 @@ def _without_a_trace(error: MembersFailed) -> MembersFailed:
     told = "; ".join(f"{id} could not be learned: {reason}" for id, reason in error.failures.items())
     message = f"{told}. Give Ensemble a folder as out, and what the other members learned is kept"
     return MembersFailed(message, failures=error.failures, kept=())
-
-
-def _ids(members: str | Sequence[str]) -> tuple[str, ...]:
-    """Ids from a list, or from text as --members takes it."""
-    listed = members.split(",") if isinstance(members, str) else members
-    return tuple(id.strip() for id in listed if id.strip())
 
 
 def _choice(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from leatherens.cli.options import setting, sides
-from leatherens.configs.options import Options, recipe_of
+from leatherens.configs.options import Options, listed, recipe_of
 from leatherens.configs.recipe import Calibration, Recipe
 from leatherens.core.errors import ConfigError
 from leatherens.core.host import PluginHost
@@ -20,7 +20,7 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
         options.get(key) is not None for key in ("shares", "labelled_share")
     ):
         raise ConfigError("--splits: says already who learns; leave out --shares and --labelled-share")
-    members = _listed(options["members"])
+    members = listed(options["members"] or "")
     if not members:
         known = ", ".join(host.detectors().ids())
         raise click.UsageError(f"which detectors? give --members with one or more of: {known}")
@@ -34,7 +34,6 @@ def options_from(given: Mapping[str, Any]) -> Options:
         "shares": _shares,
         "size": sides,
         "tile": lambda text: sides(text, "--tile"),
-        "prepare": _listed,
         "settings": _settings,
     }
     said = {key: given[key] for key in Options.__annotations__ if given.get(key) is not None}
@@ -48,11 +47,6 @@ def refuse_folds(options: Mapping[str, Any], why: str) -> None:
     asked = options.get("calibration")
     if asked not in (None, Calibration.split.value):
         raise ConfigError(f"--calibration {asked}: {why}; leave it out")
-
-
-def _listed(text: str | None) -> list[str]:
-    """Ids between commas."""
-    return [id.strip() for id in (text or "").split(",") if id.strip()]
 
 
 def _shares(text: str) -> list[float]:

@@ -77,12 +77,12 @@ class Options(TypedDict, total=False):
     size: int | tuple[int, int] | None
     tile: int | tuple[int, int] | None
     overlap: float | None
-    prepare: Sequence[str] | None
+    prepare: str | Sequence[str] | None
     ignore: Path | str | None
     masking: Literal["before", "after"] | None
     settings: Mapping[str, Any] | None
     textures: Path | str | None
-    weights: Sequence[Path | str] | None
+    weights: Path | str | Sequence[Path | str] | None
     allow_download: bool | None
     keep_every: int | None
     device: str | None
@@ -122,18 +122,28 @@ def recipe_of(members: Sequence[str], options: Options, host: PluginHost, *, own
     return recipe
 
 
+def listed(ids: str | Sequence[str]) -> list[str]:
+    """Ids one by one, or between commas.
+
+    >>> listed("stfpm, draem"), listed(["stfpm"])
+    (['stfpm', 'draem'], ['stfpm'])
+    """
+    return [id.strip() for id in (ids.split(",") if isinstance(ids, str) else map(str, ids)) if id.strip()]
+
+
 def places_of(options: Mapping[str, Any]) -> Places:
     """Where to compute and where weights lie, as asked for."""
     weights = weight_places(options.get("weights") or ())
     return Places(options.get("device"), weights, options.get("allow_download") or False)
 
 
-def weight_places(paths: Sequence[Path | str]) -> tuple[str, ...]:
+def weight_places(paths: Path | str | Sequence[Path | str]) -> tuple[str, ...]:
     """The weights that were named, as paths that mean the same from anywhere."""
-    for path in map(Path, paths):
+    given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    for path in given:
         if not path.exists():
             raise ConfigError(f"--weights: {path}: no such file or folder; check the name")
-    return tuple(str(Path(path).resolve()) for path in paths)
+    return tuple(str(path.resolve()) for path in given)
 
 
 def _default(part: str) -> str:
@@ -146,7 +156,7 @@ def _default(part: str) -> str:
 
 def _sizes(said: Mapping[str, Any]) -> dict[str, Any]:
     """What is said of sizes; tiles are brought to their own size where none is named."""
-    found = {key: _both_sides(said[key]) for key in ("size", "tile") if key in said}
+    found: dict[str, Any] = {key: _both_sides(key, said[key]) for key in ("size", "tile") if key in said}
     if "tile" in found:
         found.setdefault("size", found["tile"])
     elif "overlap" in said:
@@ -154,9 +164,13 @@ def _sizes(said: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _both_sides(size: object) -> object:
-    """Height and width; a single number is both, and what is neither is told by the recipe."""
-    return (size, size) if isinstance(size, int) else size
+def _both_sides(key: str, size: object) -> tuple[object, object]:
+    """Height and width; a single number is both."""
+    if isinstance(size, int):
+        return size, size
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise ConfigError(f"--{key}: expected a number of pixels, or (height, width), got {size!r}")
+    return size[0], size[1]
 
 
 def _sharing(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,10 +179,16 @@ def _sharing(said: Mapping[str, Any]) -> dict[str, Any]:
     if "shares" in said:
         found["shares"] = said["shares"]
     if "labelled_share" in said:
-        labelled = found["labelled"] = said["labelled_share"]
-        if not 0 < labelled < 1:
-            raise ConfigError(f"--labelled-share: expected a share between 0 and 1, got {labelled:g}")
+        found["labelled"] = _share("labelled-share", said["labelled_share"])
     return found
+
+
+def _share(option: str, value: Any, example: str = "") -> float:
+    """A share that is neither nothing nor all."""
+    if not isinstance(value, int | float) or not 0 < value < 1:
+        told = f"{value:g}" if isinstance(value, int | float) else repr(value)
+        raise ConfigError(f"--{option}: expected a share between 0 and 1{example}, got {told}")
+    return value
 
 
 def _members(members: Sequence[str], host: PluginHost) -> list[str]:
@@ -185,7 +205,7 @@ def _members(members: Sequence[str], host: PluginHost) -> list[str]:
 
 def _steps(said: Mapping[str, Any], members: list[str], host: PluginHost) -> list[str]:
     """The preparation's steps in order; `ignore` adds a mask, at the end unless its place is named."""
-    steps = list(said.get("prepare", ()))
+    steps = listed(said.get("prepare", ()))
     for id in steps:
         if steps.count(id) > 1 or id in members:
             raise ConfigError(f"--prepare: '{id}' is named twice; name each step once")
@@ -213,6 +233,10 @@ def _add_masking(said: Mapping[str, Any], settings: dict[str, dict[str, Any]]) -
 def _settings(given: Mapping[str, Any], ids: list[str]) -> dict[str, dict[str, Any]]:
     """What is set, by member, step of the preparation or part."""
     found: dict[str, dict[str, Any]] = {}
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f'--set: expected {{MEMBER.KEY: VALUE}}, such as {{"stfpm.steps": 100}}, got {given!r}'
+        )
     for path, value in given.items():
         owner = _owner(path, ids)
         found.setdefault(owner, {})[path.removeprefix(f"{owner}.")] = value
@@ -233,6 +257,10 @@ def _owner(path: str, ids: list[str]) -> str:
 
 def _features(given: Mapping[str, Sequence[str]], ids: list[str]) -> dict[str, tuple[str, ...]]:
     """The cuts, by member."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f'--features: expected {{MEMBER: PATTERNS}}, such as {{"stfpm": ["difference*"]}}, got {given!r}'
+        )
     for member, patterns in given.items():
         if member not in ids:
             near = did_you_mean(member, ids)
@@ -240,7 +268,7 @@ def _features(given: Mapping[str, Sequence[str]], ids: list[str]) -> dict[str, t
                 f"--features {member}={','.join(patterns)}: no member is called '{member}'{near} "
                 f"(members: {', '.join(ids)})"
             )
-    return {member: tuple(patterns) for member, patterns in given.items()}
+    return {member: tuple(listed(patterns)) for member, patterns in given.items()}
 
 
 def _add_textures(textures: Path | str | None, members: dict[str, Any], host: PluginHost) -> None:
@@ -262,8 +290,7 @@ def _add_textures(textures: Path | str | None, members: dict[str, Any], host: Pl
 def _add_false_alarms(rate: float | None, content: dict[str, Any], host: PluginHost) -> None:
     if rate is None:
         return
-    if not 0 < rate < 1:
-        raise ConfigError(f"--false-alarms: expected a share between 0 and 1, such as 0.01, got {rate:g}")
+    rate = _share("false-alarms", rate, ", such as 0.01")
     content.setdefault("threshold", {"id": _default("threshold"), "options": {}})
     rules = [content[part] for part in ("threshold", "pixel_threshold") if part in content]
     takers = [r for r in rules if "false_alarms" in host.thresholds().load(r["id"]).Params.model_fields]
