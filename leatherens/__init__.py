@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leatherens.core.errors import LeatherensError as LeatherensError
     from leatherens.core.hookspecs import hookimpl as hookimpl
     from leatherens.core.host import PluginHost as PluginHost
+    from leatherens.core.leather import write_demo as write_demo
     from leatherens.core.params import Params as Params
     from leatherens.core.types import FeatureMaps as FeatureMaps
     from leatherens.core.types import ImageBatch as ImageBatch
@@ -46,6 +47,7 @@ _HOMES = {
     "Result": "leatherens.api.result",
     "ScoreMap": "leatherens.core.types",
     "hookimpl": "leatherens.core.hookspecs",
+    "write_demo": "leatherens.core.leather",
 }
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "ScoreMap",
     "__version__",
     "hookimpl",
+    "write_demo",
 ]
 
 

@@ -29,6 +29,7 @@ from leatherens.core.errors import (
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import Sample, unlabelled
+from leatherens.core.reporting import Decision
 from leatherens.core.terminal_progress import terminal_progress
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.ensemble import ENSEMBLE
@@ -227,14 +228,14 @@ class Ensemble:
         return self._require("recipe").recipe
 
     @property
-    def threshold(self) -> float:
-        """An image is defective when its score is above; rules that judge groups apart have others, too."""
-        return self._require("threshold").deciders[ENSEMBLE].decision.image
+    def decision(self) -> Decision:
+        """The thresholds, what is promised of them, and what must be known of that."""
+        return self._require("decision").deciders[ENSEMBLE].decision
 
     @property
-    def promise(self) -> float | None:
-        """Share of fresh good images that is flagged at most, if they are like those held out; or none."""
-        return self._require("promise").deciders[ENSEMBLE].decision.promise
+    def threshold(self) -> float:
+        """An image is defective when its score is above; rules that judge groups apart have others, too."""
+        return self.decision.image
 
     def __repr__(self) -> str:
         if self._fitted is None:
