@@ -23,7 +23,6 @@ from leatherens import Ensemble, write_demo
 ENSEMBLES = (["padim"], ["padim", "patchcore"])
 RULES: dict[str, dict[str, Any]] = {
     "conformal, 0.2": {"threshold": "conformal", "false_alarms": 0.2},
-    "maximum": {"threshold": "maximum"},
     "k-sigma, k = 2": {"threshold": "k-sigma", "settings": {"threshold.k": 2}},
 }
 

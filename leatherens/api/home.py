@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
+import weakref
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,14 @@ class Home:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="leatherens-")
-        self.path = folder if folder is not None else Path(self._temporary_path) / "run"
-
-    @property
-    def _temporary_path(self) -> str:
-        assert self._temporary is not None
-        return self._temporary.name
-
-    @property
-    def stays(self) -> bool:
+        self.stays = folder is not None
         """Whether the folder was named, and is not removed."""
-        return self._temporary is None
+        if folder is None:
+            around = tempfile.mkdtemp(prefix="leatherens-")
+            # Not TemporaryDirectory, which warns whenever nobody closed it.
+            weakref.finalize(self, shutil.rmtree, around, ignore_errors=True)
+            folder = Path(around) / "run"
+        self.path = folder
 
     @property
     def photographs(self) -> Path:
