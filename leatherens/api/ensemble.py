@@ -287,7 +287,7 @@ class Ensemble:
 def _without_a_trace(error: MembersFailed) -> MembersFailed:
     """What failed in a run that is gone with it, so that nothing can be gone on with."""
     told = "; ".join(f"{id} could not be learned: {reason}" for id, reason in error.failures.items())
-    message = f"{told}. Give Ensemble a folder as out, and what the other members learned is kept"
+    message = f"{told}. Give Ensemble a folder as out, and what the others learned is kept"
     return MembersFailed(message, failures=error.failures, kept=())
 
 
