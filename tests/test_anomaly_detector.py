@@ -42,8 +42,9 @@ class OfTables(AnomalyDetector):
 
     def _unrolled(self, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         scaled = np.arcsinh(np.clip(rows.astype(float), -1e4, 1e4)) / np.arcsinh(1e4)  # -1..1
-        coarse, fine = np.divmod(np.rint((scaled + 1) / 2 * 65535).astype(np.int64), 256)
-        values = np.concatenate([coarse, fine], axis=1).astype(np.uint8).repeat(4, axis=1)
+        levels = np.rint((scaled + 1) / 2 * (2**24 - 1)).astype(np.int64)
+        octets = [levels >> shift & 255 for shift in (16, 8, 0)]
+        values = np.concatenate(octets, axis=1).astype(np.uint8).repeat(4, axis=1)
         return np.stack([np.resize(row, shape) for row in values])
 
 
