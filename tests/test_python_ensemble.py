@@ -348,6 +348,7 @@ def test_unknown_option__is_refused_at_once() -> None:
         (3, "expected paths, arrays (H, W, 3), pictures of Pillow"),
         ([None], "image 0: expected paths, arrays"),
         (["gone.png"], "gone.png: no such file; check the name"),
+        (["/"], "/: a folder, not an image; give one of its files"),
         ("gone", f"{Path('gone').resolve()}: no such folder"),
         (np.zeros((2, 3, 64, 64)), "image 0: an array of shape (3, 64, 64); expected (H, W, 3)"),
         (
@@ -398,6 +399,43 @@ def test_labels_of_a_folder__are_refused(leather: Path) -> None:
 def test_taken_folder(banked: Path, leather: Path) -> None:
     with pytest.raises(ArtifactError, match=r": holds a finished run; choose another out$"):
         tiny("patchcore", out=banked).fit(leather)
+
+
+def test_photographs_of_somebody_else__are_left_alone(good: list[np.ndarray], tmp_path: Path) -> None:
+    mine = tmp_path / "photographs" / "mine.png"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    with pytest.raises(ArtifactError, match=r"photographs: is there already; choose another out$"):
+        tiny("patchcore", out=tmp_path).fit(good[:2])
+
+    assert mine.read_bytes() == b"mine"
+
+
+def test_evaluate__not_into_a_run(fitted: Ensemble, leather: Path, banked: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"a run's own folder; choose another out for the results$"):
+        fitted.evaluate(leather, out=banked)
+
+
+def test_plugins__are_files_as_on_the_command_line(leather: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from leatherens import hookimpl\n"
+        "from leatherens.plugins.patchcore import PatchCore\n\n\n"
+        "class Mine(PatchCore):\n"
+        "    id = 'mine'\n\n\n"
+        "@hookimpl\n"
+        "def register_detectors(register):\n"
+        "    register('mine', 'mine:Mine', summary='of a file')\n",
+        encoding="utf-8",
+    )
+    settings = {
+        key.replace("patchcore", "mine"): value
+        for key, value in tiny("patchcore").options["settings"].items()
+    }
+    ensemble = tiny("patchcore", plugins=[file], settings=settings)
+    ensemble.members = ("mine",)
+
+    assert len(ensemble.fit(leather).predict(leather / "test")) == 9
 
 
 def test_unfitted() -> None:

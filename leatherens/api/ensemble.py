@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import Self, Unpack
 
+from leatherens.api.given import choice_of
 from leatherens.api.home import Home
-from leatherens.api.laid_out import LAYOUT, TEACHING, TESTING, in_files, lay_out
+from leatherens.api.laid_out import TEACHING, TESTING, in_files
 from leatherens.api.pictures import Images
 from leatherens.api.result import Result
 from leatherens.api.spelling import spoken_in_python
-from leatherens.configs.options import CALIBRATION, Options, listed, places_of, recipe_of
+from leatherens.configs.from_options import places_of, recipe_of
+from leatherens.configs.options import CALIBRATION, Options, listed
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import read_json, without_nan
-from leatherens.core.errors import (
-    ConfigError,
-    InputError,
-    LeatherensError,
-    MembersFailed,
-    NotFittedError,
-    did_you_mean,
-)
+from leatherens.core.errors import ArtifactError, ConfigError, NotFittedError, did_you_mean
 from leatherens.core.host import PluginHost
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.reading import Sample, unlabelled
 from leatherens.core.reporting import Decision
 from leatherens.core.terminal_progress import terminal_progress
-from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.given_splits import given_splits
 from leatherens.ensembles.opening import OpenedRun, open_run
 from leatherens.ensembles.parts import resolve
 from leatherens.ensembles.running import Run
-from leatherens.ensembles.taken import refuse_taken
-
-_GIVEN = "the images given"
-"""What messages call the folder that they were laid out in."""
+from leatherens.ensembles.taken import refuse_taken, result_folder
 
 
 @dataclass
@@ -126,24 +118,15 @@ class Ensemble:
         self._fitted = None
         with spoken_in_python():
             recipe = self._recipe()
-            if self.out is not None:
-                refuse_taken(self.out)
-            home = Home(self.out)
+            home = self._new_home()
             beside = {"defects": defects, "layout": layout, "group_by": group_by}
-            try:
-                choice = _choice(data, labels, masks, beside, into=home.photographs, good=TEACHING)
+            with home.withdrawn_if_refused():
+                choice = choice_of(data, labels, masks, beside, into=home.photographs, good=TEACHING)
                 dealt = None if splits is None else given_splits(Path(splits), choice.read(self._host))
                 said = repr(str(data)) if isinstance(data, str | Path) else "images"
                 command = f"{self._call}.fit({said})"
                 run = Run(RunFolder(home.path), recipe, choice, self._host, self._progress, command, dealt)
                 run.make()
-            except MembersFailed as error:
-                raise error if home.stays else _without_a_trace(error) from None
-            except LeatherensError as error:
-                if not RunFolder(home.path).begun:
-                    home.clear()
-                error.args = (str(error).replace(str(home.photographs.resolve()), _GIVEN), *error.args[1:])
-                raise
             self._open(home)
         return self
 
@@ -152,15 +135,7 @@ class Ensemble:
 
         images: a file, a folder, or images as `fit` takes them. One that cannot be read has a `problem`.
         """
-        run = self._require("judge")
-        if isinstance(images, str | Path):
-            yield from (Result.of(found.path, found) for found in run.judge(unlabelled([Path(images)])))
-            return
-        with tempfile.TemporaryDirectory(prefix="leatherens-") as folder:
-            for chunk in in_files(images, Path(folder), run.recipe.batch_size):
-                samples = [Sample(path, str(name)) for name, path in chunk]
-                for (name, _), found in zip(chunk, run.judge(samples), strict=True):
-                    yield Result.of(name, found)
+        return _judged(self._require("judge"), images)
 
     def predict(self, images: Path | str | Images) -> list[Result]:
         """Judge images, all at once."""
@@ -185,13 +160,9 @@ class Ensemble:
         run = self._require("evaluate")
         with spoken_in_python(), tempfile.TemporaryDirectory(prefix="leatherens-") as folder:
             beside = {"defects": defects, "layout": layout}
-            choice = _choice(data, labels, masks, beside, into=Path(folder), good=TESTING)
+            choice = choice_of(data, labels, masks, beside, into=Path(folder), good=TESTING)
             collection = choice.read(self._host, learning=False)
-            into = None
-            if out is not None:
-                refuse_taken(Path(out))
-                Path(out).mkdir(parents=True, exist_ok=True)
-                into = RunFolder(Path(out))
+            into = None if out is None else result_folder(Path(out))
             metrics = run.evaluate(collection, self._host, self._progress, into).metrics
         found: dict[str, Any] = without_nan(metrics)
         return found
@@ -249,9 +220,18 @@ class Ensemble:
         given = "".join(f", {key}={value!r}" for key, value in said.items() if value not in (None, (), {}))
         return f"Ensemble({list(self.members)!r}{given})"
 
-    @property
+    @cached_property
     def _host(self) -> PluginHost:
         return PluginHost(files=self.plugins)
+
+    def _new_home(self) -> Home:
+        """Where the next run will lie, which must be free."""
+        if self.out is not None:
+            refuse_taken(self.out)
+        home = Home(self.out)
+        if home.photographs.exists():
+            raise ArtifactError(f"{home.photographs}: is there already; choose another --out")
+        return home
 
     @property
     def _progress(self) -> Progress:
@@ -275,7 +255,8 @@ class Ensemble:
 
     def __getstate__(self) -> dict[str, Any]:
         home = None if self._fitted is None else self._fitted.home
-        return {**self.__dict__, "_fitted": None, "home": home}
+        kept = {name: value for name, value in self.__dict__.items() if name != "_host"}
+        return {**kept, "_fitted": None, "home": home}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         home = state.pop("home")
@@ -284,34 +265,12 @@ class Ensemble:
             self._open(home)
 
 
-def _without_a_trace(error: MembersFailed) -> MembersFailed:
-    """What failed in a run that is gone with it, so that nothing can be gone on with."""
-    told = "; ".join(f"{id} could not be learned: {reason}" for id, reason in error.failures.items())
-    message = f"{told}. Give Ensemble a folder as out, and what the others learned is kept"
-    return MembersFailed(message, failures=error.failures, kept=())
-
-
-def _choice(
-    data: Path | str | Images,
-    labels: Iterable[Any] | None,
-    masks: Iterable[Any] | Path | str | None,
-    beside: Mapping[str, Any],
-    *,
-    into: Path,
-    good: str,
-) -> DataChoice:
-    """Where the images lie: in the folder that was named, or, given one by one, laid out in `into`."""
-    if isinstance(data, str | Path):
-        if labels is not None:
-            raise InputError(f"labels: {data} says itself which images are good; leave labels out")
-        if not isinstance(masks, str | Path | None):
-            raise InputError(f"masks: of the folder {data}, expected a folder of masks")
-        given: dict[str, Any] = {**beside, "masks": masks}
-        for key in ("defects", "masks"):
-            given[key] = None if given[key] is None else Path(given[key])
-        return DataChoice.at(Path(data), **given)
-    told = [key for key, value in beside.items() if value is not None]
-    if told or isinstance(masks, str | Path):
-        raise InputError(f"{(told or ['masks'])[0]}: belongs to a folder of images; give that as data")
-    lay_out(into, data, labels, masks, good=good)
-    return DataChoice.at(into, layout=LAYOUT)
+def _judged(run: OpenedRun, images: Path | str | Images) -> Iterator[Result]:
+    if isinstance(images, str | Path):
+        yield from (Result.of(found.path, found) for found in run.judge(unlabelled([Path(images)])))
+        return
+    with tempfile.TemporaryDirectory(prefix="leatherens-") as folder:
+        for chunk in in_files(images, Path(folder), run.recipe.batch_size):
+            samples = [Sample(path, str(name)) for name, path in chunk]
+            for (name, _), found in zip(chunk, run.judge(samples), strict=True):
+                yield Result.of(name, found)

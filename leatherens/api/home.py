@@ -7,14 +7,18 @@ import shutil
 import tempfile
 import weakref
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from leatherens.core.errors import ArtifactError
+from leatherens.core.errors import ArtifactError, LeatherensError, MembersFailed
 from leatherens.ensembles.folder import RunFolder
 
 PHOTOGRAPHS = "photographs"
 """Of a run's folder, where images lie that were given as pixels or one by one."""
+
+_GIVEN = "the images given"
 
 
 class Home:
@@ -38,8 +42,22 @@ class Home:
         """Images that were given."""
         return self.path / PHOTOGRAPHS
 
-    def clear(self) -> None:
-        """Take back images of a run that was refused, and the folder with them."""
+    @contextmanager
+    def withdrawn_if_refused(self) -> Iterator[None]:
+        """Images of what never became a run are taken back, and messages name none of their hidden places."""
+        try:
+            yield
+        except MembersFailed as error:
+            raise error if self.stays else _without_a_trace(error) from None
+        except BaseException as error:
+            if not RunFolder(self.path).begun:
+                self._clear()
+            if isinstance(error, LeatherensError):
+                told = str(error).replace(str(self.photographs.resolve()), _GIVEN)
+                error.args = (told, *error.args[1:])
+            raise
+
+    def _clear(self) -> None:
         shutil.rmtree(self.photographs, ignore_errors=True)
         if self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
@@ -72,3 +90,10 @@ class Home:
         if state["files"] is not None:
             with zipfile.ZipFile(io.BytesIO(state["files"])) as archive:
                 archive.extractall(self.path)
+
+
+def _without_a_trace(error: MembersFailed) -> MembersFailed:
+    """What failed in a run that is gone with it, so that nothing can be gone on with."""
+    told = "; ".join(f"{id} could not be learned: {reason}" for id, reason in error.failures.items())
+    message = f"{told}. Give Ensemble a folder as out, and what the others learned is kept"
+    return MembersFailed(message, failures=error.failures, kept=())

@@ -12,7 +12,7 @@ from PIL import Image
 
 from leatherens.api.pictures import Images, Picture, is_tensor, pictures_of
 from leatherens.core.errors import InputError
-from leatherens.core.photographs import Mask, read_mask
+from leatherens.core.photographs import Mask, read_mask, require_content
 
 LAYOUT = "mvtec-ad"
 TEACHING, TESTING = "train/good", "test/good"
@@ -53,8 +53,7 @@ def write_picture(folder: Path, stem: str, picture: Picture | Mask) -> Path:
     """Write pixels as PNG, or copy a file under a new name; returns where."""
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(picture, Path):
-        if not picture.is_file():
-            raise InputError(f"{picture}: no such file; check the name")
+        require_content(picture)
         to = folder / f"{stem}{picture.suffix}"
         shutil.copyfile(picture, to)
         return to

@@ -186,7 +186,7 @@ def _refuse_taken(folder: AblationFolder) -> None:
 def _begun(session: Session, options: Mapping[str, Any], progress: Progress) -> Ablation | None:
     """The ablation to go on with; nothing, and a line, if it is finished."""
     from leatherens.cli.run import refuse_other_options
-    from leatherens.configs.options import places_of
+    from leatherens.configs.from_options import places_of
     from leatherens.ensembles.ablation.ablation import Ablation
     from leatherens.ensembles.ablation.folder import AblationFolder
     from leatherens.ensembles.running import unfinished_run

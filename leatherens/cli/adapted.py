@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def adapting(session: Session, run: Path, device: str, weights: Sequence[Path]) -> Adapting:
     """Where a run is changed."""
-    from leatherens.configs.options import weight_places
+    from leatherens.configs.from_options import weight_places
     from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.adapting import Adapting
 

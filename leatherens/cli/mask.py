@@ -113,7 +113,7 @@ def _judge(
     session: Session, data: Path | None, finished: Path | None, rest: Mapping[str, Any], progress: Progress
 ) -> Judge:
     from leatherens.cli.recipe_options import recipe_from
-    from leatherens.configs.options import weight_places
+    from leatherens.configs.from_options import weight_places
     from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.opening import open_run
     from leatherens.ensembles.parts import resolve

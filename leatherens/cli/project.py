@@ -70,7 +70,7 @@ def is_project(path: Path) -> bool:
 
 def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> ProjectRun:
     from leatherens.cli.run import RESUMABLE, fresh_folder, refuse_other_options
-    from leatherens.configs.options import places_of
+    from leatherens.configs.from_options import places_of
     from leatherens.configs.project import read_project
     from leatherens.ensembles.project.folder import ProjectFolder
     from leatherens.ensembles.project.resolving import resolved
@@ -90,7 +90,7 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Pr
 def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress) -> ProjectRun | None:
     """The project to go on with; nothing, and a line, if it is finished."""
     from leatherens.cli.run import RESUMABLE, latest_unfinished, refuse_other_options
-    from leatherens.configs.options import places_of
+    from leatherens.configs.from_options import places_of
     from leatherens.ensembles.project.folder import ProjectFolder
     from leatherens.ensembles.project.running import unfinished_project
 

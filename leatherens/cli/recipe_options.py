@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from leatherens.cli.options import setting, sides
-from leatherens.configs.options import Options, listed, recipe_of
+from leatherens.configs.from_options import recipe_of
+from leatherens.configs.options import Options, listed
 from leatherens.configs.recipe import Calibration, Recipe
 from leatherens.core.errors import ConfigError
 from leatherens.core.host import PluginHost

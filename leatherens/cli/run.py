@@ -219,7 +219,7 @@ def _unfinished(
     session: Session, options: Mapping[str, Any], progress: Progress
 ) -> Run | CategoryRuns | None:
     """The run to go on with, or those of several categories; nothing, and a line, if it is finished."""
-    from leatherens.configs.options import places_of
+    from leatherens.configs.from_options import places_of
     from leatherens.ensembles.categories import CategoriesFolder, unfinished_categories
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.running import unfinished_run

@@ -1,4 +1,4 @@
-"""Whether a folder is free for a new run."""
+"""Whether a folder is free for a new run, or for results."""
 
 from __future__ import annotations
 
@@ -21,3 +21,15 @@ def refuse_taken(path: Path) -> None:
             f"{folder.path}: a run was begun here; go on with {folder.resume_command}, or choose "
             "another --out"
         )
+
+
+def result_folder(out: Path) -> RunFolder:
+    """The folder for results, made now, so that nothing is scored in vain; a run's own results stay."""
+    folder = RunFolder(out)
+    if folder.begun:
+        raise ArtifactError(f"{out}: a run's own folder; choose another --out for the results")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError(f"{out}: cannot be written ({error.strerror}); choose another --out") from None
+    return folder
