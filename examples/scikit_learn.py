@@ -38,7 +38,7 @@ def without_border(images: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Everything is printed."""
-    images, labels = leather(good=50, defective=20)
+    images, labels = leather(good=40, defective=16)
     folds = StratifiedKFold(2, shuffle=True, random_state=0)
 
     detector = AnomalyDetector("padim", size=SIZE - 2 * BORDER, calibration="split", false_alarms=0.25)
