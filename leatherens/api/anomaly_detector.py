@@ -47,6 +47,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         head: str | None = None,
         features: Mapping[str, Sequence[str]] | None = None,
         score_fusion: str | None = None,
+        calibrator: str | None = None,
         threshold: str | None = None,
         pixel_threshold: str | None = None,
         false_alarms: float | None = None,

@@ -69,6 +69,9 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     help="Feature maps that fusion takes, e.g. 'stfpm=difference*,draem=decoder*'.",
 )
 @click.option("--score-fusion", metavar="ID", show_default="weighted", help="How scores are fused.")
+@click.option(
+    "--calibrator", metavar="ID", show_default="conformal", help="How unusual a score is among good ones."
+)
 @click.option("--threshold", metavar="ID", show_default="conformal", help="Where defective begins.")
 @click.option(
     "--pixel-threshold",

@@ -21,6 +21,7 @@ class Options(TypedDict, total=False):
     | head | memory-bank | head on the fused features |
     | features | each member's own cut | by member, patterns of the feature maps that fusion takes |
     | score_fusion | weighted | how scores are fused |
+    | calibrator | conformal | how unusual a score is among good ones |
     | threshold | conformal | where defective begins |
     | pixel_threshold | as threshold | where a defective pixel begins, if by another rule |
     | false_alarms | 0.01 | share of good images that may be flagged |
@@ -49,6 +50,7 @@ class Options(TypedDict, total=False):
     head: str | None
     features: Mapping[str, Sequence[str]] | None
     score_fusion: str | None
+    calibrator: str | None
     threshold: str | None
     pixel_threshold: str | None
     false_alarms: float | None
