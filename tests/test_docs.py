@@ -10,6 +10,7 @@ import pytest
 from leatherens.cli import Session
 from leatherens.cli.pages.options import option_rows
 from leatherens.cli.plugins_docs import pages
+from leatherens.configs.options import Options
 from leatherens.core.host import HOOKS, PluginHost
 from leatherens.core.host import KINDS as PLUGIN_KINDS
 from leatherens.core.synthesis.catalogue import KINDS
@@ -59,8 +60,9 @@ def test_every_option_of_a_built_in_says_what_it_means() -> None:
 @pytest.mark.parametrize(
     "page", [p.relative_to(ROOT / "docs").as_posix() for p in sorted((ROOT / "docs").rglob("*.md"))]
 )
-def test_the_code_of_every_page_runs(page: str) -> None:
-    """In order, in one namespace; a hook's implementation also registers what it says."""
+def test_the_code_of_every_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, in one namespace and an empty folder; a hook's implementation also registers what it says."""
+    monkeypatch.chdir(tmp_path)
     if page == "write-a-detector.md":
         pytest.skip("is executed by test_write_a_detector.py, where its package is installed")
     names: dict[str, object] = {}
@@ -95,3 +97,17 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     block = re.search(r"<!-- test-command -->\n```sh\n(python3 -m venv [^\n]* -m pytest[^\n]*)\n```", readme)
 
     assert block is not None
+
+
+def test_the_page_on_python_names_every_option() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    listed = re.search(r"`Ensemble\(members, \*\*options\)`: ([^.]*)\.", page)
+
+    assert listed is not None
+    assert re.split(r",\s+", listed[1]) == list(Options.__annotations__)
+
+
+def test_the_options_of_python_are_each_explained() -> None:
+    rows = re.findall(r"^    \| (\w+) \|", Options.__doc__ or "", flags=re.MULTILINE)
+
+    assert rows == ["option", *Options.__annotations__]
