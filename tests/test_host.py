@@ -12,10 +12,10 @@ import pytest
 
 from leatherens.core.errors import PluginConflict, PluginError, UnknownPlugin
 from leatherens.core.host import HOOKS, KINDS, PluginHost
-from leatherens.core.registry import PluginInfo
+from leatherens.core.registry import Origin, PluginInfo
 
 HEADER = "from leatherens.core.hookspecs import hookimpl\n"
-CLASS = "\nclass Thing:\n    id = {id!r}\n"
+CLASS = "\nclass Thing:\n    id = {id!r}\n    features = fit = observe = score = print\n"
 
 
 def plugin_text(body: str) -> str:
@@ -446,11 +446,10 @@ def test_same_id_of_two_kinds__is_no_conflict(write: Write) -> None:
 
 
 def test_blocked_plugin__is_listed_but_never_imported(write: Write) -> None:
-    host = PluginHost(
-        builtins=False, installed=False, files=[write("a", "raise KeyboardInterrupt")], blocked=["a"]
-    )
+    path = write("a", "raise KeyboardInterrupt")
+    host = PluginHost(builtins=False, installed=False, files=[path], blocked=["a"])
 
-    assert only(host) == PluginInfo("a", state="blocked")
+    assert only(host) == PluginInfo("a", origin=Origin.file, file=path, state="blocked")
     with pytest.raises(UnknownPlugin, match=r"^no detector 'x' \(detectors: none\); plugin a is blocked$"):
         host.detectors().entry("x")
 

@@ -59,6 +59,10 @@ class UnknownPlugin(PluginError):
         self.candidates = tuple(candidates)
 
 
+class PluginWarning(RuntimeWarning):
+    """A plugin did what none may do, was named, and what it did was undone."""
+
+
 class InputError(LeatherensError, ValueError):
     """An image, mask, map or folder is not what the contract says."""
 
@@ -120,3 +124,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def reason(error: BaseException) -> str:
+    """An exception on one line.
+
+    >>> reason(ImportError("no module\\n named 'x'"))
+    "ImportError: no module named 'x'"
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

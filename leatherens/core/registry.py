@@ -6,10 +6,14 @@ import importlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import reduce
+from pathlib import Path
 from typing import Any, Generic, Literal, NoReturn, TypeVar, cast
 
-from leatherens.core.errors import PluginConflict, PluginError, UnknownPlugin, did_you_mean
+from leatherens.core.adoption import adopted, base_of
+from leatherens.core.errors import PluginConflict, PluginError, UnknownPlugin, did_you_mean, reason
+from leatherens.core.strangers import kept_from, waiting_for
 
 T = TypeVar("T")
 
@@ -39,23 +43,40 @@ class Entry:
         return f"{self.plugin}:{self.id}"
 
 
+class Origin(str, Enum):
+    """Where a plugin comes from, and with that how another machine gets it."""
+
+    builtin = "built-in"
+    distribution = "distribution"
+    file = "file"
+
+
 @dataclass(frozen=True, slots=True)
 class PluginInfo:
     """One plugin as it was found.
 
+    file: the .py file that it is, where it is one.
+    api: the version of the contract it was written for, `None` where it could not be asked. api_stated: it
+        says so itself, and is not only taken to be of version 1.
     reason: why it is broken, as a clause.
     hooks: names of the hooks it implements, sorted.
     claims: what it registered, sorted; of a broken plugin what it had registered before it broke, which
         nobody can use but a message can name.
+    remarks: what it did that a user should know, as predicates: "changed torch's thread count ...".
     """
 
     name: str
     distribution: str = ""
     version: str = ""
+    origin: Origin = Origin.distribution
+    file: Path | None = None
+    api: int | None = None
+    api_stated: bool = False
     state: Literal["ok", "broken", "blocked"] = "ok"
     reason: str = ""
     hooks: tuple[str, ...] = ()
     claims: tuple[Entry, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -73,6 +94,13 @@ class PluginInfo:
         if self.name == self.distribution:
             return origin
         return f"{self.name} ({origin})" if origin else self.name
+
+    @property
+    def way_out(self) -> str:
+        """How to do without it."""
+        if self.file:
+            return f"leave out --plugin {self.file.name} to do without it"
+        return f"LEATHERENS_BLOCK_PLUGINS={self.name} or --no-plugins does without it"
 
     @property
     def trouble(self) -> str:
@@ -111,18 +139,29 @@ class Registry(Generic[T]):
         return found[0]
 
     def load(self, id: str) -> type[T]:
-        """The class registered as `id`, imported now if it was not before."""
+        """The class registered as `id`, imported now if it was not before, and joined to its kind's base."""
         entry = self.entry(id)
-        module, _, path = entry.target.partition(":")
-        try:
-            found: Any = reduce(getattr, path.split("."), importlib.import_module(module))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            self._fail(entry, reason(error), error)
+        found = self._imported(entry)
         if not isinstance(found, type):
             self._fail(entry, f"expected a class, got {type(found).__name__}")
         if getattr(found, "id", None) != entry.id:
             self._fail(entry, f"the class says id = {getattr(found, 'id', None)!r}, expected {entry.id!r}")
-        return cast("type[T]", found)
+        try:
+            return cast("type[T]", adopted(found, self.kind))
+        except PluginError as error:
+            self._fail(entry, str(error))
+
+    def _imported(self, entry: Entry) -> Any:
+        """What the target names, imported under guard; its base class first, and with it what that needs."""
+        base_of(self.kind)
+        module, _, path = entry.target.partition(":")
+        plugin = next(plugin for plugin in self._plugins if plugin.name == entry.plugin and plugin.entries)
+        doing = f"while {module} was imported"
+        try:
+            with waiting_for(plugin.label, plugin.way_out), kept_from(f"plugin {plugin.label}", doing):
+                return reduce(getattr, path.split("."), importlib.import_module(module))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
+            self._fail(entry, reason(error), error)
 
     def _fail(self, entry: Entry, why: str, cause: BaseException | None = None) -> NoReturn:
         label = self._labels[entry.plugin]
@@ -155,12 +194,3 @@ class Registry(Generic[T]):
             f"ask for {choices}, or block one: LEATHERENS_BLOCK_PLUGINS={names[-1]}"
         )
         return PluginConflict(message, id=id, plugins=names)
-
-
-def reason(error: BaseException) -> str:
-    """An exception on one line.
-
-    >>> reason(ImportError("no module\\n named 'x'"))
-    "ImportError: no module named 'x'"
-    """
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

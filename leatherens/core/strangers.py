@@ -1,0 +1,59 @@
+"""What is put around a stranger's code: changes to the process are undone, and who waits is told for what."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from leatherens.core.errors import PluginWarning
+from leatherens.core.shared_state import put_back, shared_state
+
+PATIENCE = 10.0
+"""Seconds after which somebody who waits for an import is told what for; torch itself may take several."""
+
+
+@contextmanager
+def kept_from(who: str, doing: str) -> Iterator[None]:
+    """Leave what everybody shares as it is; a `PluginWarning` names who changed it, while doing what."""
+    before = shared_state()
+    try:
+        yield
+    finally:
+        changed = put_back(before)
+        if changed:
+            warnings.warn(f"{who} {what_was_changed(changed, doing)}", PluginWarning, stacklevel=3)
+
+
+def what_was_changed(changed: Sequence[str], doing: str) -> str:
+    """A predicate for whoever changed these.
+
+    >>> what_was_changed(["torch's thread count", "the working folder"], "while it was imported")
+    "changed torch's thread count and the working folder while it was imported; put back"
+    """
+    return f"changed {' and '.join(changed)} {doing}; put back"
+
+
+@contextmanager
+def waiting_for(plugin: str, way_out: str) -> Iterator[None]:
+    """Say on stderr, after a while, which plugin's import is waited for; Ctrl-C says it too.
+
+    A thread says it, so that an import which never gives up Python's lock is waited for in silence.
+    """
+    told = f"waiting for plugin {plugin} to be imported; {way_out}"
+    timer = threading.Timer(PATIENCE, _say, [f"Still {told}"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted while {told}") from None
+    finally:
+        timer.cancel()
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
