@@ -24,10 +24,10 @@ _hookspec = pluggy.HookspecMarker("leatherens")
 hookimpl = pluggy.HookimplMarker("leatherens")
 
 API_VERSION = 1
-"""Of the contract: the hooks and what the classes they register are asked for. Additions leave it as it is."""
+"""Of the contract: the hooks and what the classes they register must do. Additions leave it as it is."""
 
 OLDEST_API_VERSION = 1
-"""The oldest a plugin may have been written for; what rises only when something has gone for good."""
+"""The oldest a plugin may have been written for; it rises only when something has gone for good."""
 
 
 class Register(Protocol):

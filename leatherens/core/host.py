@@ -149,8 +149,9 @@ class PluginHost:
             check_name(source, all_sources)
             with loading.guarded():
                 loading.plugin = source.load()
-                loading.api = stated_api(loading.plugin)
-                check_api(UNSTATED if loading.api is None else loading.api, source)
+                stated = stated_api(loading.plugin)
+                loading.api, loading.api_stated = UNSTATED if stated is None else stated, stated is not None
+                check_api(loading.api, source)
                 self._register(loading)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
             self._discard(loading)
@@ -209,6 +210,7 @@ class _Loading:
     trace: Trace
     plugin: Any = None
     api: int | None = None
+    api_stated: bool = False
     hooks: list[str] = field(default_factory=list)
     claims: list[Entry] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -216,11 +218,10 @@ class _Loading:
     @property
     def info(self) -> PluginInfo:
         """What is known of it so far."""
-        api = UNSTATED if self.api is None and self.plugin is not None else self.api
         return replace(
             self.source.info,
-            api=api,
-            api_stated=self.api is not None,
+            api=self.api,
+            api_stated=self.api_stated,
             hooks=tuple(self.hooks),
             claims=tuple(sorted(self.claims)),
             remarks=tuple(self.remarks),

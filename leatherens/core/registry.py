@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,14 @@ from pathlib import Path
 from typing import Any, Generic, Literal, NoReturn, TypeVar, cast
 
 from leatherens.core.adoption import adopted, base_of
-from leatherens.core.errors import PluginConflict, PluginError, UnknownPlugin, did_you_mean, reason
+from leatherens.core.errors import (
+    PluginConflict,
+    PluginError,
+    PluginWarning,
+    UnknownPlugin,
+    did_you_mean,
+    reason,
+)
 from leatherens.core.strangers import kept_from, waiting_for
 
 T = TypeVar("T")
@@ -150,6 +158,16 @@ class Registry(Generic[T]):
             return cast("type[T]", adopted(found, self.kind))
         except PluginError as error:
             self._fail(entry, str(error))
+
+    def usable(self) -> dict[str, type[T]]:
+        """Every class by id, less those that cannot be used, each of which is told in a `PluginWarning`."""
+        found: dict[str, type[T]] = {}
+        for id in self.ids():
+            try:
+                found[id] = self.load(id)
+            except PluginError as error:
+                warnings.warn(f"{error}; done without it", PluginWarning, stacklevel=2)
+        return found
 
     def _imported(self, entry: Entry) -> Any:
         """What the target names, imported under guard; its base class first, and with it what that needs."""

@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from leatherens.core.errors import PluginWarning
+from leatherens.core.errors import LeatherensError, PluginError, PluginWarning, reason
+from leatherens.core.plugin_trace import Trace
 from leatherens.core.shared_state import put_back, shared_state
 
 PATIENCE = 10.0
@@ -25,6 +26,37 @@ def kept_from(who: str, doing: str) -> Iterator[None]:
         changed = put_back(before)
         if changed:
             warnings.warn(f"{who} {what_was_changed(changed, doing)}", PluginWarning, stacklevel=3)
+
+
+@contextmanager
+def blaming(who: str, doing: str) -> Iterator[None]:
+    """Turn a fault that no message foresaw into a `PluginError` that names whose it is."""
+    try:
+        yield
+    except LeatherensError:
+        raise
+    except Exception as error:
+        Trace.from_environment().failure(who, error)
+        raise PluginError(failed(who, doing, error)) from error
+
+
+@contextmanager
+def surviving(who: str, doing: str) -> Iterator[None]:
+    """Go on where something fails that can be done without; a `PluginWarning` tells it."""
+    try:
+        with blaming(who, doing):
+            yield
+    except PluginError as error:
+        warnings.warn(f"{error}; done without it", PluginWarning, stacklevel=3)
+
+
+def failed(who: str, doing: str, error: Exception) -> str:
+    """What to tell of a stranger's fault: a sentence, and how to get at the rest.
+
+    >>> failed("detector 'grain-flow'", "while scoring", KeyError("grain"))
+    "detector 'grain-flow' failed while scoring: KeyError: 'grain'; LEATHERENS_TRACE_PLUGINS=1 shows where"
+    """
+    return f"{who} failed {doing}: {reason(error)}; LEATHERENS_TRACE_PLUGINS=1 shows where"
 
 
 def what_was_changed(changed: Sequence[str], doing: str) -> str:
