@@ -6,6 +6,7 @@ LeatherensError
 ├── PluginError             a plugin is broken: names the plugin
 │   ├── PluginConflict      two plugins claim one id: names both
 │   └── UnknownPlugin       no such id: the closest ids
+├── PartFailed              a part of an ensemble, perhaps a plugin's, failed by a fault in its code: which
 ├── InputError (ValueError) an image, mask, map or folder is not what the contract says
 ├── NotFittedError          something was asked before it was learned: names the call
 ├── WeightsError            pretrained weights cannot be had: where it looked, the ways out
@@ -57,6 +58,10 @@ class UnknownPlugin(PluginError):
         super().__init__(message)
         self.id = id
         self.candidates = tuple(candidates)
+
+
+class PartFailed(LeatherensError):
+    """A detector, head, reader and so on failed by a fault in its code, or delivered what no other can use."""
 
 
 class PluginWarning(RuntimeWarning):

@@ -114,15 +114,12 @@ def _these(readers: Readers, *, fallback: bool) -> dict[str, Reader]:
 
 def _recognised(readers: Readers, root: Path) -> dict[str, Reader]:
     fit = {id: reader for id, reader in readers.items() if reader.takes_file or root.is_dir()}
-    return {id: reader for id, reader in fit.items() if _recognises(id, reader, root)}
-
-
-def _recognises(id: str, reader: Reader, root: Path) -> bool:
-    """What a reader says of a folder; one that fails at it is told and does not keep others from reading."""
-    recognised = False
-    with surviving(f"reader '{id}'", f"while looking at {root}"):
-        recognised = reader.recognises(root)
-    return recognised
+    found: dict[str, Reader] = {}
+    for id, reader in fit.items():
+        with surviving(f"reader '{id}'", f"while looking at {root}"):
+            if reader.recognises(root):
+                found[id] = reader
+    return found
 
 
 def _asked(readers: Readers, root: Path, layout: str | None) -> dict[str, Reader]:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from leatherens.core.errors import LeatherensError, PluginError, PluginWarning, reason
+from leatherens.core.errors import LeatherensError, PartFailed, PluginWarning, reason
 from leatherens.core.plugin_trace import Trace
 from leatherens.core.shared_state import put_back, shared_state
 
@@ -30,14 +30,14 @@ def kept_from(who: str, doing: str) -> Iterator[None]:
 
 @contextmanager
 def blaming(who: str, doing: str) -> Iterator[None]:
-    """Turn a fault that no message foresaw into a `PluginError` that names whose it is."""
+    """Turn a fault that no message foresaw into a `PartFailed` that names whose it is."""
     try:
         yield
     except LeatherensError:
         raise
     except Exception as error:
         Trace.from_environment().failure(who, error)
-        raise PluginError(failed(who, doing, error)) from error
+        raise PartFailed(failed(who, doing, error)) from error
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def surviving(who: str, doing: str) -> Iterator[None]:
     try:
         with blaming(who, doing):
             yield
-    except PluginError as error:
+    except PartFailed as error:
         warnings.warn(f"{error}; done without it", PluginWarning, stacklevel=3)
 
 

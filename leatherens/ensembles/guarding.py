@@ -13,7 +13,7 @@ from itertools import chain
 from torch import Tensor
 
 from leatherens.core.backbones import Pyramids
-from leatherens.core.errors import PluginError
+from leatherens.core.errors import PartFailed
 from leatherens.core.strangers import blaming, kept_from
 from leatherens.core.types import ImageBatch, ScoreMap, all_finite
 
@@ -38,7 +38,7 @@ def only_read(part: str, batch: ImageBatch, pyramids: Pyramids) -> Iterator[None
     before = [_writes(tensor) for tensor in shared]
     yield
     if [_writes(tensor) for tensor in shared] != before:
-        raise PluginError(
+        raise PartFailed(
             f"{part} changed the images or feature maps it was given, which others read as well; it must "
             "work on copies"
         )
@@ -53,10 +53,10 @@ def checked(part: str, scores: ScoreMap, like: ScoreMap, ids: Sequence[str] = ()
     """Scores as delivered, refused where they are not finite or of other shapes than those of the images."""
     found, expected = ((tuple(s.pixels.shape), tuple(s.image.shape)) for s in (scores, like))
     if found != expected:
-        raise PluginError(f"{part} delivered scores of shapes {found}, expected {expected}")
+        raise PartFailed(f"{part} delivered scores of shapes {found}, expected {expected}")
     for name, value in (("score map", scores.pixels), ("image score", scores.image)):
         if not all_finite(value):
             first = next(i for i, one in enumerate(value) if not all_finite(one))
             image = ids[first] if ids else f"image {first + 1} of the batch"
-            raise PluginError(f"{part} delivered NaN or infinite values in the {name} of {image}")
+            raise PartFailed(f"{part} delivered NaN or infinite values in the {name} of {image}")
     return scores
