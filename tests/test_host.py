@@ -498,12 +498,14 @@ def test_load__that_fails_names_plugin_target_and_reason(fault: str, write: Writ
     target, expected = UNLOADABLE[fault]
     exits = "class Meta(type):\n    now = property(lambda cls: exit(1))\nclass Exits(metaclass=Meta): ...\n"
     host = host_of(write("grain", exits + offering("edge", "fine", target=target)))
-    imported = host.detectors().entry("edge").target
 
     with pytest.raises(PluginError) as caught:
         host.detectors().load("edge")
 
-    assert str(caught.value) == f"detector 'edge' of plugin grain cannot be used: {imported}: {expected}"
+    assert (
+        str(caught.value)
+        == f"detector 'edge' of plugin grain cannot be used: {target.replace('grain:', 'grain.py:')}: {expected}"
+    )
     assert caught.value.plugin == "grain"
 
 

@@ -61,7 +61,7 @@ class UnknownPlugin(PluginError):
 
 
 class PartFailed(LeatherensError):
-    """A detector, head, reader and so on failed by a fault in its code, or delivered what no other can use."""
+    """A detector, head, reader and so on failed by a fault in its code, or gave what none can use."""
 
 
 class PluginWarning(RuntimeWarning):

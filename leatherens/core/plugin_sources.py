@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leatherens.core.errors import PluginError
-from leatherens.core.registry import Origin, PluginInfo
+from leatherens.core.registry import FILE_MODULE, Origin, PluginInfo
 
 BUILTINS = "leatherens"
 """The name of the plugin that the built-ins are, and of the entry-point group."""
@@ -89,7 +89,7 @@ def file_sources(paths: Sequence[Path]) -> list[Source]:
 def _file_source(path: Path) -> Source:
     """A single .py file as a plugin named by its stem."""
     digest = hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()
-    module = f"_leatherens_plugin_{digest}"
+    module = f"{FILE_MODULE}{digest}"
     return Source(path.stem, str(path), partial(_run_file, path, module), file=path, module=module)
 
 

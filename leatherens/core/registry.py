@@ -25,6 +25,9 @@ from leatherens.core.strangers import kept_from, waiting_for
 
 T = TypeVar("T")
 
+FILE_MODULE = "_leatherens_plugin_"
+"""What the module of a plugin file is called, with a digest of its path behind."""
+
 
 def noun(kind: str) -> str:
     """One thing of a kind, as messages name it.
@@ -126,7 +129,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, plugins: Sequence[PluginInfo]) -> None:
         self.kind = kind
         self._plugins = tuple(plugins)
-        self._labels = {plugin.name: plugin.label for plugin in plugins if plugin.state == "ok"}
+        self._offering = {plugin.name: plugin for plugin in plugins if plugin.state == "ok"}
         self.entries: tuple[Entry, ...] = tuple(
             sorted(entry for plugin in plugins for entry in plugin.entries if entry.kind == kind)
         )
@@ -173,8 +176,8 @@ class Registry(Generic[T]):
         """What the target names, imported under guard; its base class first, and with it what that needs."""
         base_of(self.kind)
         module, _, path = entry.target.partition(":")
-        plugin = next(plugin for plugin in self._plugins if plugin.name == entry.plugin and plugin.entries)
-        doing = f"while {module} was imported"
+        plugin = self._offering[entry.plugin]
+        doing = f"while {_shown(module, plugin)} was imported"
         try:
             with waiting_for(plugin.label, plugin.way_out), kept_from(f"plugin {plugin.label}", doing):
                 return reduce(getattr, path.split("."), importlib.import_module(module))
@@ -182,8 +185,9 @@ class Registry(Generic[T]):
             self._fail(entry, reason(error), error)
 
     def _fail(self, entry: Entry, why: str, cause: BaseException | None = None) -> NoReturn:
-        label = self._labels[entry.plugin]
-        message = f"{noun(self.kind)} '{entry.id}' of plugin {label} cannot be used: {entry.target}: {why}"
+        plugin = self._offering[entry.plugin]
+        target = _shown(entry.target, plugin)
+        message = f"{noun(self.kind)} '{entry.id}' of plugin {plugin.label} cannot be used: {target}: {why}"
         raise PluginError(message, plugin=entry.plugin) from cause
 
     def _unknown(self, id: str) -> UnknownPlugin:
@@ -205,10 +209,18 @@ class Registry(Generic[T]):
 
     def _conflict(self, id: str, found: Sequence[Entry]) -> PluginConflict:
         names = [entry.plugin for entry in found]
-        labels = " and ".join(self._labels[name] for name in names)
+        labels = " and ".join(self._offering[name].label for name in names)
         choices = " or ".join(repr(entry.qualified) for entry in found)
         message = (
             f"{noun(self.kind)} '{id}' is claimed by the plugins {labels}; "
             f"ask for {choices}, or block one: LEATHERENS_BLOCK_PLUGINS={names[-1]}"
         )
         return PluginConflict(message, id=id, plugins=names)
+
+
+def _shown(target: str, plugin: PluginInfo) -> str:
+    """A target or its module as its author knows it: a plugin file goes by a made-up name inside."""
+    if plugin.file is None or not target.startswith(FILE_MODULE):
+        return target
+    _, colon, path = target.partition(":")
+    return f"{plugin.file.name}{colon}{path}"
