@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from leatherens.core.errors import PluginError
+from leatherens.core.errors import PluginError, enumerated
 
 BASES = {
     "backbones": ("leatherens.core.weights", "Backbone"),
@@ -83,11 +83,11 @@ def _require_methods(found: type, base: type, kind: str) -> None:
     wanted: frozenset[str] = getattr(base, "__abstractmethods__", frozenset())
     lacking = [name for name in sorted(wanted) if not _has(found, name) and not _has(found, faces.get(name))]
     if lacking and issubclass(found, base):
-        raise PluginError(f"it lacks {_listed(lacking)}, which every {base.__name__} fills")
+        raise PluginError(f"it lacks {enumerated(lacking)}, which every {base.__name__} fills")
     if lacking:
-        needed = _listed(sorted({faces.get(name, name) for name in wanted}))
+        needed = enumerated(sorted({faces.get(name, name) for name in wanted}))
         raise PluginError(
-            f"it lacks {_listed(sorted(faces.get(name, name) for name in lacking))}; inherit from "
+            f"it lacks {enumerated(sorted(faces.get(name, name) for name in lacking))}; inherit from "
             f"leatherens.{base.__name__}, or have {needed}"
         )
 
@@ -102,7 +102,7 @@ def _require_constructor(found: type) -> None:
     wanted = [p.name for p in _parameters(found) if p.name != "params" and p.default is p.empty and _named(p)]
     if wanted:
         raise PluginError(
-            f"its constructor wants {_listed(wanted)}, expected __init__(self, params=None) or no arguments; "
+            f"its constructor wants {enumerated(wanted)}, expected __init__(self, params=None) or nothing; "
             "what it needs besides belongs into its Params"
         )
 
@@ -169,8 +169,3 @@ def _passed_on(method: Callable[..., Any], keywords: tuple[str, ...]) -> Callabl
 
 def _never(self: Any, *arguments: Any) -> Any:
     raise NotImplementedError("the public method does without")
-
-
-def _listed(names: list[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

@@ -138,3 +138,13 @@ def reason(error: BaseException) -> str:
     "ImportError: no module named 'x'"
     """
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Names as a sentence lists them.
+
+    >>> enumerated(["fit", "features", "observe"])
+    'fit, features and observe'
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

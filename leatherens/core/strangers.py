@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from leatherens.core.errors import LeatherensError, PartFailed, PluginWarning, reason
+from leatherens.core.errors import LeatherensError, PartFailed, PluginWarning, enumerated, reason
 from leatherens.core.plugin_trace import Trace
 from leatherens.core.shared_state import put_back, shared_state
 
@@ -65,7 +65,7 @@ def what_was_changed(changed: Sequence[str], doing: str) -> str:
     >>> what_was_changed(["torch's thread count", "the working folder"], "while it was imported")
     "changed torch's thread count and the working folder while it was imported; put back"
     """
-    return f"changed {' and '.join(changed)} {doing}; put back"
+    return f"changed {enumerated(changed)} {doing}; put back"
 
 
 @contextmanager
