@@ -25,6 +25,7 @@ from leatherens import (
     Preparation,
     Prepared,
     ScoreMap,
+    Threshold,
 )
 from leatherens.core.adoption import BASES, adopted, base_of
 from leatherens.core.detector import FitContext
@@ -212,6 +213,18 @@ def test_class__that_lacks_methods_is_told_which(kind: str) -> None:
 
     assert str(caught.value) == (
         f"it lacks {LACKING[kind]}; inherit from leatherens.{base}, or have {LACKING[kind]}"
+    )
+
+
+@pytest.mark.parametrize("inherits", [(), (Threshold,)])
+def test_threshold__without_a_rule_is_told_so(inherits: tuple[type, ...]) -> None:
+    kind = type("Idle", inherits, {"id": "idle"})
+
+    with pytest.raises(PluginError) as caught:
+        adopted(kind, "thresholds")
+
+    assert str(caught.value) == (
+        "it lacks _value; fill _value or _image_limit or fit as leatherens.Threshold says"
     )
 
 

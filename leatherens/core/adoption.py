@@ -46,6 +46,9 @@ _WHOLE = {
 }
 """What an author fills, and the public method that does more and may replace both, its checks included."""
 
+_ONE_OF = {"thresholds": ("_value", "_image_limit", "fit")}
+"""Of which one must be filled, where the base class has something for each of them."""
+
 _KEYWORDS = {"detectors": ("validation", "context"), "preparations": ("seed", "progress")}
 """What follows the first argument where a public `fit` takes it by name and `_fit` by place."""
 
@@ -82,6 +85,11 @@ def _require_methods(found: type, base: type, kind: str) -> None:
     faces = {} if issubclass(found, base) else {**_FACES.get(kind, {}), **_WHOLE.get(kind, {})}
     wanted: frozenset[str] = getattr(base, "__abstractmethods__", frozenset())
     lacking = [name for name in sorted(wanted) if not _has(found, name) and not _has(found, faces.get(name))]
+    one_of = _ONE_OF.get(kind, ())
+    if one_of and all(getattr(found, name, None) in (None, getattr(base, name)) for name in one_of):
+        raise PluginError(
+            f"it lacks {one_of[0]}; fill {' or '.join(one_of)} as leatherens.{base.__name__} says"
+        )
     if lacking and issubclass(found, base):
         raise PluginError(f"it lacks {enumerated(lacking)}, which every {base.__name__} fills")
     if lacking:

@@ -20,7 +20,8 @@ from typing import Any
 class _Setting:
     """One shared thing of a module, as a value that can be compared.
 
-    fresh: what it is when the module has just been imported, where that is known.
+    fresh: what it is when the module has just been imported, where that is known. quick: to look at it takes
+    some microseconds, so that it can be done around every batch.
     """
 
     module: str
@@ -28,6 +29,7 @@ class _Setting:
     write: Callable[[Any, Any], object]
     same: Callable[[Any, Any], bool] = lambda before, after: bool(before == after)
     fresh: Callable[[Any], Any] | None = None
+    quick: bool = True
 
 
 def _numpy_read(np_random: Any) -> Any:
@@ -77,9 +79,9 @@ def _filters_write(module: Any, value: Any) -> None:
 
 _SETTINGS = {
     "Python's random generator": _Setting(
-        "random", lambda m: m.getstate(), lambda m, value: m.setstate(value), _drawn
+        "random", lambda m: m.getstate(), lambda m, value: m.setstate(value), _drawn, quick=False
     ),
-    "numpy's random generator": _Setting("numpy.random", _numpy_read, _numpy_write),
+    "numpy's random generator": _Setting("numpy.random", _numpy_read, _numpy_write, quick=False),
     "torch's random generator": _Setting("torch.random", _torch_read, _torch_write),
     "torch's thread count": _Setting(
         "torch", lambda m: m.get_num_threads(), lambda m, value: m.set_num_threads(value)
@@ -121,15 +123,19 @@ def _working_folder() -> str:
     return ""
 
 
-def shared_state() -> dict[str, Any]:
-    """Everything shared that there is now, by what it is called."""
-    return {name: s.read(sys.modules[s.module]) for name, s in _SETTINGS.items() if _imported(s.module)}
+def shared_state(*, quick: bool = False) -> dict[str, Any]:
+    """Everything shared that there is now, by what it is called; quick: what takes no time to look at."""
+    return {
+        name: s.read(sys.modules[s.module])
+        for name, s in _SETTINGS.items()
+        if (s.quick or not quick) and _imported(s.module)
+    }
 
 
-def put_back(before: dict[str, Any]) -> list[str]:
+def put_back(before: dict[str, Any], *, quick: bool = False) -> list[str]:
     """Make everything shared as it was; returns the names of what had been changed."""
     changed = []
-    for name, after in shared_state().items():
+    for name, after in shared_state(quick=quick).items():
         setting = _SETTINGS[name]
         module = sys.modules[setting.module]
         if name not in before and setting.fresh is None:

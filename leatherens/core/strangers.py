@@ -17,13 +17,16 @@ PATIENCE = 10.0
 
 
 @contextmanager
-def kept_from(who: str, doing: str) -> Iterator[None]:
-    """Leave what everybody shares as it is; a `PluginWarning` names who changed it, while doing what."""
-    before = shared_state()
+def kept_from(who: str, doing: str, *, quick: bool = False) -> Iterator[None]:
+    """Leave what everybody shares as it is; a `PluginWarning` names who changed it, while doing what.
+
+    quick: without the generators of Python and numpy, which are slow to look at.
+    """
+    before = shared_state(quick=quick)
     try:
         yield
     finally:
-        changed = put_back(before)
+        changed = put_back(before, quick=quick)
         if changed:
             warnings.warn(f"{who} {what_was_changed(changed, doing)}", PluginWarning, stacklevel=3)
 
