@@ -17,7 +17,7 @@ import torch
 
 from leatherens.core import strangers
 from leatherens.core.errors import ConfigError, PartFailed, PluginWarning
-from leatherens.core.shared_state import kept_shared_state, shared_state
+from leatherens.core.global_state import global_state, kept_global_state
 from leatherens.core.strangers import blaming, kept_from, surviving, waiting_for
 
 CHANGES: dict[str, Callable[[], object]] = {
@@ -36,18 +36,18 @@ CHANGES: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_change__of_what_is_shared_is_seen_and_undone(name: str) -> None:
-    before = shared_state()
+    before = global_state()
 
-    with kept_shared_state() as changed:
+    with kept_global_state() as changed:
         CHANGES[name]()
-        assert shared_state()[name] != before[name]
+        assert global_state()[name] != before[name]
 
     assert changed == [name]
-    assert shared_state()[name] == before[name]
+    assert global_state()[name] == before[name]
 
 
 def test_shared__is_everything_that_can_be_changed() -> None:
-    assert set(shared_state()) == set(CHANGES)
+    assert set(global_state()) == set(CHANGES)
 
 
 def test_change__is_undone_though_the_code_raised() -> None:
@@ -55,7 +55,7 @@ def test_change__is_undone_though_the_code_raised() -> None:
         torch.set_default_dtype(torch.float64)
         raise KeyError
 
-    with pytest.raises(KeyError), kept_shared_state() as changed:
+    with pytest.raises(KeyError), kept_global_state() as changed:
         fail()
 
     assert changed == ["torch's default dtype"]
@@ -67,7 +67,7 @@ def test_drawing__from_pythons_generator_is_put_back_and_not_told() -> None:
     for drawn in (1, 300, 600):
         random.seed(5)
         before = random.getstate()
-        with kept_shared_state() as changed:
+        with kept_global_state() as changed:
             [random.getrandbits(32) for _ in range(drawn)]
         assert changed == []
         assert random.getstate() == before
@@ -77,7 +77,7 @@ def test_filter__for_warnings_of_ones_own_stays() -> None:
     class Own(UserWarning): ...
 
     with warnings.catch_warnings():
-        with kept_shared_state() as changed:
+        with kept_global_state() as changed:
             warnings.simplefilter("ignore", Own)
         with warnings.catch_warnings(record=True) as told:
             warnings.warn("not shown", Own, stacklevel=1)
@@ -88,8 +88,8 @@ def test_filter__for_warnings_of_ones_own_stays() -> None:
 def test_package__that_was_not_imported_before_must_begin_as_it_does() -> None:
     """torch is not there before: what it begins with is known."""
     code = """if True:
-        from leatherens.core.shared_state import kept_shared_state
-        with kept_shared_state() as changed:
+        from leatherens.core.global_state import kept_global_state
+        with kept_global_state() as changed:
             import torch
             torch.set_default_dtype(torch.float64)
             torch.set_grad_enabled(False)

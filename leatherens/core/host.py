@@ -24,6 +24,7 @@ import pluggy
 from leatherens.core import hookspecs
 from leatherens.core.deprecations import Deprecated
 from leatherens.core.errors import PluginError, PluginWarning, did_you_mean, reason
+from leatherens.core.global_state import kept_global_state
 from leatherens.core.plugin_checks import (
     UNSTATED,
     check_api,
@@ -35,7 +36,6 @@ from leatherens.core.plugin_checks import (
 from leatherens.core.plugin_sources import Source, builtin_source, file_sources, installed_sources
 from leatherens.core.plugin_trace import Trace
 from leatherens.core.registry import Entry, PluginInfo, Registry
-from leatherens.core.shared_state import kept_shared_state
 from leatherens.core.strangers import waiting_for, what_was_changed
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class _Loading:
         """Around the plugin's code: it neither keeps anybody waiting unnamed nor changes what is shared."""
         info, changed = self.source.info, list[str]()
         try:
-            with waiting_for(info.label, info.way_out), kept_shared_state() as changed:
+            with waiting_for(info.label, info.way_out), kept_global_state() as changed:
                 yield
         finally:
             if changed:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from leatherens.core.errors import LeatherensError, PartFailed, PluginWarning, enumerated, reason
+from leatherens.core.global_state import global_state, put_back
 from leatherens.core.plugin_trace import Trace
-from leatherens.core.shared_state import put_back, shared_state
 
 PATIENCE = 10.0
 """Seconds after which somebody who waits for an import is told what for; torch itself may take several."""
@@ -22,7 +22,7 @@ def kept_from(who: str, doing: str, *, quick: bool = False) -> Iterator[None]:
 
     quick: without the generators of Python and numpy, which are slow to look at.
     """
-    before = shared_state(quick=quick)
+    before = global_state(quick=quick)
     try:
         yield
     finally:

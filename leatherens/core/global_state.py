@@ -20,6 +20,7 @@ from typing import Any
 class _Setting:
     """One shared thing of a module, as a value that can be compared.
 
+    excused: changed in a way that is undone and not worth telling.
     fresh: what it is when the module has just been imported, where that is known. quick: to look at it takes
     some microseconds, so that it can be done around every batch.
     """
@@ -28,6 +29,7 @@ class _Setting:
     read: Callable[[Any], Any]
     write: Callable[[Any, Any], object]
     same: Callable[[Any, Any], bool] = lambda before, after: bool(before == after)
+    excused: Callable[[Any, Any], bool] = lambda before, after: False
     fresh: Callable[[Any], Any] | None = None
     quick: bool = True
 
@@ -53,9 +55,7 @@ def _torch_write(torch_random: Any, value: bytes) -> None:
 
 
 def _drawn(before: Any, after: Any) -> bool:
-    """Whether Python's generator was at most drawn from a little, as scikit-learn's first import does."""
-    if before == after:
-        return True
+    """Whether Python's generator was only drawn from a little, as scikit-learn's first import does."""
     ahead = random.Random()
     ahead.setstate((before[0], (*before[1][:-1], len(before[1]) - 1), before[2]))  # as if all were drawn
     ahead.getrandbits(32)
@@ -78,11 +78,11 @@ def _filters_write(module: Any, value: Any) -> None:
 
 
 _SETTINGS = {
-    "Python's random generator": _Setting(
-        "random", lambda m: m.getstate(), lambda m, value: m.setstate(value), _drawn, quick=False
-    ),
-    "numpy's random generator": _Setting("numpy.random", _numpy_read, _numpy_write, quick=False),
     "torch's random generator": _Setting("torch.random", _torch_read, _torch_write),
+    "numpy's random generator": _Setting("numpy.random", _numpy_read, _numpy_write, quick=False),
+    "Python's random generator": _Setting(
+        "random", lambda m: m.getstate(), lambda m, value: m.setstate(value), excused=_drawn, quick=False
+    ),
     "torch's thread count": _Setting(
         "torch", lambda m: m.get_num_threads(), lambda m, value: m.set_num_threads(value)
     ),
@@ -123,7 +123,7 @@ def _working_folder() -> str:
     return ""
 
 
-def shared_state(*, quick: bool = False) -> dict[str, Any]:
+def global_state(*, quick: bool = False) -> dict[str, Any]:
     """Everything shared that there is now, by what it is called; quick: what takes no time to look at."""
     return {
         name: s.read(sys.modules[s.module])
@@ -132,26 +132,32 @@ def shared_state(*, quick: bool = False) -> dict[str, Any]:
     }
 
 
+def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The names of what differs, less filters that a package set up for warnings of its own."""
+    return [n for n, value in before.items() if n in after and not _SETTINGS[n].same(value, after[n])]
+
+
 def put_back(before: dict[str, Any], *, quick: bool = False) -> list[str]:
     """Make everything shared as it was; returns the names of what had been changed."""
-    changed = []
-    for name, after in shared_state(quick=quick).items():
-        setting = _SETTINGS[name]
-        module = sys.modules[setting.module]
-        if name not in before and setting.fresh is None:
-            continue
-        wanted = before[name] if name in before else setting.fresh(module)  # type: ignore[misc]
-        if not setting.same(wanted, after):
-            changed.append(name)
-        if wanted != after:
-            setting.write(module, wanted)
-    return changed
+    after = global_state(quick=quick)
+    wanted = {name: before.get(name, _fresh(name)) for name in after}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    for name, value in wanted.items():
+        if value != after[name]:
+            _SETTINGS[name].write(sys.modules[_SETTINGS[name].module], value)
+    return [n for n in changed(wanted, after) if not _SETTINGS[n].excused(wanted[n], after[n])]
+
+
+def _fresh(name: str) -> Any:
+    """What a setting is when its module has just been imported, `None` where nobody knows."""
+    setting = _SETTINGS[name]
+    return None if setting.fresh is None else setting.fresh(sys.modules[setting.module])
 
 
 @contextmanager
-def kept_shared_state() -> Iterator[list[str]]:
+def kept_global_state() -> Iterator[list[str]]:
     """Everything shared is afterwards as before; yields the names of what was changed, once it ended."""
-    before, changed = shared_state(), list[str]()
+    before, changed = global_state(), list[str]()
     try:
         yield changed
     finally:
