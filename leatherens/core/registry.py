@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
@@ -177,9 +179,8 @@ class Registry(Generic[T]):
         base_of(self.kind)
         module, _, path = entry.target.partition(":")
         plugin = self._offering[entry.plugin]
-        doing = f"while {_shown(module, plugin)} was imported"
         try:
-            with waiting_for(plugin.label, plugin.way_out), kept_from(f"plugin {plugin.label}", doing):
+            with _guard(plugin, module):
                 return reduce(getattr, path.split("."), importlib.import_module(module))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
             self._fail(entry, reason(error), error)
@@ -216,6 +217,17 @@ class Registry(Generic[T]):
             f"ask for {choices}, or block one: LEATHERENS_BLOCK_PLUGINS={names[-1]}"
         )
         return PluginConflict(message, id=id, plugins=names)
+
+
+@contextmanager
+def _guard(plugin: PluginInfo, module: str) -> Iterator[None]:
+    """What is put around the import of a module of a plugin; nothing around one that was imported before."""
+    if module in sys.modules:
+        yield
+        return
+    doing = f"while {_shown(module, plugin)} was imported"
+    with waiting_for(plugin.label, plugin.way_out), kept_from(f"plugin {plugin.label}", doing):
+        yield
 
 
 def _shown(target: str, plugin: PluginInfo) -> str:
