@@ -670,8 +670,8 @@ def test_run_folder__of_a_plugin_that_is_gone_names_it(leather: Path, tmp_path: 
     assert call("--plugin", plugin, *started).exit_code == 0
     assert call("--plugin", plugin, "predict", run, images).exit_code in (0, 1)
     assert refused("predict", run, images) == (
-        f"{run}: needs what is not here: detector 'mine:stfpm' of the plugin file mine.py (give the file "
-        f"with leatherens --plugin FILE; it was {plugin})"
+        f"{run}: needs detector 'mine:stfpm' of the plugin file mine.py, not here: give the file with "
+        f"leatherens --plugin FILE; it was {plugin}"
     )
 
 

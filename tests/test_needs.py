@@ -85,8 +85,8 @@ def test_run__opened_with_its_plugin_says_nothing(made: Path, file: Path, leathe
 def test_run__opened_without_its_file_says_how_to_give_it(made: Path, file: Path, leather: Path) -> None:
     assert judged(made, leather) == (
         2,
-        f"Error: {made}: needs what is not here: detector 'grain' of the plugin file grain.py (give the file "
-        f"with leatherens --plugin FILE; it was {file})\n",
+        f"Error: {made}: needs detector 'grain' of the plugin file grain.py, not here: give the file with "
+        f"leatherens --plugin FILE; it was {file}\n",
     )
 
 
@@ -114,8 +114,8 @@ def test_run__of_a_broken_plugin_says_why(made: Path, leather: Path, tmp_path: P
 
     assert code == 2
     assert told.endswith(
-        "detector 'grain' of the plugin file grain.py (plugin grain is broken: ModuleNotFoundError: No "
-        "module named 'gone')\n"
+        "detector 'grain' of the plugin file grain.py, not here: plugin grain is broken: "
+        "ModuleNotFoundError: No module named 'gone'\n"
     )
 
 
@@ -161,8 +161,8 @@ def test_missing__package_is_told_how_to_get() -> None:
     more = GRAIN.model_copy(update={"kind": "heads", "id": "edge"})
 
     assert refused(PluginHost(installed=False), GRAIN, more) == (
-        "runs/a: needs what is not here: detector 'grain', head 'edge' of grain (leatherens-grain 1.2) "
-        "(pip install leatherens-grain==1.2)"
+        "runs/a: needs detector 'grain', head 'edge' of grain (leatherens-grain 1.2), not here: "
+        "pip install leatherens-grain==1.2"
     )
 
 
@@ -172,10 +172,10 @@ def test_missing__package_that_is_left_out_is_not_to_be_installed_again(
     site(tmp_path, monkeypatch, "1.2")
 
     assert refused(PluginHost(installed=False)).endswith(
-        "(leatherens-grain 1.2 is installed, but left out by --no-plugins)"
+        "not here: leatherens-grain 1.2 is installed, but left out by --no-plugins"
     )
     assert refused(PluginHost(builtins=False, blocked=["grain"])).endswith(
-        "(plugin grain (leatherens-grain 1.2) is blocked)"
+        "not here: plugin grain (leatherens-grain 1.2) is blocked"
     )
 
 
@@ -185,7 +185,7 @@ def test_missing__from_another_version_names_the_one_that_had_it(
     site(tmp_path, monkeypatch, "2.0", offers="coarse")
 
     assert refused(PluginHost(builtins=False)).endswith(
-        "(leatherens-grain 2.0 is installed and does not offer it; install 1.2)"
+        "not here: leatherens-grain 2.0 is installed and does not offer it; install 1.2"
     )
 
 

@@ -93,8 +93,8 @@ def require_needs(needs: Sequence[Need], host: PluginHost, run: Path) -> None:
         by_plugin: dict[str, list[Need]] = {}
         for need in missing:
             by_plugin.setdefault(need.plugin, []).append(need)
-        told = "; ".join(_missing(lacking, host) for lacking in by_plugin.values())
-        raise ArtifactError(f"{run}: needs what is not here: {told}")
+        told = "; and ".join(_missing(lacking, host) for lacking in by_plugin.values())
+        raise ArtifactError(f"{run}: needs {told}")
 
 
 def differences(needs: Sequence[Need], host: PluginHost) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ def _missing(needs: Sequence[Need], host: PluginHost) -> str:
     """What one plugin should offer and how to get it."""
     first = needs[0]
     names = ", ".join(f"{noun(need.kind)} '{need.id}'" for need in needs)
-    return f"{names} of {first.source} ({_way(first, host)})"
+    return f"{names} of {first.source}, not here: {_way(first, host)}"
 
 
 def _way(need: Need, host: PluginHost) -> str:
