@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from leatherens.api.anomaly_detector import AnomalyDetector as AnomalyDetector
+    from leatherens.api.ensemble import Ensemble as Ensemble
+    from leatherens.api.result import Result as Result
     from leatherens.core.backbones import BackboneRequest as BackboneRequest
     from leatherens.core.backbones import Pyramids as Pyramids
     from leatherens.core.backbones import PyramidSpec as PyramidSpec
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from leatherens.core.hookspecs import API_VERSION as API_VERSION
     from leatherens.core.hookspecs import hookimpl as hookimpl
     from leatherens.core.host import PluginHost as PluginHost
+    from leatherens.core.leather import write_demo as write_demo
     from leatherens.core.params import Params as Params
     from leatherens.core.preparation import Comparison as Comparison
     from leatherens.core.preparation import Pictures as Pictures
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
 # A name stands above for type checkers, here for `__getattr__`, and in __all__; a test keeps the three equal.
 _HOMES = {
     "API_VERSION": "leatherens.core.hookspecs",
+    "AnomalyDetector": "leatherens.api.anomaly_detector",
     "Backbone": "leatherens.core.weights",
     "BackboneRequest": "leatherens.core.backbones",
     "CalibratedScores": "leatherens.core.types",
@@ -74,6 +79,7 @@ _HOMES = {
     "ConfigError": "leatherens.core.errors",
     "Detector": "leatherens.core.detector",
     "Effort": "leatherens.core.detector",
+    "Ensemble": "leatherens.api.ensemble",
     "Examples": "leatherens.core.examples",
     "FeatureMaps": "leatherens.core.types",
     "FeatureSpec": "leatherens.core.detector",
@@ -104,6 +110,7 @@ _HOMES = {
     "Pyramids": "leatherens.core.backbones",
     "Reader": "leatherens.core.reading",
     "Reporter": "leatherens.core.reporting",
+    "Result": "leatherens.api.result",
     "RunView": "leatherens.core.reporting",
     "Sample": "leatherens.core.reading",
     "ScoreFusion": "leatherens.core.scorefusion",
@@ -112,10 +119,12 @@ _HOMES = {
     "Weights": "leatherens.core.weights",
     "batches": "leatherens.core.types",
     "hookimpl": "leatherens.core.hookspecs",
+    "write_demo": "leatherens.core.leather",
 }
 
 __all__ = [
     "API_VERSION",
+    "AnomalyDetector",
     "Backbone",
     "BackboneRequest",
     "CalibratedScores",
@@ -126,6 +135,7 @@ __all__ = [
     "ConfigError",
     "Detector",
     "Effort",
+    "Ensemble",
     "Examples",
     "FeatureMaps",
     "FeatureSpec",
@@ -156,6 +166,7 @@ __all__ = [
     "Pyramids",
     "Reader",
     "Reporter",
+    "Result",
     "RunView",
     "Sample",
     "ScoreFusion",
@@ -165,6 +176,7 @@ __all__ = [
     "__version__",
     "batches",
     "hookimpl",
+    "write_demo",
 ]
 
 
