@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from leatherens.core.adoption import BASES
 from leatherens.core.host import KINDS, PluginHost
 from leatherens.testing import parametrize_members
-from leatherens.testing.checks import BASES, CHECKS
+from leatherens.testing.checks import CHECKS
 
 HOST = PluginHost(installed=False)
 

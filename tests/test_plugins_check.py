@@ -90,6 +90,7 @@ def test_check__declared_failures_need_a_reason_and_are_strict() -> None:
         (["no_such_module:Grain"], "no_such_module:Grain cannot be imported: ModuleNotFoundError"),
         (["broken_parts:np.pi"], "broken_parts:np.pi: expected a class, got float"),
         (["pathlib:Path"], "pathlib:Path derives from no base class of leatherens; say what it is"),
+        (["pathlib:Path", "--kind", "detector"], "pathlib:Path is no detector: it lacks"),
         (["k-sigma", "--set", "kk=3"], "k-sigma: unknown option 'kk'; did you mean 'k'?"),
         (["k-sigma", "--set", "k"], "--set: expected KEY=VALUE, such as steps=20, got 'k'"),
         (

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from leatherens.cli.kinds import typed
-from leatherens.core.errors import ConfigError, UnknownPlugin, did_you_mean
+from leatherens.core.errors import ConfigError, PluginError, UnknownPlugin, did_you_mean, reason
 from leatherens.core.host import KINDS, PluginHost
-from leatherens.core.registry import Entry, noun, reason
+from leatherens.core.registry import Entry, noun
 
 _CLASS = re.compile(r"[\w.]+:[A-Za-z_][\w.]*")
 
@@ -49,6 +49,7 @@ def entries(host: PluginHost, kind: str | None = None) -> list[Entry]:
 
 
 def _unregistered(text: str, kind: str | None) -> Target:
+    from leatherens.core.adoption import adopted
     from leatherens.testing.checks import kind_of
 
     module, _, path = text.partition(":")
@@ -64,7 +65,10 @@ def _unregistered(text: str, kind: str | None) -> Target:
         raise ConfigError(
             f"{text} derives from no base class of leatherens; say what it is, e.g. --kind detector"
         )
-    return Target(kind, made, f"{noun(kind)} {text}")
+    try:
+        return Target(kind, adopted(made, kind), f"{noun(kind)} {text}")
+    except PluginError as error:
+        raise ConfigError(f"{text} is no {noun(kind)}: {error}") from None
 
 
 def _unknown(host: PluginHost, text: str, kind: str | None) -> UnknownPlugin:

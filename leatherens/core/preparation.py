@@ -24,6 +24,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.geometry import resize_scores
 from leatherens.core.photographs import Mask, Photograph, resize_photograph
 from leatherens.core.progress import Progress, Silent
+from leatherens.core.strangers import blaming
 
 FloatMap = NDArray[np.float32]
 Warp = NDArray[np.float64]
@@ -197,7 +198,8 @@ def prepare(
     """A photograph after all steps, at full size; or some of its rows, if the steps work by parts."""
     picture = Prepared(name, photograph, part=part)
     for step in steps:
-        picture = step.apply(picture)
+        with blaming(f"preparation '{step.id}'", f"with {name}"):
+            picture = step.apply(picture)
     return picture
 
 

@@ -6,16 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from leatherens.core.calibration import Calibrator
-from leatherens.core.detector import Detector
-from leatherens.core.fusion import FusionBlock
-from leatherens.core.heads import Head
-from leatherens.core.preparation import Preparation
-from leatherens.core.reading import Reader
-from leatherens.core.reporting import Reporter
-from leatherens.core.scorefusion import ScoreFusion
-from leatherens.core.thresholds import Threshold
-from leatherens.core.weights import Backbone
+from leatherens.core.adoption import BASES, base_of
 from leatherens.testing import (
     backbone_checks,
     block_checks,
@@ -64,20 +55,6 @@ CHECKS: dict[str, Checks] = {
 }
 """Checks by the kind of plugin: every kind has some."""
 
-BASES: dict[str, type] = {
-    "detectors": Detector,
-    "fusion_blocks": FusionBlock,
-    "heads": Head,
-    "score_fusions": ScoreFusion,
-    "calibrators": Calibrator,
-    "thresholds": Threshold,
-    "readers": Reader,
-    "preparations": Preparation,
-    "backbones": Backbone,
-    "reporters": Reporter,
-}
-"""What tells the kind where nobody says it."""
-
 
 def checks_for(make: Callable[[], Any], kind: str | None = None) -> Checks:
     """The checks of what `make` makes; a detector's where its kind cannot be told, so that they say why."""
@@ -86,7 +63,7 @@ def checks_for(make: Callable[[], Any], kind: str | None = None) -> Checks:
 
 def kind_of(made: type) -> str | None:
     """The kind of plugin that a class is by its base, `None` where it has none of ours."""
-    return next((kind for kind, base in BASES.items() if issubclass(made, base)), None)
+    return next((kind for kind in BASES if issubclass(made, base_of(kind))), None)
 
 
 def bench_for(make: Callable[[], Any], checks: Checks) -> Bench:

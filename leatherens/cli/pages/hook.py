@@ -11,6 +11,7 @@ from typing import Any
 from leatherens.cli.kinds import typed
 from leatherens.cli.pages.plugin import MADE, path_of
 from leatherens.core import hookspecs
+from leatherens.core.adoption import base_of
 from leatherens.core.host import KINDS, PluginHost
 from leatherens.core.registry import noun
 
@@ -88,9 +89,7 @@ def _offered(host: PluginHost, kind: str, up: str) -> Iterator[str]:
 
 def _base(kind: str) -> Iterator[list[str]]:
     """What the base class asks for and offers."""
-    from leatherens.testing.checks import BASES
-
-    base = BASES[kind]
+    base = base_of(kind)
     yield ["## The class"]
     yield [f"It derives from `{base.__module__}.{base.__name__}`:"]
     yield [_listed(inspect.cleandoc(base.__doc__ or ""))]
