@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,8 +164,14 @@ def rendered(names: Names) -> dict[str, str]:
         for file, template in FILES.items()
     }
     part = files[f"src/{names.module}/{names.file}.py"]
-    if re.search(rf"import [^\n]*\b{names.cls}\b", part) or names.cls == "Params":
+    if names.cls in {"Params", *_imported(part)}:
         raise ConfigError(
             f"'{names.id}': the class would be called {names.cls}, a name that is taken; choose another"
         )
     return files
+
+
+def _imported(source: str) -> set[str]:
+    """The names that a module imports."""
+    imports = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom))
+    return {alias.asname or alias.name for node in imports for alias in node.names}
