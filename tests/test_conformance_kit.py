@@ -12,11 +12,12 @@ import torch
 from reference_members import FrozenGaussian, GrowingGaussian, PatchGaussian, TinyAutoencoder
 
 from leatherens.core.errors import ConfigError
+from leatherens.core.global_state import changed, global_state
 from leatherens.testing import check_member, member_checks, parametrize_members
 from leatherens.testing.bench import ConformanceError
 from leatherens.testing.checks import DETECTOR_CHECKS as CHECKS
 from leatherens.testing.scenes import PLACES, blobs, leather, make_scene
-from leatherens.testing.stand_ins import changed, global_state, lent_globals
+from leatherens.testing.stand_ins import lent_globals
 
 SINS = [
     (broken.FitsInConstructor, "constructor_does_no_work", "the constructor learns"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from leatherens.core.global_state import changed, global_state
 from leatherens.core.types import ImageBatch
 from leatherens.testing.comparing import same
-from leatherens.testing.stand_ins import Interrupter, changed, global_state, lent_globals
+from leatherens.testing.stand_ins import Interrupter, lent_globals
 from leatherens.testing.trial import Fit, Trial
 
 

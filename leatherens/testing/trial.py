@@ -15,6 +15,7 @@ import torch
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, FitContext
+from leatherens.core.global_state import changed, global_state
 from leatherens.core.progress import Progress
 from leatherens.core.types import ImageBatch, ImagesInMemory, Observation
 from leatherens.testing.bench import Bench
@@ -23,8 +24,6 @@ from leatherens.testing.scenes import Scene, Size, make_scene, patches
 from leatherens.testing.stand_ins import (
     Counter,
     WatchedImages,
-    changed,
-    global_state,
     lent_globals,
     random_pool,
 )
