@@ -38,6 +38,8 @@ SINS = [
     (broken.ReturnsNothing, "fit_returns_self", "fit must return self, got NoneType"),
     (broken.LearnsOutsideTheConvention, "fit_returns_self", "nothing is learned after fit"),
     (broken.WritesIntoTrainingImages, "fit_leaves_images_alone", "changes its training images in place"),
+    (broken.KeepsAView, "fit_keeps_no_images", "after fit, bank_ still holds the training images"),
+    (broken.KeepsTheSource, "fit_keeps_no_images", "after fit, source still holds the training images"),
     (broken.Prints, "fit_prints_nothing", "fit prints to stdout ('learned something')"),
     (broken.SeedsGlobalGenerator, "use_leaves_globals_alone", "fit moves numpy's random generator, Python's"),
     (broken.ChangesDefaultDtype, "use_leaves_globals_alone", "fit moves torch's default dtype"),
@@ -149,6 +151,17 @@ def test_check__catches_a_module_that_seeds_on_import(tmp_path, monkeypatch):
     with pytest.raises(ConformanceError, match="importing seeds_on_import moves torch's random generator"):
         dict(member_checks(member))["import_leaves_globals_alone"]()
     sys.modules.pop("seeds_on_import")
+
+
+def test_a_class_is_made_with_its_check_options():
+    class Quick(TinyAutoencoder):
+        check_options = {"steps": 7}  # noqa: RUF012
+
+    cases = parametrize_members(Quick).args[1]
+    made = [check.args[2].make() for check in (case.values[0] for case in cases)]
+
+    assert {member.params.steps for member in made} == {7}
+    assert cases[0].id.startswith("tiny-autoencoder-")
 
 
 def only(monkeypatch, *names):

@@ -9,6 +9,10 @@ from typing import Any
 import click
 
 from leatherens.cli import Group, Session
+from leatherens.cli.kinds import Kind
+from leatherens.cli.plugins_check import check
+from leatherens.cli.plugins_docs import docs
+from leatherens.cli.plugins_new import new
 from leatherens.cli.plugins_table import offers_table, plugins_table
 from leatherens.core.host import HOOKS, KINDS, PluginHost
 from leatherens.core.registry import Entry, PluginInfo
@@ -28,9 +32,14 @@ def plugins() -> None:
     """Show what is installed and what is broken. Without a command: list."""
 
 
+plugins.add_command(check)
+plugins.add_command(new)
+plugins.add_command(docs)
+
+
 @plugins.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--kind", type=click.Choice(KINDS), help="Only what is offered of one kind.")
+@click.option("--kind", type=Kind(), help="Only what is offered of one kind.")
 @click.option("--hook", type=click.Choice(HOOKS), help="Only plugins that implement a hook.")
 @click.option("--all", "show_all", is_flag=True, help="Also show blocked plugins.")
 @click.pass_obj

@@ -24,6 +24,14 @@ def check_fit_leaves_images_alone(trial: Trial) -> None:
     trial.expect(trial.fitted.images_kept, "fit changes its training images in place; work on a copy")
 
 
+def check_fit_keeps_no_images(trial: Trial) -> None:
+    """What is learned is the detector's own: it shares no memory with the images and keeps no source."""
+    held = trial.fitted.images_held
+    trial.expect(
+        not held, f"after fit, {held} still holds the training images; keep a clone of what is learned"
+    )
+
+
 def check_fit_prints_nothing(trial: Trial) -> None:
     """A library is silent: remarks go through `context.progress`, where the command line can place them."""
     printed = trial.fitted.printed
@@ -127,6 +135,7 @@ def _expect_same_scores(trial: Trial, first: Fit, second: Fit, sentence: str) ->
 CHECKS = (
     check_fit_returns_self,
     check_fit_leaves_images_alone,
+    check_fit_keeps_no_images,
     check_fit_prints_nothing,
     check_use_leaves_globals_alone,
     check_same_seed_same_scores,
