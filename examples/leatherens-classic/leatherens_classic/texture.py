@@ -19,6 +19,7 @@ from leatherens.core.backbones import Pyramids
 from leatherens.core.detector import FeatureSpec
 from leatherens.core.errors import InputError
 from leatherens.core.randomness import derive, numpy_generator
+from leatherens.core.refitted import require_same_again
 from leatherens.core.rows import RowReservoir
 from leatherens.core.types import ImageSource, all_finite
 from leatherens_classic.one_class import Model, fitted_scores
@@ -26,6 +27,8 @@ from leatherens_classic.windows import Plane, inspected, on_pixels
 
 STILL = 1e-3
 """Least deviation to divide by: where good windows are all alike, a defect must still show."""
+PROBES = 16
+"""Rows whose scores are kept, to know the model again by."""
 
 
 class TextureParams(Params):
@@ -59,6 +62,8 @@ class TextureDetector(Detector):
     """(C,) their standard deviations, at least `STILL`."""
     seed_: int
     """Of the one-class model, where it draws."""
+    expected_: list[float]
+    """Scores of the first `PROBES` rows."""
 
     def features(self) -> tuple[FeatureSpec, ...]:
         """The standardised descriptor, and how far it is from good ones."""
@@ -90,9 +95,14 @@ class TextureDetector(Detector):
         self.rows_ = (rows - self.mean_) / self.scale_
         self.seed_ = derive(context.seed, self.id, "model")
         self._build()
+        self.expected_ = self._scores(self.rows_[:PROBES].numpy()).tolist()
 
     def _build(self) -> None:
-        self._scores = fitted_scores(self.params.model, self.rows_.cpu().numpy(), self.seed_)
+        """Fit the model on the rows; of a loaded detector, see that it is what it was."""
+        rows = self.rows_.cpu().numpy()
+        self._scores = fitted_scores(self.params.model, rows, self.seed_)
+        if "expected_" in vars(self):
+            require_same_again(f"{self.id}: {self.params.model}", self._scores(rows[:PROBES]), self.expected_)
 
     def _observe(self, batch: ImageBatch, pyramids: Pyramids) -> Observation:
         self._refuse_nan(batch)
@@ -102,11 +112,14 @@ class TextureDetector(Detector):
             [(self._describe(image) - mean) / scale for image, _ in photographs]
         )  # (B, h, w, C)
         distance = self._scores(described.reshape(-1, len(mean))).reshape(described.shape[:3])
-        quiet = [self._silenced(d, valid) for d, (_, valid) in zip(distance, photographs, strict=True)]
-        pixels = [on_pixels(q, self.params.cell, batch.size, self.params.smoothing) for q in quiet]
-        scores = ScoreMap(_tensor(pixels, batch), _tensor([q.max() for q in quiet], batch))
+        pixels, image = [], []
+        for scores, (_, valid) in zip(distance, photographs, strict=True):
+            quiet = self._silenced(scores, valid)
+            pixels.append(on_pixels(quiet, self.params.cell, batch.size, self.params.smoothing))
+            image.append(pixels[-1].max() if valid is None else pixels[-1][valid].max())
+        scored = ScoreMap(_tensor(pixels, batch), _tensor(image, batch))
         maps = (_tensor(described.transpose(0, 3, 1, 2), batch), _tensor(distance[:, None], batch))
-        return Observation(FeatureMaps(maps, tuple(spec.name for spec in self.features())), scores)
+        return Observation(FeatureMaps(maps, tuple(spec.name for spec in self.features())), scored)
 
     def _silenced(self, distance: Plane, valid: np.ndarray | None) -> Plane:
         """(h, w) with cells that do not count at the lowest score of those that do."""
