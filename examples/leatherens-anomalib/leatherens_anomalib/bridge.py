@@ -8,10 +8,11 @@ its pre-processing, normalisation and thresholds.
 
 from __future__ import annotations
 
+import io
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib import import_module, util
 from typing import Any, ClassVar
 from unittest.mock import patch
@@ -47,6 +48,14 @@ class BridgeParams(PlainParams):
     backbone: str = "wide_resnet50_2"
     layers: tuple[int, ...] = (2, 3)
     weights: str = "pretrained"
+
+
+@contextmanager
+def as_a_guest(seed: int, purpose: str) -> Iterator[None]:
+    """Run anomalib's code: it draws from a seed; its progress bars and notes on its future stay unsaid."""
+    with lent_generators(seed, purpose), redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class GivenFeatures(nn.Module):
@@ -135,8 +144,7 @@ class Bridged(Detector):
 
     def _build(self) -> None:
         """The model as it is before it learns; of a loaded detector with room for what it learned."""
-        with lent_generators(self.seed_, "model"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # anomalib's imports warn of its own and others' deprecations
+        with as_a_guest(self.seed_, "model"):
             parts = import_module(f"anomalib.models.image.{self.module}")
             with patch.object(parts, "TimmFeatureExtractor", self._extractor(parts.TimmFeatureExtractor)):
                 self.model_ = self._model(parts).eval()

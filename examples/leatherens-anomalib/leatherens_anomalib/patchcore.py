@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from leatherens import Effort, FitContext, ImageBatch
 from leatherens.core.detector import FeatureSpec
-from leatherens.core.randomness import lent_generators, numpy_generator
+from leatherens.core.randomness import numpy_generator
 from leatherens.core.rows import RowReservoir, rows_of
 from leatherens.core.types import ImageSource
 from leatherens.core.weights import DEFAULT_MODEL
-from leatherens_anomalib.bridge import Bridged, BridgeParams
+from leatherens_anomalib.bridge import Bridged, BridgeParams, as_a_guest
 
 
 class Patchcore(Bridged):
@@ -62,8 +62,10 @@ class Patchcore(Bridged):
             sample.add(rows_of(embedded, batch.valid))
         model: Any = self.model_
         model.embedding_store.append(sample.rows().clone())
-        with lent_generators(self.seed_, "core set"):
+        title = f"{self.id}: choosing the core set"
+        with context.progress.step(title, 1) as advance, as_a_guest(self.seed_, "core set"):
             model.subsample_embedding(self.params.core_set)
+            advance(1)
 
     def _maps(self, levels: Sequence[Tensor], batch: ImageBatch) -> tuple[Tensor, ...]:
         model: Any = self.model_

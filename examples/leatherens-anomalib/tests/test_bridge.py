@@ -27,7 +27,7 @@ SMALL = {"backbone": "test_resnet.r160_in1k", "layers": [1, 2]}
 @parametrize_members(
     partial(Patchcore.from_options, SMALL | {"max_positions": 500}),
     partial(Padim.from_options, SMALL | {"dimensions": 20}),
-    partial(Stfpm.from_options, SMALL | {"steps": 30, "batch_size": 4, "epochs": 1}),
+    partial(Stfpm.from_options, SMALL | {"steps": 60, "batch_size": 4, "epochs": 1}),
 )
 def test_conforms(check):
     check()
