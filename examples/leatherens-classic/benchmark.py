@@ -1,4 +1,4 @@
-"""Processor milliseconds of a photograph of 256 x 256, on one thread: `OMP_NUM_THREADS=1 python benchmark.py`.
+"""Processor milliseconds of a photograph of 256 x 256, one thread: `OMP_NUM_THREADS=1 python benchmark.py`.
 
 Processor time, not time on the wall, so that a busy machine changes little. On made-up leather: how long it
 takes does not depend on what is seen.
