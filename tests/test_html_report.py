@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import html
 import itertools
 import math
@@ -25,11 +26,12 @@ from leatherens.core.pca import Explained
 from leatherens.core.preparation import Comparison
 from leatherens.core.reporting import Decision, PreparedImage, RunView, ScoredImage
 from leatherens.plugins.html_report import HtmlReport
-from leatherens.plugins.html_report.colours import colour_scale
+from leatherens.plugins.html_report.colours import ColourScale, colour_scale, palette
 from leatherens.plugins.html_report.curves import curves, operating_point, points, staircase
 from leatherens.plugins.html_report.explained import MOST_BARS, explained_figure, round_counts
 from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
 from leatherens.plugins.html_report.histogram import Axis, histogram, round_numbers
+from leatherens.plugins.html_report.level_maps import MOST, level_map_uri, png
 from leatherens.plugins.html_report.pictures import jpeg_uri, regions, shrink_keeping_peaks
 from leatherens.plugins.html_report.table import scorers_table
 from leatherens.plugins.html_report.verdict import observed, tally
@@ -160,7 +162,7 @@ class Reader(HTMLParser):
 
 def words(page: str) -> str:
     """The text a person reads, white space evened out."""
-    body = re.sub(r"<style>.*?</style>", "", page, flags=re.S)
+    body = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.S)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
@@ -186,9 +188,23 @@ def test_page__asks_nothing_of_the_network(page: str) -> None:
     ]
 
     assert loads
-    assert [load for load in loads if not load.startswith(("data:image/jpeg;base64,", "#"))] == []
-    assert not re.search(r"https?://|url\(|@import|<script", page)
+    assert [
+        load
+        for load in loads
+        if not load.startswith(("data:image/jpeg;base64,", "data:image/png;base64,", "#"))
+    ] == []
+    assert not re.search(r"https?://|url\(|@import|fetch\(|XMLHttp|import\(", page)
     assert "default-src 'none'" in page
+
+
+def test_page__allows_its_own_script_alone(page: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+    assert page.count("<script") == 1
+    (policy,) = [m["content"] for m in Reader(page).all("meta") if "http-equiv" in m]
+    assert str(policy).endswith(f"; script-src 'sha256-{digest}'")
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
 
 
 def test_page__says_the_verdict_first(page: str) -> None:
@@ -288,7 +304,7 @@ def test_page__veils_what_is_not_inspected_and_outlines_nothing_there(tmp_path: 
     image = scored(3, False, score_map=lambda: hot, valid=lambda: valid)
     page = HtmlReport().write(run_of([image]), tmp_path).read_text(encoding="utf-8")
 
-    assert "predicted, 1 region, 75.0 %; 25.0 % not inspected, veiled" in words(page)
+    assert "predicted, 1 region, 75.0 % ; 25.0 % not inspected, veiled" in words(page)
     assert page.count('class="ignored"') == 1
     plain = HtmlReport().write(run_of([scored(3, False)]), tmp_path / "plain")
     assert 'class="ignored"' not in plain.read_text(encoding="utf-8")
@@ -304,7 +320,7 @@ def test_page__escapes_what_others_named(tmp_path: Path) -> None:
     )
     page = HtmlReport().write(run, tmp_path).read_text(encoding="utf-8")
 
-    assert "<script" not in page
+    assert page.count("<script") == 1  # our own
     assert "<i>run" not in page
     assert evil in words(page)
     assert "a < b" in words(page)
@@ -349,7 +365,7 @@ def test_page__makes_no_promise_where_the_rule_makes_none(tmp_path: Path) -> Non
     page = HtmlReport().write(run, tmp_path).read_text(encoding="utf-8")
 
     assert "This rule promises nothing about fresh good images." in words(page)
-    assert 'class="outline"' not in page
+    assert '" d=""/></g><use class="outline"' in page
 
 
 def test_page__says_when_a_promise_is_broken(tmp_path: Path) -> None:
@@ -491,7 +507,7 @@ def test_histogram__counts_each_image_once_and_places_the_threshold() -> None:
     assert (good.key, good.total, sum(b.count for b in good.bars)) == ("good", 6, 6)
     assert (defective.key, defective.total, sum(b.count for b in defective.bars)) == ("defective", 5, 5)
     assert drawn.threshold == 0.5
-    assert not drawn.logarithmic
+    assert not drawn.axis.logarithmic
     for group in drawn.groups:
         assert sum(b.share for b in group.bars) == pytest.approx(1)
 
@@ -549,7 +565,7 @@ def test_colour_scale__is_fixed_by_the_run_not_by_an_image() -> None:
 
     assert (scale.low, scale.high, scale.threshold) == (2.0, 8.0, 0.5)
     assert (scale.low_from, scale.high_from) == ("good", "defective")
-    first, middle, last = scale.paint(np.array([[-9.0, 5.0, 99.0]], np.float32))[0]
+    first, middle, last = palette()[scale.levels(np.array([[-9.0, 5.0, 99.0]], np.float32))[0]]
     assert first.tolist() == [68, 1, 84]  # viridis from dark violet
     assert last.tolist() == [253, 231, 37] or last.tolist() == [253, 231, 36]  # to yellow
     assert middle == pytest.approx([33, 145, 140], abs=3)
@@ -561,6 +577,35 @@ def test_colour_scale__stands_on_a_flat_run() -> None:
 
     assert (scale.low, scale.high, scale.low_from, scale.high_from) == (0.0, 1.0, "all", "all")
     assert scale.threshold is None
+
+
+def test_levels__are_above_a_step_exactly_when_the_score_is() -> None:
+    scale = ColourScale(-1.0, 4.1, "good", "defective", 0.5)
+    scores = np.random.default_rng(0).uniform(-2, 5, (40, 50)).astype(np.float32)
+    levels = scale.levels(scores)
+
+    for step in (0, 1, 100, 254):
+        assert ((levels > step) == (scores > -1.0 + step * 5.1 / 255)).all()
+    assert len({tuple(colour) for colour in palette().tolist()}) == 256
+
+
+def test_level_maps__are_read_back_as_they_were() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (30, 40), dtype=np.uint8)
+    shown = cv2.imdecode(np.frombuffer(png(levels, palette()), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+    assert (shown == palette()[levels]).all()
+
+
+def test_level_maps__of_mere_noise_are_coarsened_upwards() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (220, 220), dtype=np.uint8)
+    file = base64.b64decode(level_map_uri(levels, palette()).partition(",")[2])
+    shown = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    level = {tuple(colour): place for place, colour in enumerate(palette().tolist())}
+    read = np.array([level[tuple(c)] for c in shown.reshape(-1, 3).tolist()]).reshape(levels.shape)
+
+    assert len(file) <= MOST
+    assert (read >= levels).all()
+    assert (read - levels).max() in range(1, 16)
 
 
 def test_shrinking__keeps_a_single_hot_pixel_wherever_it_is() -> None:

@@ -1,4 +1,4 @@
-"""The report of a run as one self-contained HTML page: no script, no request, light and dark, printable.
+"""The report of a run as one self-contained HTML page: no request, light and dark, printable.
 
 The page is streamed: one image is read, drawn and written before the next, so that memory holds one image
 whatever the size of the set.
@@ -20,8 +20,10 @@ from leatherens.core.reporting import ProjectView, Reporter, RunView
 from leatherens.plugins.html_report.colours import colour_scale
 from leatherens.plugins.html_report.curves import curves, why_no_curves
 from leatherens.plugins.html_report.explained import explained_figure
+from leatherens.plugins.html_report.facts import facts
 from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
 from leatherens.plugins.html_report.histogram import histogram
+from leatherens.plugins.html_report.page_script import page_script
 from leatherens.plugins.html_report.prepared import prepared_figures
 from leatherens.plugins.html_report.project import PartStudio, project_content
 from leatherens.plugins.html_report.table import (
@@ -32,7 +34,7 @@ from leatherens.plugins.html_report.table import (
     percent,
     scorers_table,
 )
-from leatherens.plugins.html_report.verdict import mistakes, observed, tally
+from leatherens.plugins.html_report.verdict import mistakes, observed, outcome_rows, tally
 
 
 class HtmlReport(Reporter):
@@ -77,10 +79,15 @@ class HtmlReport(Reporter):
         images = ranked(run.images)
         shown = chosen(images, decision.image, self.params.gallery)
         scale = colour_scale(run.images, decision.pixel)
+        counts = tally(run.images)
+        drawn = histogram(run.images, decision.image)
         return {
             "run": run,
             "decision": decision,
-            "tally": tally(run.images),
+            "tally": counts,
+            "outcomes": outcome_rows(counts),
+            "facts": facts(images, decision, scale, drawn),
+            "script": page_script(),
             "mistakes": mistakes(images),
             "observed": observed(run.images, decision.promise),
             "table": scorers_table(run.metrics),
@@ -89,7 +96,7 @@ class HtmlReport(Reporter):
             "definitions": definitions(run.metrics),
             "curves": curves(run.images, run.decisions),
             "why_no_curves": why_no_curves(run.images),
-            "histogram": histogram(run.images, decision.image),
+            "histogram": drawn,
             "explained": explained_figure(run.explained),
             "prepared": prepared_figures(run.prepared(), self.params.thumbnail, self.params.quality),
             "scale": scale,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from leatherens.core.reporting import ScoredImage
-from leatherens.plugins.html_report.colours import ColourScale
+from leatherens.plugins.html_report.colours import ColourScale, palette
+from leatherens.plugins.html_report.level_maps import level_map_uri
 from leatherens.plugins.html_report.pictures import (
     Regions,
     jpeg_uri,
@@ -86,7 +87,7 @@ def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
         height=photograph.shape[0],
         photograph=jpeg_uri(photograph, quality),
         reconstructions={id: jpeg_uri(picture, quality) for id, picture in beside.items()},
-        score_map=jpeg_uri(studio.scale.paint(shrink_keeping_peaks(scores, longest)), quality),
+        score_map=level_map_uri(studio.scale.levels(shrink_keeping_peaks(scores, longest)), palette()),
         peak=float(scores.max()),
         truth=None if truth is None else regions(truth, longest),
         predicted=regions(above if valid is None else above & valid, longest),

@@ -1,0 +1,3 @@
+// What starts when the page is read.
+
+startThresholds();
