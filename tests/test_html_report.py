@@ -246,7 +246,7 @@ def test_page__shows_every_image_by_falling_score_with_four_panels(page: str) ->
     assert len(articles) == 20
     assert values == sorted(values, reverse=True)
     for article in page.split("<article")[1:]:
-        assert article.count("<figure>") == 4
+        assert article.count("<figure") == 4
     assert page.count(">no mask<") == 12
     assert all(a["tabindex"] == "0" for a in articles)
 
@@ -258,7 +258,7 @@ def test_page__shows_reconstructions_beside_the_photograph(tmp_path: Path) -> No
     text = HtmlReport().write(run_of(images), tmp_path).read_text(encoding="utf-8")
     with_one, without = sorted(text.split("<article")[1:], key=lambda part: "reconstructs" not in part)
 
-    assert (with_one.count("<figure>"), without.count("<figure>")) == (5, 4)
+    assert (with_one.count("<figure"), without.count("<figure")) == (5, 4)
     assert with_one.index("photograph</figcaption>") < with_one.index("as draem reconstructs it</figcaption>")
     assert with_one.index("as draem reconstructs it</figcaption>") < with_one.index("score map")
     uri = re.search(r'src="data:image/jpeg;base64,([^"]+)"[^>]*alt="\S+ as draem reconstructs it"', with_one)

@@ -120,10 +120,11 @@ def test_pixel_slider__draws_the_pixels_above_and_goes_back(page: Page) -> None:
     card = page.locator("article", has=page.locator("h3", has_text="square.png"))
     card.scroll_into_view_if_needed()
     outline, told = card.locator("path.predicted"), card.locator(".told")
-    own = outline.get_attribute("d"), told.inner_text()
+    own = outline.get_attribute("d"), told.text_content()
     slide(page, "pixel", 200)
+    page.wait_for_function("(told) => told.textContent.includes('small picture')", arg=told.element_handle())
 
-    assert told.inner_text() == f"{100 * 60 * 40 / (120 * 180):.1f}\xa0% of the small picture"
+    assert told.text_content() == f"{100 * 60 * 40 / (120 * 180):.1f}\xa0% of the small picture"
     box = outline.evaluate("(path) => { const b = path.getBBox(); return [b.x, b.y, b.width, b.height]; }")
     assert box == [59.5, 29.5, 60, 40]
 
@@ -131,7 +132,61 @@ def test_pixel_slider__draws_the_pixels_above_and_goes_back(page: Page) -> None:
     page.keyboard.press("End")
     page.locator("#reset").click()
     page.wait_for_function("(path) => !path.closest('article').dataset.level", arg=outline.element_handle())
-    assert (outline.get_attribute("d"), told.inner_text()) == own
+    assert (outline.get_attribute("d"), told.text_content()) == own
+
+
+def shown(page: Page) -> list[str]:
+    """Names of the images shown, in order."""
+    names = page.locator("#gallery article:not([hidden]) h3").all_text_contents()
+    return [name.partition(" ")[2].strip() for name in names]
+
+
+def test_filters__choose_and_order_the_images(page: Page) -> None:
+    assert page.locator("#count").inner_text() == "20 of 20 images shown."
+    page.select_option("#defect", label="cut")
+    assert shown(page) == ["square.png"]
+    assert page.locator("#count").inner_text() == "1 of 20 images shown."
+
+    page.locator("#filters [type=reset]").click()
+    page.select_option("#order", "name")
+    page.fill("#text", "TEST/01")
+    assert shown(page) == [f"test/{number:03}.png" for number in range(10, 18)]
+    page.fill("#score-from", "1.2")
+    scores = {image.id: image.scores["ensemble"] for image in images()}
+    assert shown(page) == [f"test/{n:03}.png" for n in range(10, 18) if scores[f"test/{n:03}.png"] >= 1.2]
+
+    page.locator("#filters [type=reset]").click()
+    page.select_option("#order", "near")
+    page.select_option("#outcome", label="mistakes")
+    slide(page, "image", 60)
+    limit = page.evaluate("JSON.parse(document.getElementById('controls').dataset.facts).axis")
+    limit = limit["low"] + 0.06 * (limit["high"] - limit["low"])
+    alarms = [i.id for i in images() if not i.defective and i.scores["ensemble"] > limit]
+    assert shown(page) == sorted(alarms, key=lambda name: abs(scores[name] - limit))
+
+    page.locator("[name=layer][value=truth]").uncheck()
+    assert not page.locator("#gallery article:not([hidden]) [data-layer=truth]").first.is_visible()
+
+
+def test_keyboard__goes_from_image_to_image_and_enlarges(page: Page) -> None:
+    names = shown(page)
+    title = page.locator("#lightbox-title")
+    page.locator("#image-1").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.id") == "image-2"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#lightbox[open]")
+    assert title.inner_text() == f"{names[1]} (2 of 20)"
+
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.getElementById('lightbox-title').textContent.includes('(3 of 20)')")
+    page.keyboard.press("+")
+    page.keyboard.press("Shift+ArrowRight")
+    moved = page.locator("#stage .frame > *").evaluate_all("all => all.map((one) => one.style.transform)")
+    assert moved == ["translate(-35%, -25%) scale(1.5)"] * 4
+    page.keyboard.press("Escape")
+    assert not page.locator("#lightbox").is_visible()
+    assert page.evaluate("document.activeElement.id") == "image-3"
 
 
 def test_sliders__stay_hidden_and_all_is_readable_without_script(browser: Browser, report: Path) -> None:
@@ -161,6 +216,11 @@ def test_page__looks_as_the_screenshots_show(browser: Browser, report: Path, tmp
         page.goto(report.as_uri())
         slide(page, "image", 60)
         page.screenshot(path=folder / f"{name}.png", full_page=True)
+        page.locator("#images").scroll_into_view_if_needed()
+        page.locator("#filters").evaluate("(form) => form.scrollIntoView()")
+        page.screenshot(path=folder / f"{name}-images.png")
+        page.locator("#gallery .enlarge").first.click()
+        page.screenshot(path=folder / f"{name}-enlarged.png")
 
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
         assert (folder / f"{name}.png").stat().st_size > 50_000

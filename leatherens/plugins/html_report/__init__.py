@@ -17,6 +17,7 @@ from pydantic import Field
 from leatherens.core.artifact import without_nan, written_whole
 from leatherens.core.params import Params
 from leatherens.core.reporting import ProjectView, Reporter, RunView
+from leatherens.plugins.html_report.choices import choices
 from leatherens.plugins.html_report.colours import colour_scale
 from leatherens.plugins.html_report.curves import curves, why_no_curves
 from leatherens.plugins.html_report.explained import explained_figure
@@ -101,6 +102,7 @@ class HtmlReport(Reporter):
             "prepared": prepared_figures(run.prepared(), self.params.thumbnail, self.params.quality),
             "scale": scale,
             "shown": len(shown),
+            "choices": choices([image for _, image in shown]),
             "cards": cards(shown, Studio(scale, decision.pixel, self.params.thumbnail, self.params.quality)),
             "recipe": _yaml(run.recipe),
         }
