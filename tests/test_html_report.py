@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from leatherens.core.errors import ArtifactError, ConfigError
@@ -26,13 +27,15 @@ from leatherens.core.pca import Explained
 from leatherens.core.preparation import Comparison
 from leatherens.core.reporting import Decision, PreparedImage, RunView, ScoredImage
 from leatherens.plugins.html_report import HtmlReport
+from leatherens.plugins.html_report.choices import choices
 from leatherens.plugins.html_report.colours import ColourScale, colour_scale, palette
 from leatherens.plugins.html_report.curves import curves, operating_point, points, staircase
 from leatherens.plugins.html_report.explained import MOST_BARS, explained_figure, round_counts
-from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
+from leatherens.plugins.html_report.gallery import Studio, cards, chosen, close_calls, ranked
 from leatherens.plugins.html_report.histogram import Axis, histogram, round_numbers
 from leatherens.plugins.html_report.level_maps import MOST, level_map_uri, png
 from leatherens.plugins.html_report.pictures import jpeg_uri, regions, shrink_keeping_peaks
+from leatherens.plugins.html_report.ranking import Ranking, ranking
 from leatherens.plugins.html_report.table import scorers_table
 from leatherens.plugins.html_report.verdict import observed, tally
 
@@ -219,6 +222,47 @@ def test_page__says_the_verdict_first(page: str) -> None:
     assert "Trained on 40 images only." in text
 
 
+def test_page__says_how_sure_the_verdict_is(page: str) -> None:
+    images, text = set_of(12, 8), words(page)
+    counts, found = tally(images), ranking(images)
+    missed = binomtest(counts.missed, 8).proportion_ci(0.95, method="wilson")
+
+    assert found is not None
+    assert found.interval is not None
+    assert found.interval[0] < found.auroc < found.interval[1]
+    assert f"Of the defective images, {counts.missed} of 8 are missed" in text
+    assert f"(95 % interval {100 * missed.low:.1f} % to {100 * missed.high:.1f} %)" in text
+    low, high = found.interval
+    assert f"image AUROC {found.auroc:.3f} (95 % interval {low:.3f} to {high:.3f}, images resampled)" in text
+
+
+def test_ranking__of_images_told_apart_has_no_interval() -> None:
+    images = [scored(n, n > 3, scores={"ensemble": float(n)}) for n in range(8)]
+
+    assert ranking(images) == Ranking(1.0, 16, None)
+    assert ranking(images[:3]) is None
+
+
+def test_close_calls__are_right_verdicts_nearest_first() -> None:
+    values = {"a": 9.0, "b": 5.2, "c": 4.9, "d": 1.0, "missed": 4.99}
+    images = [
+        scored(n, name == "missed" or value > 5, name=name, scores={"ensemble": value}, flagged=value > 5)
+        for n, (name, value) in enumerate(values.items())
+    ]
+
+    assert [image.id for _, image in close_calls(ranked(images), 5.0, 2)] == ["c", "b"]
+    assert close_calls(ranked(images), math.inf) == []
+
+
+def test_choices__offer_what_the_images_have() -> None:
+    found = choices([scored(1, True), scored(2, False, colour="brown"), scored(3, True, colour="brown")])
+
+    assert [outcome.key for outcome in found.outcomes] == ["passed", "false-alarm", "missed", "found"]
+    assert found.kinds == [("defect", "defect type", ["", "scratch"]), ("colour", "colour", ["", "brown"])]
+    assert "reconstruction" not in dict(found.layers)
+    assert choices([scored(4, None)]).kinds == []
+
+
 def test_page__shows_table_definitions_recipe_versions_and_command(page: str) -> None:
     text = words(page)
 
@@ -269,7 +313,7 @@ def test_page__shows_reconstructions_beside_the_photograph(tmp_path: Path) -> No
 
 
 def test_page__tells_right_from_wrong_in_words_not_only_in_colour(page: str) -> None:
-    text, counts = words(page.partition('id="images"')[2]), tally(set_of(12, 8))
+    text, counts = words(page.partition('id="gallery"')[2]), tally(set_of(12, 8))
 
     assert text.count("✓ defect found") == counts.found
     assert text.count("✗ defect missed") == counts.missed

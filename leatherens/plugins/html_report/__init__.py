@@ -22,11 +22,12 @@ from leatherens.plugins.html_report.colours import colour_scale
 from leatherens.plugins.html_report.curves import curves, why_no_curves
 from leatherens.plugins.html_report.explained import explained_figure
 from leatherens.plugins.html_report.facts import facts
-from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
+from leatherens.plugins.html_report.gallery import Studio, cards, chosen, close_calls, ranked
 from leatherens.plugins.html_report.histogram import histogram
 from leatherens.plugins.html_report.page_script import page_script
 from leatherens.plugins.html_report.prepared import prepared_figures
 from leatherens.plugins.html_report.project import PartStudio, project_content
+from leatherens.plugins.html_report.ranking import ranking
 from leatherens.plugins.html_report.table import (
     definitions,
     kinds_table,
@@ -35,7 +36,7 @@ from leatherens.plugins.html_report.table import (
     percent,
     scorers_table,
 )
-from leatherens.plugins.html_report.verdict import mistakes, observed, outcome_rows, tally
+from leatherens.plugins.html_report.verdict import mistakes, observed, outcome_rows, rate, tally
 
 
 class HtmlReport(Reporter):
@@ -90,6 +91,9 @@ class HtmlReport(Reporter):
             "facts": facts(images, decision, scale, drawn),
             "script": page_script(),
             "mistakes": mistakes(images),
+            "overlooked": rate(counts.missed, counts.defective),
+            "ranking": ranking(run.images),
+            "nearest": close_calls(shown, decision.image),
             "observed": observed(run.images, decision.promise),
             "table": scorers_table(run.metrics),
             "more": more_table(run.metrics),

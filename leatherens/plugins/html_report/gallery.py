@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,14 @@ def chosen(images: Sequence[Ranked], threshold: float, limit: int) -> list[Ranke
         return outcome(image) not in (MISSED, FALSE_ALARM), abs(image.scores["ensemble"] - threshold)
 
     return sorted(sorted(images, key=least_telling)[:limit], key=lambda entry: entry[0])
+
+
+def close_calls(images: Sequence[Ranked], threshold: float, limit: int = 6) -> list[Ranked]:
+    """Right verdicts nearest to the threshold, nearest first: what to look at after the mistakes."""
+    right = [entry for entry in images if outcome(entry[1]) not in (MISSED, FALSE_ALARM)]
+    if not math.isfinite(threshold):
+        return []
+    return sorted(right, key=lambda entry: abs(entry[1].scores["ensemble"] - threshold))[:limit]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ function chooseLayers() {
   });
 }
 
+function chooseAgain() {
+  chooseCards();
+  chooseLayers();
+}
+
 function neighbour(card, step) {
   const shown = shownCards();
   const place = shown.indexOf(card);
@@ -63,12 +68,7 @@ function neighbour(card, step) {
 function startGallery() {
   filters.addEventListener("input", (event) => (event.target.name === "layer" ? chooseLayers() : chooseCards()));
   filters.addEventListener("submit", (event) => event.preventDefault());
-  filters.addEventListener("reset", () =>
-    setTimeout(() => {
-      chooseCards();
-      chooseLayers();
-    }),
-  );
+  filters.addEventListener("reset", () => queueMicrotask(chooseAgain));
   document.addEventListener("verdicts", chooseCards);
   gallery.addEventListener("keydown", (event) => {
     const card = event.target.closest("article.card");
@@ -81,6 +81,10 @@ function startGallery() {
   });
   gallery.addEventListener("click", (event) => {
     if (event.target.closest(".panels, .enlarge")) enlarge(event.target.closest("article.card"));
+  });
+  document.addEventListener("click", (event) => {
+    const name = event.target.closest('a[href^="#image-"]')?.getAttribute("href").slice(1);
+    if (name && document.getElementById(name).hidden) filters.reset(); // a link leads to what a choice hid
   });
   cards.forEach((card) => {
     card.querySelector(".enlarge").hidden = false;

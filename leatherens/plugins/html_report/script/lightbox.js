@@ -32,6 +32,7 @@ async function enlarge(card) {
 }
 
 function place() {
+  stage.classList.toggle("zoomed", view.scale > 1); // a finger scrolls the page until there is something to move
   for (const axis of ["x", "y"]) view[axis] = Math.min(0, Math.max(1 - view.scale, view[axis]));
   for (const { firstElementChild: picture } of stage.querySelectorAll(".frame")) {
     picture.style.transform = `translate(${100 * view.x}%, ${100 * view.y}%) scale(${view.scale})`;
@@ -92,7 +93,7 @@ function startLightbox() {
     { passive: false },
   );
   stage.addEventListener("pointerdown", (event) => {
-    if (!event.target.closest(".frame")) return;
+    if (view.scale === 1 || !event.target.closest(".frame")) return;
     event.preventDefault();
     stage.setPointerCapture(event.pointerId);
   });
