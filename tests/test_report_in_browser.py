@@ -121,7 +121,14 @@ def test_pixel_slider__draws_the_pixels_above_and_goes_back(page: Page) -> None:
     card.scroll_into_view_if_needed()
     outline, told = card.locator("path.predicted"), card.locator(".told")
     own = outline.get_attribute("d"), told.text_content()
-    slide(page, "pixel", 200)
+    page.evaluate(
+        """() => {
+        document.getElementById('image-threshold').dispatchEvent(new Event('input'));
+        const pixel = document.getElementById('pixel-threshold');
+        pixel.value = 200;
+        pixel.dispatchEvent(new Event('input'));
+        }"""  # both before the screen shows either
+    )
     page.wait_for_function("(told) => told.textContent.includes('small picture')", arg=told.element_handle())
 
     assert told.text_content() == f"{100 * 60 * 40 / (120 * 180):.1f}\xa0% of the small picture"

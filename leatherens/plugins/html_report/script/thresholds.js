@@ -122,12 +122,12 @@ function movePixel() {
   everyCard((card) => watcher.observe(card)); // tells at once of those in sight; only they are drawn
 }
 
-let waiting = false;
+const waiting = new Set(); // a slider tells of more moves than a screen can show
 function soon(act) {
-  if (waiting) return;
-  waiting = true;
+  if (waiting.has(act)) return;
+  waiting.add(act);
   requestAnimationFrame(() => {
-    waiting = false;
+    waiting.delete(act);
     act();
   });
 }
