@@ -32,7 +32,7 @@ from leatherens.core.progress import Silent
 from leatherens.core.rows import maps_of, rows_of
 from leatherens.core.synthesis.spoilt_images import example_images
 from leatherens.core.types import ImageBatch, batches
-from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.opening import OpenedRun, open_run
 from leatherens.ensembles.parts import build
 from leatherens.ensembles.sources import FileSource
@@ -68,7 +68,7 @@ def fused(run: OpenedRun, fit: FileSource) -> Look:
     block = build(run.recipe.model_copy(update={"mode": Mode.feature}), HOST).block
     assert block is not None
     ((id, member),) = run.ensemble.members.items()
-    ensemble: Ensemble = replace(run.ensemble, cuts={id: member.default_cut})
+    ensemble: FittedEnsemble = replace(run.ensemble, cuts={id: member.default_cut})
     block.fit((ensemble.features(ensemble.observe(batch)), None) for batch in batches(fit, IMAGES_A_BATCH))
     return lambda batch: block.transform(ensemble.features(ensemble.observe(batch)))
 

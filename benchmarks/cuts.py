@@ -20,7 +20,7 @@ from leatherens.core.fusion import GoodFeatures
 from leatherens.core.host import PluginHost
 from leatherens.core.metrics import image_auroc, pixel_metrics
 from leatherens.core.types import batches
-from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble
 from leatherens.ensembles.fitting import Fused
 from leatherens.ensembles.opening import OpenedRun, open_run
 from leatherens.ensembles.parts import build
@@ -34,7 +34,7 @@ HOST = PluginHost(installed=False)
 class Features:
     """What fusion takes from the images of a source, made anew in each walk."""
 
-    def __init__(self, ensemble: Ensemble, source: FileSource) -> None:
+    def __init__(self, ensemble: FittedEnsemble, source: FileSource) -> None:
         self.ensemble = ensemble
         self.source = source
 
@@ -43,7 +43,7 @@ class Features:
             yield self.ensemble.features(self.ensemble.observe(batch)), batch.valid
 
 
-def fused(run: OpenedRun, cut: tuple[str, ...], fit: FileSource, validate: FileSource) -> Ensemble:
+def fused(run: OpenedRun, cut: tuple[str, ...], fit: FileSource, validate: FileSource) -> FittedEnsemble:
     """The run's member, its features behind this cut fused by the default block and head."""
     parts = build(run.recipe.model_copy(update={"mode": Mode.feature}), HOST)
     assert parts.block is not None
@@ -59,7 +59,7 @@ def fused(run: OpenedRun, cut: tuple[str, ...], fit: FileSource, validate: FileS
     return replace(ensemble, block=block, head=head)
 
 
-def measured(ensemble: Ensemble, test: FileSource) -> list[float]:
+def measured(ensemble: FittedEnsemble, test: FileSource) -> list[float]:
     """Image AUROC, pixel AP, AU-PRO."""
     scores = score_images(ensemble, test, 8, lambda images: None).by_scorer[ENSEMBLE]
     labels = [int(bool(sample.defective)) for sample in test.samples]

@@ -34,7 +34,7 @@ from leatherens.core.randomness import numpy_generator
 from leatherens.core.scale import fit_scale
 from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.core.weights import WeightFinder
-from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.ensemble import FittedEnsemble
 
 QUICKER: dict[str, dict[str, JsonValue]] = {
     "stfpm": {"steps": 4},
@@ -75,11 +75,11 @@ def fitted(
 
 def ensemble_of(
     host: PluginHost, pool: BackbonePool, members: Mapping[str, Detector], good: ImageBatch
-) -> Ensemble:
+) -> FittedEnsemble:
     names = sorted(members)
     fusion = host.score_fusions().load("weighted").from_options({"weights": dict.fromkeys(names, 1)})
     cuts = {id: member.default_cut for id, member in members.items()}
-    raw = Ensemble(pool, members, cuts, fusion)
+    raw = FittedEnsemble(pool, members, cuts, fusion)
     if raw.alone:
         return raw
     voters = raw.voters(raw.observe(good), good)
@@ -99,7 +99,7 @@ def interleaved(work: Mapping[str, Callable[[], object]], repetitions: int) -> d
     return seconds
 
 
-def parts(ensemble: Ensemble, batch: ImageBatch) -> dict[str, Callable[[], object]]:
+def parts(ensemble: FittedEnsemble, batch: ImageBatch) -> dict[str, Callable[[], object]]:
     """The backbone, each member without it, and the fusion, each on what the others gave."""
     requests = sorted({request for member in ensemble.members.values() for request in member.backbones()})
     pyramids = ensemble.pool.pyramids(batch, requests)
@@ -143,8 +143,8 @@ def report_readers(added: Mapping[str, float], backbone: float) -> None:
         )
 
 
-def measured(host: PluginHost, ensemble: Ensemble, batch: ImageBatch, repetitions: int) -> None:
-    def without(ids: Sequence[str]) -> Ensemble:
+def measured(host: PluginHost, ensemble: FittedEnsemble, batch: ImageBatch, repetitions: int) -> None:
+    def without(ids: Sequence[str]) -> FittedEnsemble:
         rest = {id: member for id, member in ensemble.members.items() if id not in ids}
         return ensemble_of(host, ensemble.pool, rest, batch)
 

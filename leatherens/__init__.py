@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from leatherens.api.anomaly_detector import AnomalyDetector as AnomalyDetector
+    from leatherens.api.ensemble import Ensemble as Ensemble
+    from leatherens.api.result import Result as Result
     from leatherens.core.backbones import BackboneRequest as BackboneRequest
     from leatherens.core.capabilities import Capabilities as Capabilities
     from leatherens.core.detector import Detector as Detector
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from leatherens.core.errors import LeatherensError as LeatherensError
     from leatherens.core.hookspecs import hookimpl as hookimpl
     from leatherens.core.host import PluginHost as PluginHost
+    from leatherens.core.leather import write_demo as write_demo
     from leatherens.core.params import Params as Params
     from leatherens.core.types import FeatureMaps as FeatureMaps
     from leatherens.core.types import ImageBatch as ImageBatch
@@ -27,10 +31,12 @@ if TYPE_CHECKING:
 
 # A name stands above for type checkers, here for `__getattr__`, and in __all__; a test keeps the three equal.
 _HOMES = {
+    "AnomalyDetector": "leatherens.api.anomaly_detector",
     "BackboneRequest": "leatherens.core.backbones",
     "Capabilities": "leatherens.core.capabilities",
     "Detector": "leatherens.core.detector",
     "Effort": "leatherens.core.detector",
+    "Ensemble": "leatherens.api.ensemble",
     "FeatureMaps": "leatherens.core.types",
     "FitContext": "leatherens.core.detector",
     "ImageBatch": "leatherens.core.types",
@@ -38,15 +44,19 @@ _HOMES = {
     "Observation": "leatherens.core.types",
     "Params": "leatherens.core.params",
     "PluginHost": "leatherens.core.host",
+    "Result": "leatherens.api.result",
     "ScoreMap": "leatherens.core.types",
     "hookimpl": "leatherens.core.hookspecs",
+    "write_demo": "leatherens.core.leather",
 }
 
 __all__ = [
+    "AnomalyDetector",
     "BackboneRequest",
     "Capabilities",
     "Detector",
     "Effort",
+    "Ensemble",
     "FeatureMaps",
     "FitContext",
     "ImageBatch",
@@ -54,9 +64,11 @@ __all__ = [
     "Observation",
     "Params",
     "PluginHost",
+    "Result",
     "ScoreMap",
     "__version__",
     "hookimpl",
+    "write_demo",
 ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from leatherens.configs.options import Options
 from leatherens.core import hookspecs
 from leatherens.core.host import PluginHost
 from leatherens.core.synthesis.catalogue import KINDS
@@ -80,3 +81,23 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     block = re.search(r"<!-- test-command -->\n```sh\n(python3 -m venv [^\n]* -m pytest[^\n]*)\n```", readme)
 
     assert block is not None
+
+
+def test_the_code_of_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(code_blocks("python.md", "python"))
+    exec(compile(code, "docs/python.md", "exec"), {})
+
+
+def test_the_page_on_python_names_every_option() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    listed = re.search(r"`Ensemble\(members, \*\*options\)`: ([^.]*)\.", page)
+
+    assert listed is not None
+    assert re.split(r",\s+", listed[1]) == list(Options.__annotations__)
+
+
+def test_the_options_of_python_are_each_explained() -> None:
+    rows = re.findall(r"^    \| (\w+) \|", Options.__doc__ or "", flags=re.MULTILINE)
+
+    assert rows == ["option", *Options.__annotations__]

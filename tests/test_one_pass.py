@@ -12,7 +12,7 @@ from small_leather import context, learned, leather
 from leatherens.core.detector import Detector, Effort, FitContext
 from leatherens.core.host import PluginHost
 from leatherens.core.weights import DEFAULT_MODEL
-from leatherens.ensembles.ensemble import Ensemble, Stopwatch
+from leatherens.ensembles.ensemble import FittedEnsemble, Stopwatch
 
 MODEL = "test_resnet"
 TINY: dict[str, dict[str, Any]] = {
@@ -85,7 +85,7 @@ def test_learning__on_crops_drawn_anew_passes_those_and_no_whole_image_twice(cou
 def test_scoring__passes_each_image_once_whatever_the_number_of_members(counted: Counted) -> None:
     images, found = leather(4), prepared(context())
     members = {id: learned(member(id), images, found) for id in TINY}
-    ensemble = Ensemble(
+    ensemble = FittedEnsemble(
         found.pool,
         members,
         {id: detector.default_cut for id, detector in members.items()},

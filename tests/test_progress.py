@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from leatherens.cli import progress
-from leatherens.cli.progress import PLAIN_SECONDS, Bars, Lines, terminal_progress
+from leatherens.core import terminal_progress as progress
+from leatherens.core.terminal_progress import PLAIN_SECONDS, Bars, Lines, terminal_progress
 
 
 class Terminal(io.StringIO):

@@ -18,7 +18,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.thresholds import Normals
 from leatherens.core.types import ImageBatch, ImagesInMemory
 from leatherens.ensembles.deciding import Rules
-from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.recalibrating import _asking
 from leatherens.ensembles.updating import refuse_unable
 from leatherens.plugins.discriminator_head import DiscriminatorHead
@@ -216,7 +216,7 @@ def test_a_discriminator_head__is_refused_with_the_ways_out() -> None:
     head = DiscriminatorHead.from_options({"steps": 1, "anomalies": 0})
     maps = torch.randn(2, 6, 8, 12)
     head.fit([(maps, None)], validation=[(maps, None)], context=context())
-    ensemble = Ensemble(context().pool, {"patchcore": member}, {}, Mean(), head=head)
+    ensemble = FittedEnsemble(context().pool, {"patchcore": member}, {}, Mean(), head=head)
     with pytest.raises(InputError) as found:
         refuse_unable(ensemble)
 

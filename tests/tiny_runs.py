@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from leatherens.cli import cli
-from leatherens.cli.progress import Lines
+from leatherens.core.terminal_progress import Lines
 
 TINY = {
     "stfpm": {"backbone": "test_resnet", "weights": "random", "steps": 3},

@@ -65,7 +65,7 @@ def ablate(session: Session, /, **options: Any) -> None:
     fusions, heads, blocks and their components, one member left out, subsets.
     """
     from leatherens.cli.ablation_table import print_outcome
-    from leatherens.cli.progress import terminal_progress
+    from leatherens.core.terminal_progress import terminal_progress
 
     started = time.monotonic()
     progress = terminal_progress()
@@ -185,8 +185,8 @@ def _refuse_taken(folder: AblationFolder) -> None:
 
 def _begun(session: Session, options: Mapping[str, Any], progress: Progress) -> Ablation | None:
     """The ablation to go on with; nothing, and a line, if it is finished."""
-    from leatherens.cli.recipe_options import places_of
     from leatherens.cli.run import refuse_other_options
+    from leatherens.configs.from_options import places_of
     from leatherens.ensembles.ablation.ablation import Ablation
     from leatherens.ensembles.ablation.folder import AblationFolder
     from leatherens.ensembles.running import unfinished_run

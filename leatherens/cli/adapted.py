@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def adapting(session: Session, run: Path, device: str, weights: Sequence[Path]) -> Adapting:
     """Where a run is changed."""
-    from leatherens.cli.progress import terminal_progress
-    from leatherens.cli.recipe_options import weight_places
+    from leatherens.configs.from_options import weight_places
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.adapting import Adapting
 
     command = shlex.join(["leatherens", *sys.argv[1:]])

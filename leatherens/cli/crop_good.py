@@ -83,9 +83,9 @@ def crop_good(
     Clean tiles keep a margin from every marked defect. A photograph gives tiles to learn from or to test on,
     never both; defects are shown in tiles of the same size, of the photographs to test on, or in these whole.
     """
-    from leatherens.cli.progress import terminal_progress
     from leatherens.core.cropping.tile_set import MANIFEST, Photographs, Wanted, planned, summary, write_crops
     from leatherens.core.cropping.tiles import Cut
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.data import DataChoice
 
     wanted = Wanted(

@@ -40,7 +40,7 @@ data.add_command(inspect)
 @click.option("--seed", type=int, default=0, show_default=True)
 def synth(*, out: Path, scenario: str, size: int, train: int, test: int, seed: int) -> None:
     """Make leather with pixel-exact defects: cut, hole, line, wrinkle, stain, glue, poke."""
-    from leatherens.cli.progress import terminal_progress
+    from leatherens.core.terminal_progress import terminal_progress
 
     make_leather(out, terminal_progress(), scenario=scenario, size=size, train=train, test=test, seed=seed)
     click.echo(f"{train} good images to learn from and {test} test images in {out}")

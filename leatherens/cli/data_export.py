@@ -55,9 +55,9 @@ def data_export(
 
     The masks are those of a data set, or with --masks those of its images that lie in another folder.
     """
-    from leatherens.cli.progress import terminal_progress
     from leatherens.core.labels.exporting import check_out, of_masks, of_samples, write_labels
     from leatherens.core.listing import counted
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.data import DataChoice
 
     check_out(format, out)

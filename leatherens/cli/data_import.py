@@ -50,11 +50,11 @@ def data_import(
     FILE is VIA's CSV or JSON, COCO's JSON, a JSON file of LabelMe or a folder of them. docs/labels.md says
     which pixels a shape marks.
     """
-    from leatherens.cli.progress import terminal_progress
     from leatherens.core.labels.annotations import Pens
     from leatherens.core.labels.finding import Pictures
     from leatherens.core.labels.importing import import_labels, read_annotations
     from leatherens.core.listing import counted
+    from leatherens.core.terminal_progress import terminal_progress
 
     annotations = read_annotations(file, Pens(line_width, point_radius, attribute), format)
     found = f"{counted(len(annotations.pictures), 'image')}, {counted(annotations.regions, 'region')}"

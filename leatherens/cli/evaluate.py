@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leatherens.cli import options
-from leatherens.core.errors import ArtifactError, ConfigError
+from leatherens.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from leatherens.cli import Session
     from leatherens.core.progress import Progress
     from leatherens.core.reading import Collection
-    from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.opening import OpenedRun
 
 
@@ -51,16 +50,17 @@ def evaluate(
 
     Nothing is learned from them; shown its own folder again, RUN leaves out the images it learned from.
     """
-    from leatherens.cli.progress import terminal_progress
-    from leatherens.cli.recipe_options import weight_places
     from leatherens.cli.table import print_results
+    from leatherens.configs.from_options import weight_places
     from leatherens.core.artifact import without_nan
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.opening import open_run
+    from leatherens.ensembles.taken import result_folder
 
     step = _step(checkpoint, out)
     progress = terminal_progress()
-    into = _result_folder(out) if out else None
+    into = result_folder(out) if out else None
     opened = open_run(run, session.host, device=device, weights=weight_places(weights))
     collection = DataChoice.at(root, **beside).read(session.host, learning=False)
     progress.say(collection.sentence)
@@ -109,17 +109,3 @@ def _compare(
         click.echo(json.dumps(without_nan(content), indent=2))
     else:
         print_checkpoints(rows)
-
-
-def _result_folder(out: Path) -> RunFolder:
-    """The folder for results, made now, so that nothing is scored in vain; a run's own results stay."""
-    from leatherens.ensembles.folder import RunFolder
-
-    folder = RunFolder(out)
-    if folder.begun:
-        raise ArtifactError(f"{out}: a run's own folder; choose another --out for the results")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ArtifactError(f"{out}: cannot be written ({error.strerror}); choose another --out") from None
-    return folder

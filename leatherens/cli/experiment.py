@@ -140,7 +140,7 @@ def _make(
     remark: str = "",
 ) -> None:
     """setups: the options of each, where the experiment is on these."""
-    from leatherens.cli.progress import terminal_progress
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.experiments.experiment import Experiment
     from leatherens.ensembles.experiments.folder import ExperimentFolder
     from leatherens.ensembles.experiments.plan import Kind

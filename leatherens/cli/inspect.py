@@ -38,8 +38,8 @@ def inspect(
     looked at one after the other. Ends with 2 where no run could begin, with 0 otherwise.
     """
     from leatherens.cli.inspection_text import print_inspection
-    from leatherens.cli.progress import terminal_progress
     from leatherens.core.artifact import without_nan
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.data import DataChoice
 
     looking = _Looking(session, options.sides(size), _checked(sheet), terminal_progress())

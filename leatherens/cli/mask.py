@@ -75,7 +75,7 @@ def suggest(
     Half of the held-out good images choose the region, the others say what silencing it would change. A
     picture of it over the mean image is written besides: what is proposed is a place and no reason, so look.
     """
-    from leatherens.cli.progress import terminal_progress
+    from leatherens.core.terminal_progress import terminal_progress
 
     overlay = _checked(out, false_alarms)
     progress = terminal_progress()
@@ -112,7 +112,8 @@ def _checked(out: Path, rate: float) -> Path:
 def _judge(
     session: Session, data: Path | None, finished: Path | None, rest: Mapping[str, Any], progress: Progress
 ) -> Judge:
-    from leatherens.cli.recipe_options import recipe_from, weight_places
+    from leatherens.cli.recipe_options import recipe_from
+    from leatherens.configs.from_options import weight_places
     from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.opening import open_run
     from leatherens.ensembles.parts import resolve

@@ -72,12 +72,12 @@ def metrics(
     below the numbers.
     """
     from leatherens.cli.metrics_text import print_metrics
-    from leatherens.cli.progress import terminal_progress
     from leatherens.core.artifact import without_nan, write_json
     from leatherens.core.measurement import Options
     from leatherens.core.metrics.pixels import require_limit
     from leatherens.core.referee import Referee, content_of, pair_maps, read_image_scores
     from leatherens.core.referee.intervals import Intervals
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.data import DataChoice
 
     for limit in limits:

@@ -50,7 +50,7 @@ def predict(
     Exit code 0: all good, 1: something is defective, 2: a file could not be judged, or a part lacks a view.
     """
     from leatherens.cli.project import is_project, predict_parts
-    from leatherens.cli.recipe_options import weight_places
+    from leatherens.configs.from_options import weight_places
     from leatherens.core.reading import unlabelled
     from leatherens.ensembles.opening import open_run
 

@@ -44,7 +44,7 @@ GOOD, DEFECTIVE, FAILED = 0, 1, 2
 
 def make_project(session: Session, options: Mapping[str, Any]) -> None:
     """Make the project of a file, or go on with one, and print what came of it."""
-    from leatherens.cli.progress import terminal_progress
+    from leatherens.core.terminal_progress import terminal_progress
 
     started = time.monotonic()
     progress = terminal_progress()
@@ -69,12 +69,13 @@ def is_project(path: Path) -> bool:
 
 
 def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> ProjectRun:
-    from leatherens.cli.recipe_options import places_of
-    from leatherens.cli.run import RESUMABLE, fresh_folder, refuse_other_options, refuse_taken
+    from leatherens.cli.run import RESUMABLE, fresh_folder, refuse_other_options
+    from leatherens.configs.from_options import places_of
     from leatherens.configs.project import read_project
     from leatherens.ensembles.project.folder import ProjectFolder
     from leatherens.ensembles.project.resolving import resolved
     from leatherens.ensembles.project.running import ProjectRun
+    from leatherens.ensembles.taken import refuse_taken
 
     file = options["project"]
     refuse_other_options(options, (*RESUMABLE, "project"), f"{file} says what is done; leave out")
@@ -88,8 +89,8 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Pr
 
 def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress) -> ProjectRun | None:
     """The project to go on with; nothing, and a line, if it is finished."""
-    from leatherens.cli.recipe_options import places_of
     from leatherens.cli.run import RESUMABLE, latest_unfinished, refuse_other_options
+    from leatherens.configs.from_options import places_of
     from leatherens.ensembles.project.folder import ProjectFolder
     from leatherens.ensembles.project.running import unfinished_project
 

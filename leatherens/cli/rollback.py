@@ -20,7 +20,7 @@ from leatherens.cli.options import PATH
 )
 def rollback(run: Path, *, to: int | None) -> None:
     """Undo the last update, recalibration or other threshold of RUN, bit for bit, or put entry N in force."""
-    from leatherens.cli.progress import terminal_progress
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.adapting import go_back
 
     number = go_back(run, to, terminal_progress())

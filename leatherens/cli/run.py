@@ -69,6 +69,9 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     help="Feature maps that fusion takes, e.g. 'stfpm=difference*,draem=decoder*'.",
 )
 @click.option("--score-fusion", metavar="ID", show_default="weighted", help="How scores are fused.")
+@click.option(
+    "--calibrator", metavar="ID", show_default="conformal", help="How unusual a score is among good ones."
+)
 @click.option("--threshold", metavar="ID", show_default="conformal", help="Where defective begins.")
 @click.option(
     "--pixel-threshold",
@@ -152,9 +155,9 @@ def run(session: Session, /, **options: Any) -> None:
     Where --data holds several categories side by side, each becomes a run in a folder of --out, and a
     summary compares them.
     """
-    from leatherens.cli.progress import terminal_progress
     from leatherens.cli.project import is_project, make_project
     from leatherens.cli.table import print_results, print_summary
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.summary import Summary
 
     if options["project"] or (options["resume"] and is_project(options["out"] or latest_unfinished())):
@@ -183,14 +186,16 @@ def run(session: Session, /, **options: Any) -> None:
 
 def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Run | CategoryRuns:
     from leatherens.cli.recipe_options import recipe_from
+    from leatherens.configs.options import CALIBRATION
     from leatherens.ensembles.categories import CategoriesFolder, CategoryRuns
     from leatherens.ensembles.data import DataChoice
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.given_splits import given_splits
     from leatherens.ensembles.parts import resolve
     from leatherens.ensembles.running import Run
+    from leatherens.ensembles.taken import refuse_taken
 
-    asked = {**options, "calibration": options["calibration"] or "auto"}
+    asked = {**options, "calibration": options["calibration"] or CALIBRATION}
     recipe = resolve(recipe_from(asked, session.host), session.host)
     beside = {key: options[key] for key in BESIDE}
     if options["data"] is None and any((*beside.values(), options["splits"])):
@@ -213,28 +218,11 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     return CategoryRuns.new(CategoriesFolder(out), recipe, choice, several, *said)
 
 
-def refuse_taken(path: Path) -> None:
-    """Refuse a folder in which a run, runs of categories or a project was begun."""
-    from leatherens.ensembles.categories import CategoriesFolder
-    from leatherens.ensembles.folder import RunFolder
-    from leatherens.ensembles.project.folder import ProjectFolder
-
-    kinds = (RunFolder(path), CategoriesFolder(path), ProjectFolder(path))
-    folder = next((folder for folder in kinds if folder.begun), kinds[0])
-    if folder.done:
-        raise ArtifactError(f"{folder.path}: holds a finished run; choose another --out")
-    if folder.begun:
-        raise ArtifactError(
-            f"{folder.path}: a run was begun here; go on with {folder.resume_command}, or choose "
-            "another --out"
-        )
-
-
 def _unfinished(
     session: Session, options: Mapping[str, Any], progress: Progress
 ) -> Run | CategoryRuns | None:
     """The run to go on with, or those of several categories; nothing, and a line, if it is finished."""
-    from leatherens.cli.recipe_options import places_of
+    from leatherens.configs.from_options import places_of
     from leatherens.ensembles.categories import CategoriesFolder, unfinished_categories
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.running import unfinished_run

@@ -112,9 +112,9 @@ def _use(
 
 
 def _looking(session: Session, run: Path, device: str, weights: tuple[Path, ...]) -> Looking:
-    from leatherens.cli.progress import terminal_progress
-    from leatherens.cli.recipe_options import weight_places
+    from leatherens.configs.from_options import weight_places
     from leatherens.core.feature_cache import FeatureCache
+    from leatherens.core.terminal_progress import terminal_progress
     from leatherens.ensembles.choosing_rule import Looking
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.known import known_images

@@ -20,7 +20,7 @@ from leatherens.core.reading import Sample
 from leatherens.ensembles.colouring import load_colours
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.deciding import Decider, decision_remarks, learn_deciders, save_deciders
-from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble
 from leatherens.ensembles.evidence import Gathering
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.history import Entry, History, Job, Kind, TakenImage, Thresholds, now
@@ -85,7 +85,7 @@ class Change:
             rule.check_samples(self.known.held_out["calibrate"], labelled, sides=sides)
 
     def decide(
-        self, ensemble: Ensemble, recipe: Recipe, calibrate: Sequence[Sample]
+        self, ensemble: FittedEnsemble, recipe: Recipe, calibrate: Sequence[Sample]
     ) -> Mapping[str, Decider]:
         """Thresholds and calibrators of every scorer from held-out good images, written."""
         evidence = self.gathering(ensemble, recipe).evidence(
@@ -97,7 +97,7 @@ class Change:
             self.progress.say(remark)
         return deciders
 
-    def gathering(self, ensemble: Ensemble, recipe: Recipe) -> Gathering:
+    def gathering(self, ensemble: FittedEnsemble, recipe: Recipe) -> Gathering:
         """Where what thresholds learn from is scored."""
         colours = load_colours(self.written) or load_colours(self.opened.folder)
         return Gathering(ensemble, recipe, self.opened.preparation, colours, self.progress)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from leatherens.core.errors import InputError
 from leatherens.core.progress import Progress
-from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble
 from leatherens.ensembles.evaluation import threshold_free
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.opening import OpenedRun
@@ -60,7 +60,7 @@ def _require(step: int, steps: dict[str, list[int]], made: RunFolder) -> None:
     )
 
 
-def alone_at(ensemble: Ensemble, id: str, step: int | None, made: RunFolder) -> Ensemble:
+def alone_at(ensemble: FittedEnsemble, id: str, step: int | None, made: RunFolder) -> FittedEnsemble:
     """One member as an ensemble of its own, as it was after so many steps; `None`: as the run uses it."""
     member = ensemble.members[id]
     if step is not None:

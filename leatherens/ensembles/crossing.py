@@ -24,7 +24,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted
 from leatherens.core.progress import Progress, Within
 from leatherens.core.reading import Collection, Sample
-from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.kept_scores import joined, read_scores_of, write_scores_of
@@ -161,7 +161,7 @@ class Crossing:
 
     def _fitted(
         self, folder: RunFolder, source: Source, taught: list[str], splits: Splits, progress: Progress
-    ) -> Ensemble:
+    ) -> FittedEnsemble:
         recipe = self.recipe
         fitting = Fitting(folder, self.pool, progress, recipe.seed, recipe.device, recipe.batch_size)
         return fitting.ensemble(

@@ -50,7 +50,7 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Ensemble:
+class FittedEnsemble:
     """Fitted members and what fuses them. Scoring changes nothing.
 
     votes: the members' scores count; block and head: their features do.

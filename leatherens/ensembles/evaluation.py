@@ -25,7 +25,7 @@ from leatherens.core.reporting import RunView
 from leatherens.core.thresholds import ANY, Group
 from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
-from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble
 from leatherens.ensembles.evidence import groups_for
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.folder import RunFolder
@@ -49,7 +49,7 @@ class Evaluation:
 
     recipe: Recipe
     host: PluginHost
-    ensemble: Ensemble
+    ensemble: FittedEnsemble
     deciders: Mapping[str, Decider]
     facts: Facts
     progress: Progress

@@ -16,7 +16,7 @@ from leatherens.core.progress import Progress
 from leatherens.core.thresholds import ANY, Group, Labelled, Normals
 from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.conditions import conditions_of
-from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.scoring import Scores, score_images
 from leatherens.ensembles.tiled_photographs import Source
 
@@ -62,7 +62,7 @@ class Evidence:
 class Gathering:
     """Where evidence is scored. steps: the preparation as fitted. colours: those learned, if known."""
 
-    ensemble: Ensemble
+    ensemble: FittedEnsemble
     recipe: Recipe
     steps: Sequence[Preparation]
     colours: Colours | None

@@ -21,7 +21,7 @@ from leatherens.core.progress import Progress
 from leatherens.core.randomness import derive
 from leatherens.core.synthesis.spoilt_images import example_images
 from leatherens.core.types import ImageBatch, ImageSource, walked
-from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.failures import TRACEBACK, Failure, failure_of, members_failed, stops_all
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import Parts
@@ -42,10 +42,10 @@ class Fitting:
 
     def ensemble(
         self, parts: Parts, fit: ImageSource, validate: ImageSource, *, tiles: bool = False
-    ) -> Ensemble:
+    ) -> FittedEnsemble:
         """The fitted ensemble; tiles: the images are tiles of photographs."""
         members = self.members(parts, fit, validate)
-        ensemble = Ensemble(
+        ensemble = FittedEnsemble(
             self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes, tiles=tiles
         )
         if parts.block is not None and parts.head is not None:
@@ -109,8 +109,8 @@ class Fitting:
                 advance(1)
 
     def _with_head(
-        self, ensemble: Ensemble, parts: Parts, fit: ImageSource, validate: ImageSource
-    ) -> Ensemble:
+        self, ensemble: FittedEnsemble, parts: Parts, fit: ImageSource, validate: ImageSource
+    ) -> FittedEnsemble:
         block, head = parts.block, parts.head
         assert block is not None
         assert head is not None
@@ -134,18 +134,20 @@ class Fitting:
         self.folder.save(at_head, head)
         return replace(ensemble, block=block, head=head)
 
-    def voting(self, ensemble: Ensemble, validate: ImageSource) -> Ensemble:
+    def voting(self, ensemble: FittedEnsemble, validate: ImageSource) -> FittedEnsemble:
         """The ensemble with the common scale of its voters and a score fusion that has learned."""
         voting = Voting(self.folder, self.progress, self.seed, self.device, self.batch_size)
         return voting.learn(ensemble, validate)
 
-    def _features(self, ensemble: Ensemble, images: ImageSource, title: str) -> Replayed:
+    def _features(self, ensemble: FittedEnsemble, images: ImageSource, title: str) -> Replayed:
         def compute(batch: ImageBatch) -> GoodFeatures:
             return ensemble.features(ensemble.observe(batch, keep=True)), batch.valid
 
         return Replayed(self, images, title, compute)
 
-    def _spoilt(self, ensemble: Ensemble, block: FusionBlock, validate: ImageSource) -> Iterator[SpoiltMaps]:
+    def _spoilt(
+        self, ensemble: FittedEnsemble, block: FusionBlock, validate: ImageSource
+    ) -> Iterator[SpoiltMaps]:
         """The fused maps of artificial anomalies on held-out images; others than score fusions learn from.
 
         On images that taught the members an anomaly would be known by what they do not remember.

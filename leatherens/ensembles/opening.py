@@ -24,7 +24,7 @@ from leatherens.core.types import ScoreMap
 from leatherens.ensembles.colouring import load_colours
 from leatherens.ensembles.conditions import conditions_of
 from leatherens.ensembles.deciding import Decider, load_deciders, recipe_in_force
-from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble, Stopwatch
+from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble, Stopwatch
 from leatherens.ensembles.evaluation import Evaluation
 from leatherens.ensembles.evidence import groups_for
 from leatherens.ensembles.folder import RunFolder
@@ -75,7 +75,7 @@ class OpenedRun:
 
     folder: RunFolder
     recipe: Recipe
-    ensemble: Ensemble
+    ensemble: FittedEnsemble
     deciders: Mapping[str, Decider]
     preparation: tuple[Preparation, ...] = ()
     lineage: tuple[Entry, ...] = ()
@@ -245,7 +245,7 @@ def open_run(
     }
     block = folder.load(folder.part("block"), type(parts.block)).to(recipe.device) if parts.block else None
     head = folder.load(folder.part("head"), type(parts.head)).to(recipe.device) if parts.head else None
-    ensemble = Ensemble(
+    ensemble = FittedEnsemble(
         pool,
         members,
         parts.cuts,
@@ -262,7 +262,7 @@ def open_run(
     return OpenedRun(folder, recipe, with_voting(folder, ensemble), deciders, steps, tuple(lineage))
 
 
-def with_voting(folder: RunFolder, ensemble: Ensemble) -> Ensemble:
+def with_voting(folder: RunFolder, ensemble: FittedEnsemble) -> FittedEnsemble:
     """The ensemble with its scales, score fusion and agreement as learned; a single voter needs none."""
     if ensemble.alone:
         return ensemble

@@ -21,7 +21,7 @@ from leatherens.ensembles.colouring import learn_colours
 from leatherens.ensembles.crossing import Crossing, with_folds
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.deciding import Decider, decision_remarks, learn_deciders, save_deciders
-from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble
 from leatherens.ensembles.evaluation import Evaluation
 from leatherens.ensembles.evidence import Gathering
 from leatherens.ensembles.facts import Facts, recipe_fingerprint
@@ -168,7 +168,7 @@ class Run:
         for rule, sides in build_rules(self.recipe, self.host):
             rule.check_samples(good, labelled, sides=sides)
 
-    def _fit(self, pool: BackbonePool, source: Source, splits: Splits) -> Ensemble:
+    def _fit(self, pool: BackbonePool, source: Source, splits: Splits) -> FittedEnsemble:
         recipe = self.recipe
         fitting = Fitting(
             self.folder,
@@ -187,7 +187,7 @@ class Run:
         )
 
     def _decide(
-        self, ensemble: Ensemble, source: Source, splits: Splits, colours: Colours
+        self, ensemble: FittedEnsemble, source: Source, splits: Splits, colours: Colours
     ) -> dict[str, Decider]:
         steps = load_preparation(self.folder, build_preparation(self.recipe, self.host))
         gathering = Gathering(ensemble, self.recipe, steps, colours, self.progress)

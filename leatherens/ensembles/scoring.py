@@ -17,7 +17,7 @@ from leatherens.core.preparation import FloatMap, Frame
 from leatherens.core.progress import Advance
 from leatherens.core.thresholds import Normals
 from leatherens.core.types import ScoreMap, batches
-from leatherens.ensembles.ensemble import Ensemble, Stopwatch
+from leatherens.ensembles.ensemble import FittedEnsemble, Stopwatch
 from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs
 from leatherens.ensembles.tiled_scoring import Keep, KeptMap, scored_photographs
 
@@ -130,7 +130,7 @@ class Scores:
 
 
 def score_images(
-    ensemble: Ensemble,
+    ensemble: FittedEnsemble,
     source: Source,
     batch_size: int,
     advance: Advance,

@@ -20,7 +20,7 @@ from leatherens.core.photographs import Mask, Photograph
 from leatherens.core.progress import Progress
 from leatherens.core.types import batches
 from leatherens.ensembles.data import DataChoice
-from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble
+from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.opening import OpenedRun
@@ -53,7 +53,7 @@ class Suggestion:
 class Judge:
     """A fitted ensemble and good images that taught it nothing: those that choose, those that measure."""
 
-    ensemble: Ensemble
+    ensemble: FittedEnsemble
     choosing: FileSource
     measuring: FileSource
     batch_size: int

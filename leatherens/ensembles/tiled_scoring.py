@@ -22,7 +22,7 @@ from leatherens.core.reading import Sample
 from leatherens.core.tiling import Grid, Stitcher
 from leatherens.core.types import ImageBatch, ScoreMap
 from leatherens.ensembles.cut_tiles import Opened
-from leatherens.ensembles.ensemble import ENSEMBLE, Ensemble, Stopwatch
+from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble, Stopwatch
 from leatherens.ensembles.sources import batch_of
 from leatherens.ensembles.stored_map import StoredMap
 from leatherens.ensembles.tiled_photographs import TiledPhotographs
@@ -40,7 +40,7 @@ class ScoredPhotograph:
 
 
 def score_photograph(
-    ensemble: Ensemble, source: TiledPhotographs, sample: Sample, batch_size: int, watch: Stopwatch
+    ensemble: FittedEnsemble, source: TiledPhotographs, sample: Sample, batch_size: int, watch: Stopwatch
 ) -> ScoredPhotograph:
     """Score one photograph; an `InputError` says what is wrong with it."""
     opened = source.opened(sample, source.tiling.overlap)
@@ -123,7 +123,7 @@ class KeptMap:
 
 
 def scored_photographs(
-    ensemble: Ensemble, source: TiledPhotographs, batch_size: int, advance: Advance, keep: Keep | None
+    ensemble: FittedEnsemble, source: TiledPhotographs, batch_size: int, advance: Advance, keep: Keep | None
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, list[KeptMap]], dict[str, float]]:
     """(n,) image scores, kept maps and milliseconds per photograph, by scorer.
 

@@ -19,7 +19,7 @@ from leatherens.core.types import ImageBatch, ImageSource
 from leatherens.ensembles.adapting import Adapting, Change, taken
 from leatherens.ensembles.colouring import extend_colours
 from leatherens.ensembles.data import DataChoice
-from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.fitting import Fitting, Fused, Replayed
 from leatherens.ensembles.history import Entry
 from leatherens.ensembles.known import LABELLED_JOBS
@@ -61,7 +61,7 @@ def update(adapting: Adapting, good: DataChoice, *, teach: float = SHARES[0]) ->
         return change.keep("update", adapting.command, images, changed, deciders)
 
 
-def refuse_unable(ensemble: Ensemble) -> None:
+def refuse_unable(ensemble: FittedEnsemble) -> None:
     """Refuse, before any work, an ensemble that further images cannot change, or whose head they cannot."""
     head = ensemble.head
     ways = "move only calibration and threshold with leatherens recalibrate, or make a new run"
@@ -117,7 +117,7 @@ class Learning:
     teach: ImageSource
     validate: ImageSource
 
-    def updated(self, ensemble: Ensemble) -> tuple[Ensemble, list[str]]:
+    def updated(self, ensemble: FittedEnsemble) -> tuple[FittedEnsemble, list[str]]:
         """The ensemble with what could take the images in, written, and what changed, a sentence each."""
         changed = [self._member(ensemble, id) for id in ensemble.members]
         if ensemble.block is not None and ensemble.head is not None:
@@ -130,7 +130,7 @@ class Learning:
             self.change.progress.say(sentence)
         return ensemble, changed
 
-    def _member(self, ensemble: Ensemble, id: str) -> str:
+    def _member(self, ensemble: FittedEnsemble, id: str) -> str:
         member, written = ensemble.members[id], self.change.written
         if not member.capabilities.updates:
             return f"{id}: {member.why_it_stays}"
@@ -138,7 +138,7 @@ class Learning:
         written.save(written.member(id), member)
         return f"{id}: took in {counted(len(self.teach.ids), 'image')}"
 
-    def _head(self, ensemble: Ensemble) -> str:
+    def _head(self, ensemble: FittedEnsemble) -> str:
         block, head, written = ensemble.block, ensemble.head, self.change.written
         assert block is not None
         assert head is not None

@@ -21,7 +21,7 @@ from leatherens.core.scale import Scale, fit_scale
 from leatherens.core.scorefusion import Lessons, ScoreFusion
 from leatherens.core.synthesis.spoilt_images import example_images
 from leatherens.core.types import ImageBatch, ImageSource, batches
-from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.folder import RunFolder
 
 Seen = tuple[Votes, "Tensor | None"]
@@ -38,7 +38,7 @@ class Voting:
     device: str
     batch_size: int
 
-    def learn(self, ensemble: Ensemble, validate: ImageSource) -> Ensemble:
+    def learn(self, ensemble: FittedEnsemble, validate: ImageSource) -> FittedEnsemble:
         """The ensemble with all it needs to make one score of several; a single voter needs nothing."""
         if ensemble.alone:
             return ensemble
@@ -47,7 +47,7 @@ class Voting:
             ensemble = step(ensemble, good, validate)
         return ensemble
 
-    def _all_there(self, ensemble: Ensemble) -> bool:
+    def _all_there(self, ensemble: FittedEnsemble) -> bool:
         files = [self.folder.agreement, *map(self.folder.scale, ensemble.voter_names)]
         fixed = ensemble.score_fusion.lessons is Lessons.nothing
         return all(path.exists() for path in files) and (fixed or self.folder.holds(self._fusion))
@@ -56,7 +56,9 @@ class Voting:
     def _fusion(self) -> Path:
         return self.folder.part("score-fusion")
 
-    def _scaled(self, ensemble: Ensemble, good: Sequence[Seen], validate: ImageSource) -> Ensemble:
+    def _scaled(
+        self, ensemble: FittedEnsemble, good: Sequence[Seen], validate: ImageSource
+    ) -> FittedEnsemble:
         names = ensemble.voter_names
         if not all(self.folder.scale(name).exists() for name in names):
             for name in names:
@@ -64,26 +66,30 @@ class Voting:
                 write_tensors(self.folder.scale(name), scale.state())
         return replace(ensemble, scales=load_scales(self.folder, names))
 
-    def _fusing(self, ensemble: Ensemble, good: Sequence[Seen], validate: ImageSource) -> Ensemble:
+    def _fusing(
+        self, ensemble: FittedEnsemble, good: Sequence[Seen], validate: ImageSource
+    ) -> FittedEnsemble:
         fusion = ensemble.score_fusion
         if fusion.lessons is not Lessons.nothing and not self.folder.holds(self._fusion):
             fusion.fit(self.examples(ensemble, good, validate, fusion.lessons), seed=self.seed)
             self.folder.save(self._fusion, fusion)
         return replace(ensemble, score_fusion=load_fusion(self.folder, fusion).to(self.device))
 
-    def _agreeing(self, ensemble: Ensemble, good: Sequence[Seen], validate: ImageSource) -> Ensemble:
+    def _agreeing(
+        self, ensemble: FittedEnsemble, good: Sequence[Seen], validate: ImageSource
+    ) -> FittedEnsemble:
         if not self.folder.agreement.exists():
             agreement = fit_agreement([ensemble.fused(votes) for votes, _ in good])
             write_tensors(self.folder.agreement, agreement.state())
         return replace(ensemble, agreement=load_agreement(self.folder))
 
-    def good_votes(self, ensemble: Ensemble, good: ImageSource) -> list[Seen]:
+    def good_votes(self, ensemble: FittedEnsemble, good: ImageSource) -> list[Seen]:
         """The raw votes on held-out good images."""
         walked = ((batch, batch.valid) for batch in batches(good, self.batch_size))
         return list(self._votes(ensemble, walked, "setting the common scale", len(good.ids), keep=True))
 
     def examples(
-        self, ensemble: Ensemble, good: Sequence[Seen], validate: ImageSource, lessons: Lessons
+        self, ensemble: FittedEnsemble, good: Sequence[Seen], validate: ImageSource, lessons: Lessons
     ) -> Examples:
         """What a fusion learns from: raw votes on `validate`, and those on artificial anomalies if need be.
 
@@ -100,7 +106,7 @@ class Voting:
             spoilt=self._table(ensemble, "spoilt", spoilt, SPOILT_PIXELS // len(images.ids)),
         )
 
-    def _table(self, ensemble: Ensemble, what: str, seen: Iterable[Seen], per_image: int) -> Table:
+    def _table(self, ensemble: FittedEnsemble, what: str, seen: Iterable[Seen], per_image: int) -> Table:
         scaled = ((ensemble.scaled(votes), counted) for votes, counted in seen)
         generator = numpy_generator(self.seed, "examples", what)
         names = sorted(ensemble.voter_names)
@@ -108,7 +114,7 @@ class Voting:
 
     def _votes(
         self,
-        ensemble: Ensemble,
+        ensemble: FittedEnsemble,
         walked: Iterable[tuple[ImageBatch, Tensor | None]],
         title: str,
         count: int,

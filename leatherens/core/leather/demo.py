@@ -60,7 +60,7 @@ def defective_hide(
 
 
 def write_demo(
-    folder: Path,
+    folder: Path | str,
     *,
     scenario: str,
     size: int | Shape,
@@ -75,6 +75,7 @@ def write_demo(
     place and its number only, so a larger set contains the smaller one. A write that was cut short can be
     repeated over its remains. `advance` is called after each picture.
     """
+    folder = Path(folder)
     _check_counts(train=train, test=test)
     _shape_of(size)
     leathers_of(scenario)

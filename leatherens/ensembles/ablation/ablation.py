@@ -26,7 +26,7 @@ from leatherens.ensembles.ablation.results import Finished, Row, failed, made
 from leatherens.ensembles.ablation.settings import AblationSettings
 from leatherens.ensembles.ablation.trials import Trials
 from leatherens.ensembles.ablation.writing import in_short, write_outcome
-from leatherens.ensembles.ensemble import Ensemble
+from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.parts import build
 from leatherens.ensembles.running import Run
@@ -95,7 +95,7 @@ class Ablation:
         require_same_origin(found, recipe, self.run.data.read(self.run.host))
         return found
 
-    def _members(self, pool: BackbonePool, adopted: Mapping[str, Adopted], jobs: Jobs) -> Ensemble:
+    def _members(self, pool: BackbonePool, adopted: Mapping[str, Adopted], jobs: Jobs) -> FittedEnsemble:
         recipe = self.run.recipe
         parts = build(recipe, self.run.host)
         adopt(self.run.folder, adopted, parts.members, pool, self.run.progress)
@@ -103,9 +103,9 @@ class Ablation:
             self.run.folder, pool, self.run.progress, recipe.seed, recipe.device, recipe.batch_size
         )
         members = fitting.members(parts, jobs["fit"], jobs["validate"])
-        return Ensemble(pool, members, parts.cuts, parts.score_fusion)
+        return FittedEnsemble(pool, members, parts.cuts, parts.score_fusion)
 
-    def _costs(self, ensemble: Ensemble, test: FileSource) -> Costs:
+    def _costs(self, ensemble: FittedEnsemble, test: FileSource) -> Costs:
         path = self.folder.costs
         if path.exists():
             return parse_params(Costs, read_json(path), owner=str(path))
@@ -113,7 +113,7 @@ class Ablation:
         write_json(path, costs.model_dump(mode="json"))
         return costs
 
-    def _recordings(self, ensemble: Ensemble, jobs: Jobs) -> Recordings:
+    def _recordings(self, ensemble: FittedEnsemble, jobs: Jobs) -> Recordings:
         """What the members see in every image, and of their maps those that fusion takes."""
 
         def observe(batch: ImageBatch) -> dict[str, Observation]:

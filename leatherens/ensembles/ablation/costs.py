@@ -8,7 +8,7 @@ from statistics import median
 from leatherens.core.params import Params
 from leatherens.core.progress import Progress
 from leatherens.core.types import ImageSource, batches
-from leatherens.ensembles.ensemble import Ensemble, Stopwatch
+from leatherens.ensembles.ensemble import FittedEnsemble, Stopwatch
 
 COST = (
     "Milliseconds per image already in memory, what the variant uses summed: each backbone once, each "
@@ -34,7 +34,9 @@ class Costs(Params):
         return sum(self.members[id] for id in ids) + sum(self.backbones[model] for model in models)
 
 
-def measure_costs(ensemble: Ensemble, images: ImageSource, batch_size: int, progress: Progress) -> Costs:
+def measure_costs(
+    ensemble: FittedEnsemble, images: ImageSource, batch_size: int, progress: Progress
+) -> Costs:
     """Time an ensemble's members on a few batches of images already in memory."""
     spent: dict[str, list[float]] = {}
     loaded = list(batches(images, batch_size, range(min(len(images.ids), (TIMED_BATCHES + 1) * batch_size))))

@@ -19,7 +19,7 @@ from leatherens.core.types import FeatureMaps, ImageBatch, Observation, batches
 from leatherens.ensembles.ablation.costs import Costs
 from leatherens.ensembles.ablation.plan import Variant
 from leatherens.ensembles.ablation.recording import Recorded, Recordings
-from leatherens.ensembles.ensemble import ENSEMBLE, FUSED_FEATURES, Ensemble, Stopwatch
+from leatherens.ensembles.ensemble import ENSEMBLE, FUSED_FEATURES, FittedEnsemble, Stopwatch
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.parts import Parts, build, resolve
@@ -41,7 +41,7 @@ class Vote:
     """What block and head say of a batch, and how long it takes them; the first batch warms up."""
 
     key: str
-    ensemble: Ensemble
+    ensemble: FittedEnsemble
     watch: Stopwatch = field(default_factory=Stopwatch)
     timed: int = 0
     warm: bool = False
@@ -119,13 +119,13 @@ class Trials:
             self._vote = vote, votes
         return self._vote
 
-    def _fitted(self, name: str, recipe: Recipe, parts: Parts) -> Ensemble:
+    def _fitted(self, name: str, recipe: Recipe, parts: Parts) -> FittedEnsemble:
         folder = RunFolder(_emptied(self.scratch / name))
         fitting = Fitting(folder, self.pool, Silent(), recipe.seed, recipe.device, recipe.batch_size)
         return fitting.ensemble(parts, self.jobs["fit"], self.jobs["validate"])
 
 
-def scored(ensemble: Ensemble, source: FileSource, batch_size: int) -> tuple[ScorerScores, float]:
+def scored(ensemble: FittedEnsemble, source: FileSource, batch_size: int) -> tuple[ScorerScores, float]:
     """The ensemble's scores of a source, and the milliseconds per image that fusing them took."""
     watch, found = Stopwatch(ensemble.device), []
     for batch in batches(source, batch_size):
