@@ -172,6 +172,9 @@ class Preparation(Component):
                 f"{picture.name}: '{self.id}' needs the whole photograph and was given some rows of it"
             )
         found = self._apply(picture)
+        if found.pixels.dtype != np.uint8 or found.pixels.shape[2:] != (3,):
+            said = f"{found.pixels.dtype} {found.pixels.shape}"
+            raise InputError(f"{self.id}: delivered pixels {said}, expected uint8 (H, W, 3)")
         for name, region in (("ignored", found.ignored), ("hidden", found.hidden)):
             if region is not None and region.shape != found.size:
                 raise InputError(
