@@ -31,7 +31,7 @@ SINS = [
         "of fresh good images has 1 - score <= 0.3",
     ),
     (broken.PoolsWithEarlierFits, "calibrator_is_kept", "a second fit remembers the first"),
-    (broken.NeedsTwoScores, "threshold_is_finite", "image_ is nan after 1 good images"),
+    (broken.NeedsTwoScores, "threshold_is_finite", "the image threshold it learned is not a number"),
     (broken.FixedMargin, "threshold_follows_the_scores", "scores times 2 plus 5: image_ is"),
     (broken.PromisesTooMuch, "threshold_keeps_its_promise", "above the threshold, promised are 0.0100"),
     (
@@ -62,7 +62,7 @@ SINS = [
         "threshold_says_whether_it_tells_groups",
         "of images like Group(view='left', colour='tan'), the thresholds are",
     ),
-    (broken.DeliversFloats, "preparation_delivers_a_photograph", "float64, expected (H, W, 3) uint8"),
+    (broken.DeliversFloats, "preparation_delivers_a_photograph", "delivered pixels float64 (168, 232, 3), expected"),
     (
         broken.WritesIntoThePhotograph,
         "preparation_leaves_its_input_alone",
