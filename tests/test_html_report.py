@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import html
 import itertools
 import math
@@ -17,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from leatherens.core.errors import ArtifactError, ConfigError
@@ -25,12 +27,15 @@ from leatherens.core.pca import Explained
 from leatherens.core.preparation import Comparison
 from leatherens.core.reporting import Decision, PreparedImage, RunView, ScoredImage
 from leatherens.plugins.html_report import HtmlReport
-from leatherens.plugins.html_report.colours import colour_scale
+from leatherens.plugins.html_report.choices import choices
+from leatherens.plugins.html_report.colours import ColourScale, colour_scale, palette
 from leatherens.plugins.html_report.curves import curves, operating_point, points, staircase
 from leatherens.plugins.html_report.explained import MOST_BARS, explained_figure, round_counts
-from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
+from leatherens.plugins.html_report.gallery import Studio, cards, chosen, close_calls, ranked
 from leatherens.plugins.html_report.histogram import Axis, histogram, round_numbers
+from leatherens.plugins.html_report.level_maps import MOST, level_map_uri, png
 from leatherens.plugins.html_report.pictures import jpeg_uri, regions, shrink_keeping_peaks
+from leatherens.plugins.html_report.ranking import Ranking, ranking
 from leatherens.plugins.html_report.table import scorers_table
 from leatherens.plugins.html_report.verdict import observed, tally
 
@@ -160,7 +165,7 @@ class Reader(HTMLParser):
 
 def words(page: str) -> str:
     """The text a person reads, white space evened out."""
-    body = re.sub(r"<style>.*?</style>", "", page, flags=re.S)
+    body = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.S)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
@@ -186,9 +191,23 @@ def test_page__asks_nothing_of_the_network(page: str) -> None:
     ]
 
     assert loads
-    assert [load for load in loads if not load.startswith(("data:image/jpeg;base64,", "#"))] == []
-    assert not re.search(r"https?://|url\(|@import|<script", page)
+    assert [
+        load
+        for load in loads
+        if not load.startswith(("data:image/jpeg;base64,", "data:image/png;base64,", "#"))
+    ] == []
+    assert not re.search(r"https?://|url\(|@import|fetch\(|XMLHttp|import\(", page)
     assert "default-src 'none'" in page
+
+
+def test_page__allows_its_own_script_alone(page: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+    assert page.count("<script") == 1
+    (policy,) = [m["content"] for m in Reader(page).all("meta") if "http-equiv" in m]
+    assert str(policy).endswith(f"; script-src 'sha256-{digest}'")
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
 
 
 def test_page__says_the_verdict_first(page: str) -> None:
@@ -201,6 +220,47 @@ def test_page__says_the_verdict_first(page: str) -> None:
     assert "rule conformal , learned from 120 held-out good images" in text
     assert "no more than 1.0 % of fresh good images" in text
     assert "Trained on 40 images only." in text
+
+
+def test_page__says_how_sure_the_verdict_is(page: str) -> None:
+    images, text = set_of(12, 8), words(page)
+    counts, found = tally(images), ranking(images)
+    missed = binomtest(counts.missed, 8).proportion_ci(0.95, method="wilson")
+
+    assert found is not None
+    assert found.interval is not None
+    assert found.interval[0] < found.auroc < found.interval[1]
+    assert f"Of the defective images, {counts.missed} of 8 are missed" in text
+    assert f"(95 % interval {100 * missed.low:.1f} % to {100 * missed.high:.1f} %)" in text
+    low, high = found.interval
+    assert f"image AUROC {found.auroc:.3f} (95 % interval {low:.3f} to {high:.3f}, images resampled)" in text
+
+
+def test_ranking__of_images_told_apart_has_no_interval() -> None:
+    images = [scored(n, n > 3, scores={"ensemble": float(n)}) for n in range(8)]
+
+    assert ranking(images) == Ranking(1.0, 16, None)
+    assert ranking(images[:3]) is None
+
+
+def test_close_calls__are_right_verdicts_nearest_first() -> None:
+    values = {"a": 9.0, "b": 5.2, "c": 4.9, "d": 1.0, "missed": 4.99}
+    images = [
+        scored(n, name == "missed" or value > 5, name=name, scores={"ensemble": value}, flagged=value > 5)
+        for n, (name, value) in enumerate(values.items())
+    ]
+
+    assert [image.id for _, image in close_calls(ranked(images), 5.0, 2)] == ["c", "b"]
+    assert close_calls(ranked(images), math.inf) == []
+
+
+def test_choices__offer_what_the_images_have() -> None:
+    found = choices([scored(1, True), scored(2, False, colour="brown"), scored(3, True, colour="brown")])
+
+    assert [outcome.key for outcome in found.outcomes] == ["passed", "false-alarm", "missed", "found"]
+    assert found.kinds == [("defect", "defect type", ["", "scratch"]), ("colour", "colour", ["", "brown"])]
+    assert "reconstruction" not in dict(found.layers)
+    assert choices([scored(4, None)]).kinds == []
 
 
 def test_page__shows_table_definitions_recipe_versions_and_command(page: str) -> None:
@@ -230,7 +290,7 @@ def test_page__shows_every_image_by_falling_score_with_four_panels(page: str) ->
     assert len(articles) == 20
     assert values == sorted(values, reverse=True)
     for article in page.split("<article")[1:]:
-        assert article.count("<figure>") == 4
+        assert article.count("<figure") == 4
     assert page.count(">no mask<") == 12
     assert all(a["tabindex"] == "0" for a in articles)
 
@@ -242,7 +302,7 @@ def test_page__shows_reconstructions_beside_the_photograph(tmp_path: Path) -> No
     text = HtmlReport().write(run_of(images), tmp_path).read_text(encoding="utf-8")
     with_one, without = sorted(text.split("<article")[1:], key=lambda part: "reconstructs" not in part)
 
-    assert (with_one.count("<figure>"), without.count("<figure>")) == (5, 4)
+    assert (with_one.count("<figure"), without.count("<figure")) == (5, 4)
     assert with_one.index("photograph</figcaption>") < with_one.index("as draem reconstructs it</figcaption>")
     assert with_one.index("as draem reconstructs it</figcaption>") < with_one.index("score map")
     uri = re.search(r'src="data:image/jpeg;base64,([^"]+)"[^>]*alt="\S+ as draem reconstructs it"', with_one)
@@ -253,7 +313,7 @@ def test_page__shows_reconstructions_beside_the_photograph(tmp_path: Path) -> No
 
 
 def test_page__tells_right_from_wrong_in_words_not_only_in_colour(page: str) -> None:
-    text, counts = words(page.partition('id="images"')[2]), tally(set_of(12, 8))
+    text, counts = words(page.partition('id="gallery"')[2]), tally(set_of(12, 8))
 
     assert text.count("✓ defect found") == counts.found
     assert text.count("✗ defect missed") == counts.missed
@@ -288,7 +348,7 @@ def test_page__veils_what_is_not_inspected_and_outlines_nothing_there(tmp_path: 
     image = scored(3, False, score_map=lambda: hot, valid=lambda: valid)
     page = HtmlReport().write(run_of([image]), tmp_path).read_text(encoding="utf-8")
 
-    assert "predicted, 1 region, 75.0 %; 25.0 % not inspected, veiled" in words(page)
+    assert "predicted, 1 region, 75.0 % ; 25.0 % not inspected, veiled" in words(page)
     assert page.count('class="ignored"') == 1
     plain = HtmlReport().write(run_of([scored(3, False)]), tmp_path / "plain")
     assert 'class="ignored"' not in plain.read_text(encoding="utf-8")
@@ -304,7 +364,7 @@ def test_page__escapes_what_others_named(tmp_path: Path) -> None:
     )
     page = HtmlReport().write(run, tmp_path).read_text(encoding="utf-8")
 
-    assert "<script" not in page
+    assert page.count("<script") == 1  # our own
     assert "<i>run" not in page
     assert evil in words(page)
     assert "a < b" in words(page)
@@ -349,7 +409,7 @@ def test_page__makes_no_promise_where_the_rule_makes_none(tmp_path: Path) -> Non
     page = HtmlReport().write(run, tmp_path).read_text(encoding="utf-8")
 
     assert "This rule promises nothing about fresh good images." in words(page)
-    assert 'class="outline"' not in page
+    assert '" d=""/></g><use class="outline"' in page
 
 
 def test_page__says_when_a_promise_is_broken(tmp_path: Path) -> None:
@@ -491,7 +551,7 @@ def test_histogram__counts_each_image_once_and_places_the_threshold() -> None:
     assert (good.key, good.total, sum(b.count for b in good.bars)) == ("good", 6, 6)
     assert (defective.key, defective.total, sum(b.count for b in defective.bars)) == ("defective", 5, 5)
     assert drawn.threshold == 0.5
-    assert not drawn.logarithmic
+    assert not drawn.axis.logarithmic
     for group in drawn.groups:
         assert sum(b.share for b in group.bars) == pytest.approx(1)
 
@@ -549,7 +609,7 @@ def test_colour_scale__is_fixed_by_the_run_not_by_an_image() -> None:
 
     assert (scale.low, scale.high, scale.threshold) == (2.0, 8.0, 0.5)
     assert (scale.low_from, scale.high_from) == ("good", "defective")
-    first, middle, last = scale.paint(np.array([[-9.0, 5.0, 99.0]], np.float32))[0]
+    first, middle, last = palette()[scale.levels(np.array([[-9.0, 5.0, 99.0]], np.float32))[0]]
     assert first.tolist() == [68, 1, 84]  # viridis from dark violet
     assert last.tolist() == [253, 231, 37] or last.tolist() == [253, 231, 36]  # to yellow
     assert middle == pytest.approx([33, 145, 140], abs=3)
@@ -561,6 +621,35 @@ def test_colour_scale__stands_on_a_flat_run() -> None:
 
     assert (scale.low, scale.high, scale.low_from, scale.high_from) == (0.0, 1.0, "all", "all")
     assert scale.threshold is None
+
+
+def test_levels__are_above_a_step_exactly_when_the_score_is() -> None:
+    scale = ColourScale(-1.0, 4.1, "good", "defective", 0.5)
+    scores = np.random.default_rng(0).uniform(-2, 5, (40, 50)).astype(np.float32)
+    levels = scale.levels(scores)
+
+    for step in (0, 1, 100, 254):
+        assert ((levels > step) == (scores > -1.0 + step * 5.1 / 255)).all()
+    assert len({tuple(colour) for colour in palette().tolist()}) == 256
+
+
+def test_level_maps__are_read_back_as_they_were() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (30, 40), dtype=np.uint8)
+    shown = cv2.imdecode(np.frombuffer(png(levels, palette()), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+    assert (shown == palette()[levels]).all()
+
+
+def test_level_maps__of_mere_noise_are_coarsened_upwards() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (220, 220), dtype=np.uint8)
+    file = base64.b64decode(level_map_uri(levels, palette()).partition(",")[2])
+    shown = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    level = {tuple(colour): place for place, colour in enumerate(palette().tolist())}
+    read = np.array([level[tuple(c)] for c in shown.reshape(-1, 3).tolist()]).reshape(levels.shape)
+
+    assert len(file) <= MOST
+    assert (read >= levels).all()
+    assert (read - levels).max() in range(1, 16)
 
 
 def test_shrinking__keeps_a_single_hot_pixel_wherever_it_is() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from leatherens.cli.kinds import typed
-from leatherens.core.errors import ConfigError, UnknownPlugin, did_you_mean
+from leatherens.core.errors import ConfigError, UnknownPlugin, did_you_mean, reason
 from leatherens.core.host import KINDS, PluginHost
-from leatherens.core.registry import Entry, noun, reason
+from leatherens.core.registry import Entry, noun
 
 _CLASS = re.compile(r"[\w.]+:[A-Za-z_][\w.]*")
 

@@ -10,10 +10,11 @@ from torch import Tensor
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import FitContext
 from leatherens.core.geometry import smooth
+from leatherens.core.global_state import changed, global_state
 from leatherens.core.randomness import torch_generator
 from leatherens.core.weights import WeightFinder
 from leatherens.testing.bench import Bench
-from leatherens.testing.stand_ins import changed, global_state, lent_globals
+from leatherens.testing.stand_ins import lent_globals
 
 SIZE = (64, 96)
 """Of the images that the maps are of."""

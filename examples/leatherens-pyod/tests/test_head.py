@@ -11,9 +11,10 @@ from pyod.models.knn import KNN
 
 from leatherens import FitContext
 from leatherens.core.errors import ArtifactError, ConfigError
+from leatherens.core.global_state import changed, global_state
 from leatherens.core.randomness import torch_generator
 from leatherens.testing.reloading import reloaded
-from leatherens.testing.stand_ins import changed, global_state, random_pool
+from leatherens.testing.stand_ins import random_pool
 
 STEADY = ("CBLOF", "GMM", "HBOS", "IForest", "INNE", "KDE", "KNN", "LODA", "LOF", "MCD", "OCSVM", "PCA")
 

@@ -1,4 +1,4 @@
-"""The report of a run as one self-contained HTML page: no script, no request, light and dark, printable.
+"""The report of a run as one self-contained HTML page: no request, light and dark, printable.
 
 The page is streamed: one image is read, drawn and written before the next, so that memory holds one image
 whatever the size of the set.
@@ -17,13 +17,17 @@ from pydantic import Field
 from leatherens.core.artifact import without_nan, written_whole
 from leatherens.core.params import Params
 from leatherens.core.reporting import ProjectView, Reporter, RunView
+from leatherens.plugins.html_report.choices import choices
 from leatherens.plugins.html_report.colours import colour_scale
 from leatherens.plugins.html_report.curves import curves, why_no_curves
 from leatherens.plugins.html_report.explained import explained_figure
-from leatherens.plugins.html_report.gallery import Studio, cards, chosen, ranked
+from leatherens.plugins.html_report.facts import facts
+from leatherens.plugins.html_report.gallery import Studio, cards, chosen, close_calls, ranked
 from leatherens.plugins.html_report.histogram import histogram
+from leatherens.plugins.html_report.page_script import page_script
 from leatherens.plugins.html_report.prepared import prepared_figures
 from leatherens.plugins.html_report.project import PartStudio, project_content
+from leatherens.plugins.html_report.ranking import ranking
 from leatherens.plugins.html_report.table import (
     definitions,
     kinds_table,
@@ -32,7 +36,7 @@ from leatherens.plugins.html_report.table import (
     percent,
     scorers_table,
 )
-from leatherens.plugins.html_report.verdict import mistakes, observed, tally
+from leatherens.plugins.html_report.verdict import mistakes, observed, outcome_rows, rate, tally
 
 
 class HtmlReport(Reporter):
@@ -77,11 +81,19 @@ class HtmlReport(Reporter):
         images = ranked(run.images)
         shown = chosen(images, decision.image, self.params.gallery)
         scale = colour_scale(run.images, decision.pixel)
+        counts = tally(run.images)
+        drawn = histogram(run.images, decision.image)
         return {
             "run": run,
             "decision": decision,
-            "tally": tally(run.images),
+            "tally": counts,
+            "outcomes": outcome_rows(counts),
+            "facts": facts(images, decision, scale, drawn),
+            "script": page_script(),
             "mistakes": mistakes(images),
+            "overlooked": rate(counts.missed, counts.defective),
+            "ranking": ranking(run.images),
+            "nearest": close_calls(shown, decision.image),
             "observed": observed(run.images, decision.promise),
             "table": scorers_table(run.metrics),
             "more": more_table(run.metrics),
@@ -89,11 +101,12 @@ class HtmlReport(Reporter):
             "definitions": definitions(run.metrics),
             "curves": curves(run.images, run.decisions),
             "why_no_curves": why_no_curves(run.images),
-            "histogram": histogram(run.images, decision.image),
+            "histogram": drawn,
             "explained": explained_figure(run.explained),
             "prepared": prepared_figures(run.prepared(), self.params.thumbnail, self.params.quality),
             "scale": scale,
             "shown": len(shown),
+            "choices": choices([image for _, image in shown]),
             "cards": cards(shown, Studio(scale, decision.pixel, self.params.thumbnail, self.params.quality)),
             "recipe": _yaml(run.recipe),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from leatherens.core.reporting import ScoredImage
 
 SAMPLE = 4096  # pixels per map from which the scale is learned: 16 MB for a thousand maps
+COLOURS = 256
 HIGH = 0.75  # the share of defective images whose highest pixel lies within the scale
 
 Bytes = NDArray[np.uint8]
@@ -33,15 +35,18 @@ class ColourScale:
     high_from: str
     threshold: float | None
 
-    def paint(self, scores: Scores) -> Bytes:
-        """(H, W) scores to (H, W, 3) RGB; beyond the scale, its ends."""
-        span = np.clip((scores - self.low) / (self.high - self.low), 0, 1)
-        return _viridis((span * 255).round().astype(np.uint8))
+    def levels(self, scores: Scores) -> Bytes:
+        """(H, W) scores to (H, W) places in `palette`; beyond the scale, its ends.
+
+        Rounded up: a level is above k exactly when the score is above the k-th of 255 steps from low to high.
+        """
+        span = (scores.astype(np.float64) - self.low) / (self.high - self.low)
+        return np.ceil(np.clip(span, 0, 1) * (COLOURS - 1)).astype(np.uint8)
 
     @property
     def gradient(self) -> str:
         """The scale from left to right, as a CSS gradient."""
-        stops = _viridis(np.linspace(0, 255, 16).astype(np.uint8)[None])[0].tolist()
+        stops = palette()[:: COLOURS // 15].tolist()
         return f"linear-gradient(to right, {', '.join('rgb({} {} {})'.format(*stop) for stop in stops)})"
 
 
@@ -69,6 +74,14 @@ def colour_scale(images: Sequence[ScoredImage], threshold: float) -> ColourScale
     return ColourScale(low, high, low_from, high_from, place)
 
 
-def _viridis(levels: Bytes) -> Bytes:
-    painted = cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)
-    return np.ascontiguousarray(painted[..., ::-1], dtype=np.uint8)
+@cache
+def palette() -> Bytes:
+    """(256, 3) RGB of viridis, no colour twice, so that each tells its level."""
+    painted = cv2.applyColorMap(np.arange(COLOURS, dtype=np.uint8)[None], cv2.COLORMAP_VIRIDIS)
+    colours: Bytes = painted[0, :, ::-1].astype(np.uint8)
+    seen: set[tuple[int, ...]] = set()
+    for colour in colours:
+        while tuple(colour.tolist()) in seen:
+            colour[2] += 1  # a step of blue that no eye sees
+        seen.add(tuple(colour.tolist()))
+    return colours

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from leatherens.core.reporting import ScoredImage
-from leatherens.plugins.html_report.colours import ColourScale
+from leatherens.plugins.html_report.colours import ColourScale, palette
+from leatherens.plugins.html_report.level_maps import level_map_uri
 from leatherens.plugins.html_report.pictures import (
     Regions,
     jpeg_uri,
@@ -56,6 +58,14 @@ def chosen(images: Sequence[Ranked], threshold: float, limit: int) -> list[Ranke
     return sorted(sorted(images, key=least_telling)[:limit], key=lambda entry: entry[0])
 
 
+def close_calls(images: Sequence[Ranked], threshold: float, limit: int = 6) -> list[Ranked]:
+    """Right verdicts nearest to the threshold, nearest first: what to look at after the mistakes."""
+    right = [entry for entry in images if outcome(entry[1]) not in (MISSED, FALSE_ALARM)]
+    if not math.isfinite(threshold):
+        return []
+    return sorted(right, key=lambda entry: abs(entry[1].scores["ensemble"] - threshold))[:limit]
+
+
 @dataclass(frozen=True, slots=True)
 class Studio:
     """How every picture of a run is made: colours, pixel threshold, longest side, JPEG quality."""
@@ -86,7 +96,7 @@ def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
         height=photograph.shape[0],
         photograph=jpeg_uri(photograph, quality),
         reconstructions={id: jpeg_uri(picture, quality) for id, picture in beside.items()},
-        score_map=jpeg_uri(studio.scale.paint(shrink_keeping_peaks(scores, longest)), quality),
+        score_map=level_map_uri(studio.scale.levels(shrink_keeping_peaks(scores, longest)), palette()),
         peak=float(scores.max()),
         truth=None if truth is None else regions(truth, longest),
         predicted=regions(above if valid is None else above & valid, longest),

@@ -45,10 +45,10 @@ class Group:
 class Histogram:
     """Groups on one axis; ticks and threshold with their places in 0..1."""
 
+    axis: Axis
     groups: tuple[Group, ...]
     ticks: tuple[tuple[float, float], ...]
     threshold: float | None
-    logarithmic: bool
     tallest: float
 
 
@@ -64,10 +64,10 @@ def histogram(images: Sequence[ScoredImage], threshold: float) -> Histogram | No
     scores = {k: [i.scores["ensemble"] for i in images if i.defective is v] for k, v in labels.items()}
     groups = tuple(_group(key, np.array(values), axis) for key, values in scores.items() if values)
     return Histogram(
+        axis,
         groups,
         ticks=tuple((axis.place(tick), tick) for tick in axis.ticks()),
         threshold=axis.place(threshold) if math.isfinite(threshold) else None,
-        logarithmic=axis.logarithmic,
         tallest=max(bar.share for group in groups for bar in group.bars),
     )
 

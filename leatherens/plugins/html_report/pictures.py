@@ -1,4 +1,4 @@
-"""Small pictures of one image: photograph and score map as JPEG data URIs, regions as SVG paths.
+"""Small pictures of one image: photograph as JPEG data URI, regions as SVG paths.
 
 Shrinking keeps what a hide is inspected for: each pixel of a small score map or mask is the maximum of
 the pixels it stands for, so that a defect of one pixel is still there.

@@ -37,6 +37,12 @@ _OUTCOMES = {
 }
 
 
+def outcomes_by_label() -> dict[str, tuple[Outcome, Outcome]]:
+    """Of each label, what an image is that was not flagged, and one that was."""
+    labels = {"good": False, "defective": True, "unlabelled": None}
+    return {name: (_OUTCOMES[label, False], _OUTCOMES[label, True]) for name, label in labels.items()}
+
+
 class Judged(Protocol):
     """An image or a part with its label and the verdict on it."""
 
@@ -158,11 +164,36 @@ class Rate:
 def observed(images: Sequence[Judged], promise: float | None) -> Rate | None:
     """The false-alarm rate on the good images, `None` without any."""
     counts = tally(images)
-    if not counts.good:
+    return rate(counts.false_alarms, counts.good, promise)
+
+
+def rate(count: int, total: int, promise: float | None = None) -> Rate | None:
+    """So many of a total, `None` of nothing."""
+    if not total:
         return None
-    interval = binomtest(counts.false_alarms, counts.good).proportion_ci(0.95, method="wilson")
+    interval = binomtest(count, total).proportion_ci(0.95, method="wilson")
     low, high = float(interval.low), float(interval.high)
-    return Rate(counts.false_alarms, counts.good, low, high, broken=promise is not None and low > promise)
+    return Rate(count, total, low, high, broken=promise is not None and low > promise)
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """The images with one label: how many were flagged or not, and the share of wrong verdicts."""
+
+    label: str
+    passed: int
+    flagged: int
+    wrong: Rate | None
+
+
+def outcome_rows(counts: Tally) -> list[OutcomeRow]:
+    """Labels against verdicts; no row for a label that no image has."""
+    rows = [
+        OutcomeRow("good", counts.passed, counts.false_alarms, rate(counts.false_alarms, counts.good)),
+        OutcomeRow("defective", counts.missed, counts.found, rate(counts.missed, counts.defective)),
+        OutcomeRow("unlabelled", counts.unflagged, counts.flagged, None),
+    ]
+    return [row for row in rows if row.passed + row.flagged]
 
 
 def mistakes(ranked: Sequence[tuple[int, ScoredImage]]) -> dict[Outcome, list[tuple[int, ScoredImage]]]:
