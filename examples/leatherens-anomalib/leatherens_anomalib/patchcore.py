@@ -38,7 +38,7 @@ class Patchcore(Bridged):
         """At quick effort the backbone that is always there, and fewer positions."""
         if effort is Effort.full:
             return cls.Params()
-        return cls.Params(backbone=DEFAULT_MODEL, layers=(1, 2), max_positions=20_000)
+        return cls.Params(backbone=DEFAULT_MODEL, layers=(1, 2), max_positions=3000)
 
     def features(self) -> tuple[FeatureSpec, ...]:
         """Its patch descriptors."""
