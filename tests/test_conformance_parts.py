@@ -62,7 +62,7 @@ SINS = [
         "threshold_says_whether_it_tells_groups",
         "of images like Group(view='left', colour='tan'), the thresholds are",
     ),
-    (broken.DeliversFloats, "preparation_delivers_a_photograph", "delivered pixels float64 (168, 232, 3), expected"),
+    (broken.DeliversFloats, "preparation_delivers_a_photograph", "delivered pixels float64 (168, 232, 3)"),
     (
         broken.WritesIntoThePhotograph,
         "preparation_leaves_its_input_alone",
