@@ -127,6 +127,18 @@ class WritesIntoTrainingImages(PatchGaussian):
         images.batch([0]).pixels.clamp_(max=0.3)
 
 
+class KeepsAView(PatchGaussian):
+    def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        super()._fit(images, validation, context)
+        self.bank_ = images.batch([0]).pixels[0, :, 0]
+
+
+class KeepsTheSource(PatchGaussian):
+    def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
+        super()._fit(images, validation, context)
+        self.source = images
+
+
 class Prints(PatchGaussian):
     def _fit(self, images: ImageSource, validation: ImageSource, context: FitContext) -> None:
         super()._fit(images, validation, context)

@@ -669,7 +669,10 @@ def test_run_folder__of_a_plugin_that_is_gone_names_it(leather: Path, tmp_path: 
 
     assert call("--plugin", plugin, *started).exit_code == 0
     assert call("--plugin", plugin, "predict", run, images).exit_code in (0, 1)
-    assert refused("predict", run, images) == (f"no detector 'mine:stfpm'; did you mean 'stfpm'? {DETECTORS}")
+    assert refused("predict", run, images) == (
+        f"{run}: needs detector 'mine:stfpm' of the plugin file mine.py, not here: give the file with "
+        f"leatherens --plugin FILE; it was {plugin}"
+    )
 
 
 # images to judge and to measure on

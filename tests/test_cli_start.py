@@ -136,7 +136,8 @@ def test_ctrl_c__of_a_real_process_is_one_sentence(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
 
-    assert (process.returncode, stderr) == (130, "\nInterrupted.\n")
+    told = "Interrupted while waiting for plugin slow to be imported; leave out --plugin slow.py"
+    assert (process.returncode, stderr) == (130, f"\n{told} to do without it\n")
 
 
 # how mistakes are told
@@ -218,8 +219,9 @@ def test_plugins__alone_is_list(plugin: Path) -> None:
 def test_plugins__shows_a_table_sorted_by_kind_and_id(plugin: Path) -> None:
     result = call("--no-plugins", "--plugin", plugin, "plugins", "--kind", "heads")
 
-    header, *rows = result.stdout.splitlines()
-    assert header.split() == ["kind", "id", "summary", "plugin", "distribution", "state"]
+    offers, _, plugins = result.stdout.partition("\n\n")
+    header, *rows = offers.splitlines()
+    assert header.split() == ["kind", "id", "summary", "plugin", "state"]
     assert [row.split()[:2] for row in rows] == [
         ["heads", "discriminator"],
         ["heads", "edge"],
@@ -229,16 +231,21 @@ def test_plugins__shows_a_table_sorted_by_kind_and_id(plugin: Path) -> None:
     edge = rows[1]
     assert edge[header.index("summary") :].startswith("edges of the grain ")
     assert edge[header.index("plugin") :].split() == ["grain", "ok"]
-    assert rows[0][header.index("distribution") :].split()[0] == "leatherens"
+    version = metadata.version("leatherens")
+    assert [line.split() for line in plugins.splitlines()] == [
+        ["plugin", "origin", "version", "API", "offers", "state", "reason"],
+        ["grain", str(plugin), "1", "(not", "stated)", "1", "ok"],
+        ["leatherens", "built-in", version, "1", "3", "ok"],
+    ]
 
 
 def test_plugins__tells_the_reason_of_a_broken_one(broken: Path) -> None:
     result = call("--plugin", broken, "plugins", "--kind", "heads")
 
     assert result.exit_code == 0
-    assert result.stdout.endswith(
-        "\n\nplugin broken is broken: ModuleNotFoundError: No module named 'gone'\n"
-    )
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("broken ")]
+    assert line.split()[1:5] == [str(broken), "?", "0", "broken"]
+    assert line.endswith("  ModuleNotFoundError: No module named 'gone'")
 
 
 def test_plugins__of_a_hook_leaves_the_others_out(plugin: Path, broken: Path) -> None:
@@ -255,10 +262,15 @@ def test_plugins__as_json(plugin: Path) -> None:
     assert target.endswith(":Edge")
     assert grain == {
         "name": "grain",
+        "origin": "file",
         "distribution": "",
+        "file": str(plugin),
         "version": "",
+        "api": 1,
+        "api_stated": False,
         "state": "ok",
         "reason": "",
+        "remarks": [],
         "hooks": ["register_heads"],
         "offers": [{"kind": "heads", "id": "edge", "summary": "edges of the grain", "conflicts": []}],
     }
@@ -279,7 +291,12 @@ def test_plugins__shows_blocked_ones_only_when_asked(plugin: Path, monkeypatch: 
     monkeypatch.setenv("LEATHERENS_BLOCK_PLUGINS", "grain")
 
     assert "grain" not in call("--plugin", plugin, "plugins", "--kind", "readers").stdout
-    assert call("--plugin", plugin, "plugins", "--all").stdout.endswith("\n\nplugin grain is blocked\n")
+    (line,) = [
+        line
+        for line in call("--plugin", plugin, "plugins", "--all").stdout.splitlines()
+        if line.startswith("grain ")
+    ]
+    assert line.split() == ["grain", str(plugin), "?", "0", "blocked"]
 
 
 def test_strict_plugins__refuses_to_work(broken: Path) -> None:
@@ -315,13 +332,14 @@ def test_host__of_a_session_is_made_once() -> None:
 
 @pytest.mark.parametrize("columns", [70, 200])
 def test_table__fits_the_terminal_by_cutting_summaries(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from leatherens.cli import plugins
+    from leatherens.cli import plugins_table
+    from leatherens.core.registry import Entry, PluginInfo
 
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setattr(plugins.sys.stdout, "isatty", lambda: True, raising=False)
-    row = ("heads", "edge", "s" * 60, "grain", "grain 1.0", "ok")
+    monkeypatch.setattr(plugins_table.sys.stdout, "isatty", lambda: True, raising=False)
+    edge = Entry("heads", "edge", "grain", "grain:Edge", "s" * 60)
 
-    header, line = plugins._lines([plugins._COLUMNS, row])
+    header, line = plugins_table.offers_table([PluginInfo("grain", claims=(edge,))], {})
 
     assert len(line) <= columns
     assert ("…" in line) == (columns == 70)

@@ -12,11 +12,12 @@ import torch
 from reference_members import FrozenGaussian, GrowingGaussian, PatchGaussian, TinyAutoencoder
 
 from leatherens.core.errors import ConfigError
+from leatherens.core.global_state import changed, global_state
 from leatherens.testing import check_member, member_checks, parametrize_members
 from leatherens.testing.bench import ConformanceError
 from leatherens.testing.checks import DETECTOR_CHECKS as CHECKS
 from leatherens.testing.scenes import PLACES, blobs, leather, make_scene
-from leatherens.testing.stand_ins import changed, global_state, lent_globals
+from leatherens.testing.stand_ins import lent_globals
 
 SINS = [
     (broken.FitsInConstructor, "constructor_does_no_work", "the constructor learns"),
@@ -37,6 +38,8 @@ SINS = [
     (broken.ReturnsNothing, "fit_returns_self", "fit must return self, got NoneType"),
     (broken.LearnsOutsideTheConvention, "fit_returns_self", "nothing is learned after fit"),
     (broken.WritesIntoTrainingImages, "fit_leaves_images_alone", "changes its training images in place"),
+    (broken.KeepsAView, "fit_keeps_no_images", "after fit, bank_ still holds the training images"),
+    (broken.KeepsTheSource, "fit_keeps_no_images", "after fit, source still holds the training images"),
     (broken.Prints, "fit_prints_nothing", "fit prints to stdout ('learned something')"),
     (broken.SeedsGlobalGenerator, "use_leaves_globals_alone", "fit moves numpy's random generator, Python's"),
     (broken.ChangesDefaultDtype, "use_leaves_globals_alone", "fit moves torch's default dtype"),
@@ -148,6 +151,17 @@ def test_check__catches_a_module_that_seeds_on_import(tmp_path, monkeypatch):
     with pytest.raises(ConformanceError, match="importing seeds_on_import moves torch's random generator"):
         dict(member_checks(member))["import_leaves_globals_alone"]()
     sys.modules.pop("seeds_on_import")
+
+
+def test_a_class_is_made_with_its_check_options():
+    class Quick(TinyAutoencoder):
+        check_options = {"steps": 7}  # noqa: RUF012
+
+    cases = parametrize_members(Quick).args[1]
+    made = [check.args[2].make() for check in (case.values[0] for case in cases)]
+
+    assert {member.params.steps for member in made} == {7}
+    assert cases[0].id.startswith("tiny-autoencoder-")
 
 
 def only(monkeypatch, *names):

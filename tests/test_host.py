@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import torch
 
-from leatherens.core.errors import PluginConflict, PluginError, UnknownPlugin
+from leatherens.core import hookspecs
+from leatherens.core.deprecations import Deprecation
+from leatherens.core.errors import PluginConflict, PluginError, PluginWarning, UnknownPlugin
+from leatherens.core.hookspecs import API_VERSION, OLDEST_API_VERSION
 from leatherens.core.host import HOOKS, KINDS, PluginHost
-from leatherens.core.registry import PluginInfo
+from leatherens.core.registry import Origin, PluginInfo
 
 HEADER = "from leatherens.core.hookspecs import hookimpl\n"
-CLASS = "\nclass Thing:\n    id = {id!r}\n"
+CLASS = "\nclass Thing:\n    id = {id!r}\n    features = fit = observe = score = print\n"
 
 
 def plugin_text(body: str) -> str:
@@ -391,6 +397,173 @@ def test_one_object_under_two_names__is_taken_once(install: Install) -> None:
     ]
 
 
+# the version of the contract
+
+
+@pytest.mark.parametrize(("line", "shown"), [("leatherens_api = 1\n", (1, True)), ("", (1, False))])
+def test_api_version__that_is_not_stated_is_taken_as_the_first(
+    line: str, shown: tuple[int, bool], write: Write
+) -> None:
+    plugin = only(host_of(write("grain", line + offering("x"))))
+
+    assert (plugin.state, plugin.api, plugin.api_stated) == ("ok", *shown)
+
+
+def test_built_ins__state_the_version_there_is() -> None:
+    plugin = only(PluginHost(installed=False))
+
+    assert (plugin.origin, plugin.api, plugin.api_stated) == (Origin.builtin, API_VERSION, True)
+
+
+OTHER_API = {
+    f"{API_VERSION + 1}": (
+        f"it was written for version {API_VERSION + 1} of the plugin API, this leatherens has version "
+        f"{API_VERSION}; update leatherens, or take an older version of it"
+    ),
+    f"{OLDEST_API_VERSION - 1}": (
+        f"it was written for version {OLDEST_API_VERSION - 1} of the plugin API, this leatherens understands "
+        f"versions from {OLDEST_API_VERSION} on; update it, or take an older leatherens"
+    ),
+    "'1'": f"leatherens_api is '1', expected a whole number, as in leatherens_api = {API_VERSION}",
+    "True": f"leatherens_api is True, expected a whole number, as in leatherens_api = {API_VERSION}",
+    "1.0": f"leatherens_api is 1.0, expected a whole number, as in leatherens_api = {API_VERSION}",
+}
+
+
+@pytest.mark.parametrize("stated", OTHER_API)
+def test_api_version__that_does_not_fit_is_told_before_a_hook_is_looked_at(stated: str, write: Write) -> None:
+    newer = f"leatherens_api = {stated}\n{HEADER}@hookimpl\ndef register_weather(register): ...\n"
+    host = host_of(write("grain", newer), write("zz", offering("y")))
+
+    assert host.plugins()[0].reason == OTHER_API[stated]
+    assert host.detectors().ids() == ("y",)
+
+
+def test_api_version__of_a_package_names_what_to_update(install: Install) -> None:
+    install(
+        "leatherens-grain", "1.2", {"grain": ("leatherens_grain", f"leatherens_api = 9\n{offering('x')}")}
+    )
+
+    (plugin,) = PluginHost(builtins=False).plugins()
+
+    assert plugin.reason.endswith("update leatherens, or take an older version of leatherens-grain")
+    assert (plugin.api, plugin.origin) == (9, Origin.distribution)
+
+
+def test_api_version__not_stated_is_refused_once_the_first_is_gone(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hookspecs, "OLDEST_API_VERSION", 2)
+    monkeypatch.setattr(hookspecs, "API_VERSION", 3)
+
+    reason = only(host_of(write("grain", offering("x")))).reason
+
+    assert reason.startswith("it was written for version 1 of the plugin API, this leatherens understands ")
+
+
+# what is on its way out
+
+
+def test_retired_hook__warns_naming_the_plugin(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Deprecation("the hook register_heads", use="register_detectors", since="0.4", gone="0.6")
+    monkeypatch.setitem(hookspecs.register_heads.leatherens_spec, "warn_on_impl", gone.warning)
+
+    with pytest.warns(PluginWarning) as told:
+        host = host_of(write("grain", offering("x", hook="register_heads")), write("zz", offering("y")))
+
+    assert [str(warning.message) for warning in told] == [f"plugin grain is to be changed: {gone.sentence}"]
+    assert host.heads().ids() == ("x",)
+
+
+def test_renamed_hook_argument__warns_naming_the_plugin(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Deprecation("the argument register", use="offer", since="0.4", gone="0.6")
+    monkeypatch.setitem(
+        hookspecs.register_heads.leatherens_spec, "warn_on_impl_args", {"register": old.warning}
+    )
+
+    with pytest.warns(PluginWarning, match=f"^plugin grain is to be changed: {old.sentence}$"):
+        host_of(write("grain", offering("x", hook="register_heads")))
+
+
+# what a plugin does to everybody else
+
+
+def test_plugin__that_changes_what_is_shared_is_named_and_undone(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    random.seed(7)
+    before = random.getstate()
+    text = "import os, random, warnings\nrandom.seed(1)\nos.chdir('/')\nwarnings.simplefilter('ignore')\n"
+
+    with pytest.warns(PluginWarning) as told:
+        host = host_of(write("grain", text + offering("x")), write("zz", offering("y")))
+
+    changed = (
+        "changed Python's random generator, the working folder and the filters of warnings while it was "
+        "imported; put back"
+    )
+    assert [str(warning.message) for warning in told] == [f"plugin grain {changed}"]
+    assert host.plugins()[0].remarks == (changed,)
+    assert (random.getstate(), Path.cwd()) == (before, tmp_path)
+    with pytest.warns(UserWarning, match="still shown"):
+        warnings.warn("still shown", stacklevel=1)
+
+
+def test_module__of_a_class_that_changes_what_is_shared_is_named_and_undone(write: Write) -> None:
+    threads = torch.get_num_threads()
+    file = write("grain", offering("edge", target=f"{__name__}_slow:Thing"))
+    write(f"{__name__}_slow", f"import torch\ntorch.set_num_threads({threads + 1}){CLASS.format(id='edge')}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(file.parent))
+        registry = host_of(file).detectors()
+        with pytest.warns(
+            PluginWarning, match=r"^plugin grain changed torch's thread count while test_host_slow"
+        ):
+            registry.load("edge")
+
+    assert torch.get_num_threads() == threads
+
+
+def test_usable__leaves_out_what_cannot_be_used_and_says_so(write: Write) -> None:
+    text = offering("gone") + "    register('edge', 'grain:Thing')\n" + CLASS.format(id="edge")
+    registry = host_of(write("grain", text)).detectors()
+
+    with pytest.warns(
+        PluginWarning, match=r"^detector 'gone' of plugin grain cannot be used: nowhere:Thing: .*"
+    ):
+        found = registry.usable()
+
+    assert list(found) == ["edge"]
+
+
+def test_file__given_twice_by_two_paths_is_one_plugin(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write("grain", offering("x"))
+    monkeypatch.chdir(file.parent)
+
+    assert only(host_of(file, Path("grain.py"), Path("../" + file.parent.name) / "grain.py")).state == "ok"
+
+
+def test_two_files__of_one_name_are_told_apart_by_their_paths(write: Write, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "grain.py").write_text(offering("y"), encoding="utf-8")
+
+    reasons = {p.reason for p in host_of(write("grain", offering("x")), other / "grain.py").plugins()}
+
+    first, second = sorted([tmp_path / "grain.py", other / "grain.py"])
+    assert reasons == {f"the name 'grain' is taken twice, by {first} and {second}; rename one"}
+
+
+def test_syntax_error__of_a_file_is_one_line_with_its_place(write: Write) -> None:
+    reason = only(host_of(write("grain", "x = 1\n\ndef f(:\n"))).reason
+
+    assert reason == "SyntaxError: invalid syntax (grain.py, line 3)"
+
+
 # conflicts
 
 
@@ -446,11 +619,10 @@ def test_same_id_of_two_kinds__is_no_conflict(write: Write) -> None:
 
 
 def test_blocked_plugin__is_listed_but_never_imported(write: Write) -> None:
-    host = PluginHost(
-        builtins=False, installed=False, files=[write("a", "raise KeyboardInterrupt")], blocked=["a"]
-    )
+    path = write("a", "raise KeyboardInterrupt")
+    host = PluginHost(builtins=False, installed=False, files=[path], blocked=["a"])
 
-    assert only(host) == PluginInfo("a", state="blocked")
+    assert only(host) == PluginInfo("a", origin=Origin.file, file=path, state="blocked")
     with pytest.raises(UnknownPlugin, match=r"^no detector 'x' \(detectors: none\); plugin a is blocked$"):
         host.detectors().entry("x")
 
@@ -499,12 +671,12 @@ def test_load__that_fails_names_plugin_target_and_reason(fault: str, write: Writ
     target, expected = UNLOADABLE[fault]
     exits = "class Meta(type):\n    now = property(lambda cls: exit(1))\nclass Exits(metaclass=Meta): ...\n"
     host = host_of(write("grain", exits + offering("edge", "fine", target=target)))
-    imported = host.detectors().entry("edge").target
 
     with pytest.raises(PluginError) as caught:
         host.detectors().load("edge")
 
-    assert str(caught.value) == f"detector 'edge' of plugin grain cannot be used: {imported}: {expected}"
+    named = target.replace("grain:", "grain.py:")
+    assert str(caught.value) == f"detector 'edge' of plugin grain cannot be used: {named}: {expected}"
     assert caught.value.plugin == "grain"
 
 

@@ -16,6 +16,7 @@ from leatherens.core.artifact import read_state, write_state
 from leatherens.core.errors import ArtifactError, ConfigError, InputError, NotFittedError
 from leatherens.core.examples import Examples, Of, Table
 from leatherens.core.forests import CHUNK, Forest, grow_forest, plain, rising
+from leatherens.core.global_state import changed, global_state
 from leatherens.core.metrics import au_pro, image_auroc
 from leatherens.core.randomness import derive
 from leatherens.core.scorefusion import Lessons, ScoreFusion
@@ -26,7 +27,6 @@ from leatherens.plugins.stacker import Stacker, rising_logistic
 from leatherens.plugins.vote_fusion import Vote
 from leatherens.plugins.weighted_fusion import Weighted, image_skills, learned_weights, pixel_skills
 from leatherens.testing import parametrize_members
-from leatherens.testing.stand_ins import changed, global_state
 
 LEARNED = (Weighted, RankMean, Vote, Stacker)
 FOREST = partial(Stacker.from_options, {"model": "forest", "trees": 10})

@@ -14,6 +14,7 @@ from torch import nn
 from leatherens.core.randomness import (
     derive,
     kept_python_random,
+    lent_generators,
     numpy_generator,
     numpy_generators,
     seeded_construction,
@@ -98,3 +99,19 @@ def test_kept_python_random__puts_the_global_generator_back_also_after_an_error(
         random.seed(6)
         raise ValueError
     assert random.getstate() == before
+
+
+def test_lent_generators__are_seeded_and_put_back():
+    def drawn():
+        return random.random(), float(np.random.random()), float(torch.rand(()))
+
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    seen = []
+    for seed in (1, 1, 2):
+        with lent_generators(seed, "a library"):
+            seen.append(drawn())
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+    assert seen[0] == seen[1]
+    assert all(one != other for one, other in zip(seen[0], seen[2], strict=True))
+    assert before == after

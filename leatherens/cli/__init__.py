@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leatherens.core.errors import LeatherensError, did_you_mean
+from leatherens.core.deprecations import Deprecated
+from leatherens.core.errors import LeatherensError, PluginWarning, did_you_mean
 
 if TYPE_CHECKING:
     from leatherens.core.host import PluginHost
@@ -99,13 +102,32 @@ class _Top(Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _plain_warnings():
+                return super().invoke(ctx)
         except LeatherensError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt as interrupt:  # a command may say how to go on
             click.echo(f"\n{str(interrupt) or 'Interrupted.'}", err=True)
             ctx.exit(INTERRUPTED)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings meant for users in a line of their own, without the place in the code; others as ever."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, PluginWarning | Deprecated):
+            click.echo(f"Warning: {message}", err=True)
+        else:
+            usual(message, category, *place, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 @click.group(cls=_Top, context_settings={"help_option_names": ["-h", "--help"]})

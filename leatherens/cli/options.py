@@ -33,15 +33,15 @@ weights_of_run = click.option(
 )
 
 
-def setting(text: str, expected: str) -> tuple[str, Any]:
+def setting(text: str, expected: str, *, dotted: bool = True) -> tuple[str, Any]:
     """What one --set says: the path before the first `=`, and the value behind it, read as YAML.
 
-    expected: the form, with an example, for who got it wrong.
+    expected: the form, with an example, for who got it wrong. dotted: whose option it is stands before a dot.
     """
     import yaml
 
     path, equals, value = text.partition("=")
-    if not equals or "." not in path.strip("."):
+    if not equals or not path or (dotted and "." not in path.strip(".")):
         raise ConfigError(f"--set: expected {expected}, got '{text}'")
     try:
         return path, yaml.safe_load(value)

@@ -6,6 +6,7 @@ They differ in how an image and its reconstruction are compared, in the loss and
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -56,6 +57,7 @@ class AutoencoderParams(KeepingParams):
     rotation: NonNegativeFloat = 45.0
     """Furthest turn of an image, in degrees."""
     rotated_share: Share = 0.3
+    """Chance of an image to be turned."""
     mirrored_share: Share = 0.3
     """Chance to be mirrored left to right, and chance to be mirrored top to bottom."""
     step: PositiveInt = 32
@@ -91,6 +93,16 @@ class AutoencoderDetector(Detector):
         multiple_of=16, min_size=32, trains=True, reconstructs=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("difference", "dissimilarity", "decoder3")
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "patch": 32,
+        "latent": 8,
+        "width": 4,
+        "batch_size": 8,
+        "steps": 40,
+        "learning_rate": 0.01,
+        "step": 16,
+        "frame": 4,
+    }
 
     class Params(AutoencoderParams):
         """Those both have."""

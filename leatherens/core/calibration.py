@@ -83,7 +83,12 @@ class Calibrator(Component):
         """(B,) raw image scores to calibrated ones."""
         self.require_fitted("calibrate")
         self._check(scores, "images")
-        return self._calibrate(scores)
+        calibrated = self._calibrate(scores)
+        found, expected = tuple(calibrated.image.shape), tuple(scores.shape)
+        if found != expected or not bool(calibrated.image.isfinite().all()):
+            what = f"shape {found}, expected {expected}" if found != expected else "NaN or infinite values"
+            raise InputError(f"{self.id}: delivered calibrated scores of {what}")
+        return calibrated
 
     def _check(self, scores: Tensor, of: str) -> None:
         if scores.ndim != 1:

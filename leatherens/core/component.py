@@ -31,6 +31,9 @@ class Component(ABC):
     class Params(Params):
         """No options."""
 
+    check_options: ClassVar[Mapping[str, Any]] = {}
+    """Options with which the conformance kit makes one, where the defaults learn too long or say nothing."""
+
     def __init__(self, params: Any = None) -> None:
         self.params: Any = self.Params() if params is None else params
 

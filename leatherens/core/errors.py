@@ -6,6 +6,7 @@ LeatherensError
 ├── PluginError             a plugin is broken: names the plugin
 │   ├── PluginConflict      two plugins claim one id: names both
 │   └── UnknownPlugin       no such id: the closest ids
+├── PartFailed              a part of an ensemble, perhaps a plugin's, failed by a fault in its code: which
 ├── InputError (ValueError) an image, mask, map or folder is not what the contract says
 ├── NotFittedError          something was asked before it was learned: names the call
 ├── WeightsError            pretrained weights cannot be had: where it looked, the ways out
@@ -57,6 +58,14 @@ class UnknownPlugin(PluginError):
         super().__init__(message)
         self.id = id
         self.candidates = tuple(candidates)
+
+
+class PartFailed(LeatherensError):
+    """A detector, head, reader and so on failed by a fault in its code, or gave what none can use."""
+
+
+class PluginWarning(RuntimeWarning):
+    """A plugin did what none may do, was named, and what it did was undone."""
 
 
 class InputError(LeatherensError, ValueError):
@@ -120,3 +129,22 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def reason(error: BaseException) -> str:
+    """An exception on one line.
+
+    >>> reason(ImportError("no module\\n named 'x'"))
+    "ImportError: no module named 'x'"
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Names as a sentence lists them.
+
+    >>> enumerated(["fit", "features", "observe"])
+    'fit, features and observe'
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

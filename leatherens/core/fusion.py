@@ -60,9 +60,11 @@ class FusionBlock(Component):
         members = self._ordered(features)
         with torch.inference_mode():
             fused = self._transform(members)
-        if fused.ndim != 4 or fused.dtype != torch.float32:
+        batch = {len(maps) for member in members.values() for maps in member.maps}
+        if fused.ndim != 4 or fused.dtype != torch.float32 or {len(fused)} != batch:
             raise InputError(
-                f"{self.id}: fused maps must be (B, N, h, w) float32, got {fused.dtype} {tuple(fused.shape)}"
+                f"{self.id}: fused maps must be ({max(batch)}, N, h, w) float32, got {fused.dtype} "
+                f"{tuple(fused.shape)}"
             )
         return fused
 

@@ -6,6 +6,8 @@ first used, so that listing plugins needs neither torch nor anything else that i
 ```python
 from leatherens import hookimpl
 
+leatherens_api = 1  # the version of this contract that the plugin was written for
+
 @hookimpl
 def register_detectors(register):
     register("grain-flow", "leatherens_grain.flow:GrainFlow", summary="normalising flow over grain direction")
@@ -20,6 +22,12 @@ import pluggy
 
 _hookspec = pluggy.HookspecMarker("leatherens")
 hookimpl = pluggy.HookimplMarker("leatherens")
+
+API_VERSION = 1
+"""Of the contract: the hooks and what the classes they register must do. Additions leave it as it is."""
+
+OLDEST_API_VERSION = 1
+"""The oldest a plugin may have been written for; it rises only when something has gone for good."""
 
 
 class Register(Protocol):

@@ -1,8 +1,9 @@
 """Finds plugins, loads each in a guard of its own and answers which detector, head or reader an id means.
 
 A host is an object: there is no manager at module level, and two hosts know nothing of each other.
-A plugin that fails to import, misspells a hook or raises while registering is listed as broken and
-spoils only itself.
+A plugin that fails to import, misspells a hook, raises while registering or was written for another version
+of the contract is listed as broken and spoils only itself. One that changes what everybody shares (a seed, a
+setting of torch, the working folder) is named in a `PluginWarning`, and what it changed is put back.
 
 `LEATHERENS_BLOCK_PLUGINS=a,b` keeps plugins out by name; `LEATHERENS_TRACE_PLUGINS=1` prints every hook
 call and registration to stderr.
@@ -11,8 +12,9 @@ call and registration to stderr.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +22,21 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from leatherens.core import hookspecs
-from leatherens.core.errors import PluginError, did_you_mean
-from leatherens.core.plugin_sources import Source, builtin_source, file_source, installed_sources
+from leatherens.core.deprecations import Deprecated
+from leatherens.core.errors import PluginError, PluginWarning, did_you_mean, reason
+from leatherens.core.global_state import kept_global_state
+from leatherens.core.plugin_checks import (
+    UNSTATED,
+    check_api,
+    check_entry,
+    check_marked,
+    check_name,
+    stated_api,
+)
+from leatherens.core.plugin_sources import Source, builtin_source, file_sources, installed_sources
 from leatherens.core.plugin_trace import Trace
-from leatherens.core.registry import Entry, PluginInfo, Registry, noun, reason
+from leatherens.core.registry import Entry, PluginInfo, Registry
+from leatherens.core.strangers import waiting_for, what_was_changed
 
 if TYPE_CHECKING:
     from leatherens.core.calibration import Calibrator
@@ -39,9 +52,6 @@ if TYPE_CHECKING:
 
 HOOKS = tuple(sorted(name for name in vars(hookspecs) if name.startswith("register_")))
 KINDS = tuple(hook.removeprefix("register_") for hook in HOOKS)
-
-_ID = re.compile(r"[a-z0-9]+(?:[-._][a-z0-9]+)*")
-_TARGET = re.compile(r"[\w.]+:[\w.]+")
 
 
 class PluginHost:
@@ -70,8 +80,11 @@ class PluginHost:
         self._blocked = {*blocked, *_names(os.environ.get("LEATHERENS_BLOCK_PLUGINS", ""))}
         sources = [builtin_source()] if builtins else []
         sources += installed_sources() if installed else []
-        sources += [file_source(Path(file)) for file in files]
+        sources += file_sources(files)
         self._plugins = tuple(self._load(source, sources) for source in sorted(sources, key=Source.order))
+        for plugin in self._plugins:
+            for remark in plugin.remarks:
+                warnings.warn(f"plugin {plugin.label} {remark}", PluginWarning, stacklevel=2)
         if strict:
             self._refuse_broken()
 
@@ -129,31 +142,36 @@ class PluginHost:
 
     def _load(self, source: Source, all_sources: Sequence[Source]) -> PluginInfo:
         """One plugin, whole or broken; only what is not a plugin's fault (Ctrl-C) gets out of here."""
-        found = PluginInfo(source.name, source.distribution, source.version)
         if source.name in self._blocked:
-            return replace(found, state="blocked")
+            return replace(source.info, state="blocked")
         loading = _Loading(source, self._trace)
         try:
-            _check_name(source, all_sources)
-            loading.plugin = source.load()
-            self._register(loading)
-            return replace(found, hooks=tuple(loading.hooks), claims=tuple(sorted(loading.claims)))
+            check_name(source, all_sources)
+            with loading.guarded():
+                loading.plugin = source.load()
+                stated = stated_api(loading.plugin)
+                loading.api, loading.api_stated = UNSTATED if stated is None else stated, stated is not None
+                check_api(loading.api, source)
+                self._register(loading)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
             self._discard(loading)
             self._trace.failure(source.name, error)
             why = str(error) if isinstance(error, PluginError) else reason(error)
-            claims = tuple(sorted(loading.claims))
-            return replace(found, state="broken", reason=why, hooks=tuple(loading.hooks), claims=claims)
+            return replace(loading.info, state="broken", reason=why)
+        return loading.info
 
     def _register(self, loading: _Loading) -> None:
         """Hand a loaded plugin to pluggy and call each of its hooks alone."""
         if self._manager.is_registered(loading.plugin):
             raise PluginError(f"it is the same object as plugin {self._manager.get_name(loading.plugin)}")
-        self._manager.register(loading.plugin, name=loading.source.name)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self._manager.register(loading.plugin, name=loading.source.name)
+        loading.remarks += [f"is to be changed: {w.message}" for w in caught if w.category is Deprecated]
         callers = self._manager.get_hookcallers(loading.plugin) or []
         loading.hooks = sorted(caller.name for caller in callers)
         self._check_pending(callers)
-        _check_marked(loading)
+        check_marked(loading.plugin, loading.hooks, HOOKS)
         others = self._manager.get_plugins() - {loading.plugin}
         for hook in loading.hooks:
             if hook in HOOKS:
@@ -191,15 +209,41 @@ class _Loading:
     source: Source
     trace: Trace
     plugin: Any = None
+    api: int | None = None
+    api_stated: bool = False
     hooks: list[str] = field(default_factory=list)
     claims: list[Entry] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def info(self) -> PluginInfo:
+        """What is known of it so far."""
+        return replace(
+            self.source.info,
+            api=self.api,
+            api_stated=self.api_stated,
+            hooks=tuple(self.hooks),
+            claims=tuple(sorted(self.claims)),
+            remarks=tuple(self.remarks),
+        )
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Around the plugin's code: it neither keeps anybody waiting unnamed nor changes what is shared."""
+        info, changed = self.source.info, list[str]()
+        try:
+            with waiting_for(info.label, info.way_out), kept_global_state() as changed:
+                yield
+        finally:
+            if changed:
+                self.remarks.append(what_was_changed(changed, "while it was imported"))
 
     def register_as(self, kind: str) -> Callable[..., None]:
         """The `register` callable that one hook receives."""
 
         def register(id: str, target: str, *, summary: str = "") -> None:
             entry = Entry(kind, id, self.source.name, self.source.importable(target), summary)
-            _check_entry(entry, self.claims)
+            check_entry(entry, self.claims)
             self.claims.append(entry)
             self.trace.registration(entry)
 
@@ -209,34 +253,3 @@ class _Loading:
 
 def _names(text: str) -> set[str]:
     return {name.strip() for name in text.split(",") if name.strip()}
-
-
-def _check_name(source: Source, all_sources: Sequence[Source]) -> None:
-    """Two plugins of one name cannot be told apart in `plugin:id`; the built-ins keep theirs."""
-    alike = [other for other in all_sources if other.name == source.name and other is not source]
-    if alike and not source.builtin:
-        origins = " and ".join(sorted(s.origin for s in (source, *alike)))
-        raise PluginError(f"the name '{source.name}' is taken twice, by {origins}; rename or uninstall one")
-
-
-def _check_marked(loading: _Loading) -> None:
-    """Refuse what pluggy would pass over in silence: hooks without their marker."""
-    for hook in HOOKS:
-        if hook not in loading.hooks and callable(getattr(loading.plugin, hook, None)):
-            raise PluginError(f"{hook} is not marked with @leatherens.hookimpl")
-    if not loading.hooks:
-        raise PluginError("it implements no hook; mark its functions with @leatherens.hookimpl")
-
-
-def _check_entry(entry: Entry, claims: Sequence[Entry]) -> None:
-    what = noun(entry.kind)
-    if not isinstance(entry.id, str) or not _ID.fullmatch(entry.id):
-        raise PluginError(
-            f"{what} {entry.id!r}: an id is lower-case letters and digits joined by - (as in 'grain-flow')"
-        )
-    if not isinstance(entry.target, str) or not _TARGET.fullmatch(entry.target):
-        raise PluginError(
-            f"{what} '{entry.id}': the target is a string 'package.module:Class', got {entry.target!r}"
-        )
-    if any((claim.kind, claim.id) == (entry.kind, entry.id) for claim in claims):
-        raise PluginError(f"{what} '{entry.id}' is registered twice")

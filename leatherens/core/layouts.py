@@ -16,6 +16,7 @@ from leatherens.core.errors import ConfigError, InputError, UnknownPlugin, did_y
 from leatherens.core.listing import images_under, named, printable, require_folder, sub_folders
 from leatherens.core.params import Params, parse_params
 from leatherens.core.reading import SUFFIXES, Collection, Reader
+from leatherens.core.strangers import blaming, surviving
 
 Readers = Mapping[str, Reader]
 
@@ -58,7 +59,9 @@ def read_folder(
     learning: bool = True,
 ) -> Collection:
     """The samples of a folder, by the reader called `layout`, or named beside it, or that recognises it."""
-    return _chosen(readers, root, layout).read(root, defects=defects, masks=masks, learning=learning)
+    reader = _chosen(readers, root, layout)
+    with blaming(f"reader '{reader.id}'", f"while reading {root}"):
+        return reader.read(root, defects=defects, masks=masks, learning=learning)
 
 
 def find_categories(readers: Readers, root: Path, *, layout: str | None = None) -> Categories | None:
@@ -111,7 +114,12 @@ def _these(readers: Readers, *, fallback: bool) -> dict[str, Reader]:
 
 def _recognised(readers: Readers, root: Path) -> dict[str, Reader]:
     fit = {id: reader for id, reader in readers.items() if reader.takes_file or root.is_dir()}
-    return {id: reader for id, reader in fit.items() if reader.recognises(root)}
+    found: dict[str, Reader] = {}
+    for id, reader in fit.items():
+        with surviving(f"reader '{id}'", f"while looking at {root}"):
+            if reader.recognises(root):
+                found[id] = reader
+    return found
 
 
 def _asked(readers: Readers, root: Path, layout: str | None) -> dict[str, Reader]:

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leatherens.core.errors import PluginError
+from leatherens.core.registry import FILE_MODULE, Origin, PluginInfo
 
 BUILTINS = "leatherens"
 """The name of the plugin that the built-ins are, and of the entry-point group."""
@@ -23,21 +24,29 @@ BUILTINS = "leatherens"
 class Source:
     """A plugin that was found but not loaded.
 
-    origin: what a message calls the place it comes from.
-    module: for a file, the name its module goes by, since its stem may be taken ("json.py").
+    place: what a message calls where it comes from.
+    file: the .py file that it is. module: the name its module then goes by, since its stem may be taken
+        ("json.py").
     """
 
     name: str
-    origin: str
+    place: str
     load: Callable[[], Any]
     distribution: str = ""
     version: str = ""
     builtin: bool = False
+    file: Path | None = None
     module: str = ""
+
+    @property
+    def info(self) -> PluginInfo:
+        """What is known of it before it is loaded."""
+        origin = Origin.builtin if self.builtin else Origin.file if self.file else Origin.distribution
+        return PluginInfo(self.name, self.distribution, self.version, origin, self.file)
 
     def order(self) -> tuple[str, str]:
         """What plugins are sorted by before loading, so that no order of installing shows."""
-        return self.name, self.origin
+        return self.name, self.place
 
     def importable(self, target: Any) -> Any:
         """A target as it can be imported: "stem:Class" of a file means the class in that file."""
@@ -72,12 +81,16 @@ def _entry_point_source(point: metadata.EntryPoint) -> Source:
     return Source(point.name, f"{name} {version}", point.load, name, version)
 
 
-def file_source(path: Path) -> Source:
+def file_sources(paths: Sequence[Path]) -> list[Source]:
+    """Single files as plugins, each once however often and by whatever path it is given."""
+    return [_file_source(path) for path in dict.fromkeys(path.expanduser().resolve() for path in paths)]
+
+
+def _file_source(path: Path) -> Source:
     """A single .py file as a plugin named by its stem."""
-    path = path.expanduser().resolve()
     digest = hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()
-    module = f"_leatherens_plugin_{digest}"
-    return Source(path.stem, str(path), partial(_run_file, path, module), module=module)
+    module = f"{FILE_MODULE}{digest}"
+    return Source(path.stem, str(path), partial(_run_file, path, module), file=path, module=module)
 
 
 def _run_file(path: Path, name: str) -> Any:

@@ -7,11 +7,12 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import pluggy
+if TYPE_CHECKING:
+    import pluggy
 
-from leatherens.core.registry import Entry
+    from leatherens.core.registry import Entry
 
 
 @dataclass(frozen=True, slots=True)

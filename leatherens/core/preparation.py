@@ -24,6 +24,7 @@ from leatherens.core.errors import InputError
 from leatherens.core.geometry import resize_scores
 from leatherens.core.photographs import Mask, Photograph, resize_photograph
 from leatherens.core.progress import Progress, Silent
+from leatherens.core.strangers import blaming
 
 FloatMap = NDArray[np.float32]
 Warp = NDArray[np.float64]
@@ -171,6 +172,9 @@ class Preparation(Component):
                 f"{picture.name}: '{self.id}' needs the whole photograph and was given some rows of it"
             )
         found = self._apply(picture)
+        if found.pixels.dtype != np.uint8 or found.pixels.shape[2:] != (3,):
+            said = f"{found.pixels.dtype} {found.pixels.shape}"
+            raise InputError(f"{self.id}: delivered pixels {said}, expected uint8 (H, W, 3)")
         for name, region in (("ignored", found.ignored), ("hidden", found.hidden)):
             if region is not None and region.shape != found.size:
                 raise InputError(
@@ -197,7 +201,8 @@ def prepare(
     """A photograph after all steps, at full size; or some of its rows, if the steps work by parts."""
     picture = Prepared(name, photograph, part=part)
     for step in steps:
-        picture = step.apply(picture)
+        with blaming(f"preparation '{step.id}'", f"with {name}"):
+            picture = step.apply(picture)
     return picture
 
 

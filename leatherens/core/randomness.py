@@ -71,3 +71,21 @@ def seeded_construction(seed: int, *path: str | int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, *path))
         yield
+
+
+@contextmanager
+def lent_generators(seed: int, *path: str | int) -> Iterator[None]:
+    """Run a library that draws from the global generators, and takes no others, from a seed.
+
+    Python's, numpy's and torch's are seeded for one purpose and put back as they were, what the library's
+    imports draw included.
+    """
+    kept = random.getstate(), np.random.get_state()
+    random.seed(derive(seed, *path, "python"))
+    np.random.seed(derive(seed, *path, "numpy") % 2**32)
+    try:
+        with seeded_construction(seed, *path, "torch"):
+            yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import importlib
+import sys
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from functools import reduce
+from pathlib import Path
 from typing import Any, Generic, Literal, NoReturn, TypeVar, cast
 
-from leatherens.core.errors import PluginConflict, PluginError, UnknownPlugin, did_you_mean
+from leatherens.core.adoption import adopted, base_of
+from leatherens.core.errors import (
+    PluginConflict,
+    PluginError,
+    PluginWarning,
+    UnknownPlugin,
+    did_you_mean,
+    reason,
+)
+from leatherens.core.strangers import kept_from, waiting_for
 
 T = TypeVar("T")
+
+FILE_MODULE = "_leatherens_plugin_"
+"""What the module of a plugin file is called, with a digest of its path behind."""
 
 
 def noun(kind: str) -> str:
@@ -39,23 +56,40 @@ class Entry:
         return f"{self.plugin}:{self.id}"
 
 
+class Origin(str, Enum):
+    """Where a plugin comes from, and with that how another machine gets it."""
+
+    builtin = "built-in"
+    distribution = "distribution"
+    file = "file"
+
+
 @dataclass(frozen=True, slots=True)
 class PluginInfo:
     """One plugin as it was found.
 
+    file: the .py file that it is, where it is one.
+    api: the version of the contract it was written for, `None` where it could not be asked. api_stated: it
+        says so itself, and is not only taken to be of version 1.
     reason: why it is broken, as a clause.
     hooks: names of the hooks it implements, sorted.
     claims: what it registered, sorted; of a broken plugin what it had registered before it broke, which
         nobody can use but a message can name.
+    remarks: what it did that a user should know, as predicates: "changed torch's thread count ...".
     """
 
     name: str
     distribution: str = ""
     version: str = ""
+    origin: Origin = Origin.distribution
+    file: Path | None = None
+    api: int | None = None
+    api_stated: bool = False
     state: Literal["ok", "broken", "blocked"] = "ok"
     reason: str = ""
     hooks: tuple[str, ...] = ()
     claims: tuple[Entry, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -75,6 +109,13 @@ class PluginInfo:
         return f"{self.name} ({origin})" if origin else self.name
 
     @property
+    def way_out(self) -> str:
+        """How to do without it."""
+        if self.file:
+            return f"leave out --plugin {self.file.name} to do without it"
+        return f"LEATHERENS_BLOCK_PLUGINS={self.name} or --no-plugins does without it"
+
+    @property
     def trouble(self) -> str:
         """Why nothing of it can be used, as a clause; empty when all is well."""
         return "" if self.state == "ok" else f"plugin {self.label} is {self._state_and_reason}"
@@ -90,7 +131,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, plugins: Sequence[PluginInfo]) -> None:
         self.kind = kind
         self._plugins = tuple(plugins)
-        self._labels = {plugin.name: plugin.label for plugin in plugins if plugin.state == "ok"}
+        self._offering = {plugin.name: plugin for plugin in plugins if plugin.state == "ok"}
         self.entries: tuple[Entry, ...] = tuple(
             sorted(entry for plugin in plugins for entry in plugin.entries if entry.kind == kind)
         )
@@ -111,22 +152,43 @@ class Registry(Generic[T]):
         return found[0]
 
     def load(self, id: str) -> type[T]:
-        """The class registered as `id`, imported now if it was not before."""
+        """The class registered as `id`, imported now if it was not before, and joined to its kind's base."""
         entry = self.entry(id)
-        module, _, path = entry.target.partition(":")
-        try:
-            found: Any = reduce(getattr, path.split("."), importlib.import_module(module))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            self._fail(entry, reason(error), error)
+        found = self._imported(entry)
         if not isinstance(found, type):
             self._fail(entry, f"expected a class, got {type(found).__name__}")
         if getattr(found, "id", None) != entry.id:
             self._fail(entry, f"the class says id = {getattr(found, 'id', None)!r}, expected {entry.id!r}")
-        return cast("type[T]", found)
+        try:
+            return cast("type[T]", adopted(found, self.kind))
+        except PluginError as error:
+            self._fail(entry, str(error))
+
+    def usable(self) -> dict[str, type[T]]:
+        """Every class by id, less those that cannot be used, each of which is told in a `PluginWarning`."""
+        found: dict[str, type[T]] = {}
+        for id in self.ids():
+            try:
+                found[id] = self.load(id)
+            except PluginError as error:
+                warnings.warn(f"{error}; done without it", PluginWarning, stacklevel=2)
+        return found
+
+    def _imported(self, entry: Entry) -> Any:
+        """What the target names, imported under guard; its base class first, and with it what that needs."""
+        base_of(self.kind)
+        module, _, path = entry.target.partition(":")
+        plugin = self._offering[entry.plugin]
+        try:
+            with _guard(plugin, module):
+                return reduce(getattr, path.split("."), importlib.import_module(module))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
+            self._fail(entry, reason(error), error)
 
     def _fail(self, entry: Entry, why: str, cause: BaseException | None = None) -> NoReturn:
-        label = self._labels[entry.plugin]
-        message = f"{noun(self.kind)} '{entry.id}' of plugin {label} cannot be used: {entry.target}: {why}"
+        plugin = self._offering[entry.plugin]
+        target = _shown(entry.target, plugin)
+        message = f"{noun(self.kind)} '{entry.id}' of plugin {plugin.label} cannot be used: {target}: {why}"
         raise PluginError(message, plugin=entry.plugin) from cause
 
     def _unknown(self, id: str) -> UnknownPlugin:
@@ -148,7 +210,7 @@ class Registry(Generic[T]):
 
     def _conflict(self, id: str, found: Sequence[Entry]) -> PluginConflict:
         names = [entry.plugin for entry in found]
-        labels = " and ".join(self._labels[name] for name in names)
+        labels = " and ".join(self._offering[name].label for name in names)
         choices = " or ".join(repr(entry.qualified) for entry in found)
         message = (
             f"{noun(self.kind)} '{id}' is claimed by the plugins {labels}; "
@@ -157,10 +219,20 @@ class Registry(Generic[T]):
         return PluginConflict(message, id=id, plugins=names)
 
 
-def reason(error: BaseException) -> str:
-    """An exception on one line.
+@contextmanager
+def _guard(plugin: PluginInfo, module: str) -> Iterator[None]:
+    """What is put around the import of a module of a plugin; nothing around one that was imported before."""
+    if module in sys.modules:
+        yield
+        return
+    doing = f"while {_shown(module, plugin)} was imported"
+    with waiting_for(plugin.label, plugin.way_out), kept_from(f"plugin {plugin.label}", doing):
+        yield
 
-    >>> reason(ImportError("no module\\n named 'x'"))
-    "ImportError: no module named 'x'"
-    """
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+def _shown(target: str, plugin: PluginInfo) -> str:
+    """A target or its module as its author knows it: a plugin file goes by a made-up name inside."""
+    if plugin.file is None or not target.startswith(FILE_MODULE):
+        return target
+    _, colon, path = target.partition(":")
+    return f"{plugin.file.name}{colon}{path}"

@@ -178,7 +178,7 @@ class Threshold(Component):
         self.forget()
         for side in sides:
             limit = self._image_limit if side == "image" else self._pixel_limit
-            setattr(self, f"{side}_", float(limit(normals, labelled)))
+            setattr(self, f"{side}_", self._number(side, limit(normals, labelled)))
         self.typical_ = float(np.median(np.asarray(normals.image, dtype=np.float64)))
         self.promise_ = self._promise(normals.count)
         self.normals_ = normals.count
@@ -251,6 +251,12 @@ class Threshold(Component):
     def _pixel_limit(self, normals: Normals, labelled: Labelled | None) -> float:
         """The pixel threshold; by default the rule applied to the pooled pixels."""
         return self._value(normals.pooled)
+
+    def _number(self, side: Side, limit: float) -> float:
+        """A threshold as learned; above one that is no number, nothing would ever be defective."""
+        if np.isnan(limit):
+            raise InputError(f"{self.id}: the {side} threshold it learned is not a number")
+        return float(limit)
 
     def _promise(self, count: int) -> float | None:
         """The false-alarm rate that holds for fresh good images."""

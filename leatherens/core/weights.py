@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from leatherens.core.errors import WeightsError
+from leatherens.core.strangers import blaming
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -78,7 +79,8 @@ class WeightFinder:
         return self._installed(model, looked)
 
     def _installed(self, model: str, looked: list[str]) -> Weights:
-        found = self._packages[model].weights() if model in self._packages else None
+        with blaming(f"backbone '{model}'", "while it looked for its weights"):
+            found = self._packages[model].weights() if model in self._packages else None
         if found is not None:
             return found
         looked.append(f"installed weight packages: {', '.join(sorted(self._packages)) or 'none'}")

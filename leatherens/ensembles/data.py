@@ -87,5 +87,4 @@ def storable(path: Path) -> str:
 
 
 def _readers(host: PluginHost) -> dict[str, Reader]:
-    registry = host.readers()
-    return {id: registry.load(id)() for id in registry.ids()}
+    return {id: reader() for id, reader in host.readers().usable().items()}

@@ -17,6 +17,7 @@ from leatherens.core.reporting import Decision
 from leatherens.core.thresholds import ANY, Group, Threshold
 from leatherens.ensembles.evidence import Evidence
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.guarding import LEARNING, guarded
 from leatherens.ensembles.parts import build_calibrator, build_rules
 
 
@@ -98,17 +99,19 @@ def learn_deciders(recipe: Recipe, host: PluginHost, evidence: Evidence) -> dict
 
 def _learn(recipe: Recipe, host: PluginHost, evidence: Evidence, scorer: str) -> Decider:
     images = evidence.good.by_scorer[scorer].images
-    calibrator = build_calibrator(recipe, host).fit(torch.from_numpy(images))
+    calibrator = build_calibrator(recipe, host)
+    with guarded(f"calibrator '{calibrator.id}'", LEARNING):
+        calibrator.fit(torch.from_numpy(images))
     return Decider(learn_rules(recipe, host, evidence, scorer), calibrator)
 
 
 def learn_rules(recipe: Recipe, host: PluginHost, evidence: Evidence, scorer: str) -> Rules:
     """One scorer's thresholds, which remember how the images were prepared."""
     normals, lessons = evidence.normals(scorer), evidence.lessons(scorer)
-    learned = [
-        rule.fit(normals, lessons, sides=sides).belonging_to(evidence.conditions)
-        for rule, sides in build_rules(recipe, host)
-    ]
+    learned = []
+    for rule, sides in build_rules(recipe, host):
+        with guarded(f"threshold '{rule.id}'", LEARNING):
+            learned.append(rule.fit(normals, lessons, sides=sides).belonging_to(evidence.conditions))
     return Rules(learned[0], learned[-1])
 
 

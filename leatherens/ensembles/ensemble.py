@@ -24,6 +24,7 @@ from leatherens.core.scale import Scale
 from leatherens.core.score_channels import with_score_map
 from leatherens.core.scorefusion import ScoreFusion
 from leatherens.core.types import FeatureMaps, ImageBatch, Observation, ScoreMap
+from leatherens.ensembles.guarding import SCORING, checked, guarded, only_read
 
 ENSEMBLE = "ensemble"
 """The scorer that decides; the others are the members, by id."""
@@ -107,7 +108,8 @@ class FittedEnsemble:
         pyramids = self._pyramids(batch, watch, keep)
         seen = {}
         for id, member in self.members.items():
-            with watch.measure(f"member/{id}"):
+            part = f"detector '{id}'"
+            with watch.measure(f"member/{id}"), guarded(part, SCORING), only_read(part, batch, pyramids):
                 seen[id] = member.observe(batch, pyramids)
         return seen
 
@@ -115,8 +117,12 @@ class FittedEnsemble:
         """The raw scores that are fused: the members', the head's, or both."""
         voters = {id: observation.scores for id, observation in seen.items()} if self.votes else {}
         if self.block is not None and self.head is not None:
-            maps = self.block.transform(self.features(seen))
-            voters[FUSED_FEATURES] = self.head.score(maps, batch.size, batch.valid)
+            features, part = self.features(seen), f"head '{self.head.id}'"
+            with guarded(f"fusion block '{self.block.id}'", SCORING):
+                maps = self.block.transform(features)
+            with guarded(part, SCORING):
+                scores = self.head.score(maps, batch.size, batch.valid)
+            voters[FUSED_FEATURES] = checked(part, scores, seen[next(iter(seen))].scores, batch.ids)
         return voters
 
     def scaled(self, voters: Mapping[str, ScoreMap]) -> dict[str, ScoreMap]:
@@ -125,7 +131,11 @@ class FittedEnsemble:
 
     def fused(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
         """Raw scores on the common scale, made one by the score fusion."""
-        return self.score_fusion.fuse(self.scaled(voters))
+        scaled, part = self.scaled(voters), f"score fusion '{self.score_fusion.id}'"
+        with guarded(part, SCORING):
+            fused = self.score_fusion.fuse(scaled)
+        first = next(iter(scaled.values()))
+        return checked(part, fused, first)
 
     def decided(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
         """The ensemble's scores: one voter's as they are, or those of several fused."""

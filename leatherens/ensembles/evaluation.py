@@ -22,6 +22,7 @@ from leatherens.core.preparation import FloatMap
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
+from leatherens.core.strangers import surviving
 from leatherens.core.thresholds import ANY, Group
 from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
@@ -29,6 +30,7 @@ from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble
 from leatherens.ensembles.evidence import groups_for
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.guarding import WRITING
 from leatherens.ensembles.hides import Hide
 from leatherens.ensembles.preparing import preparation_remarks
 from leatherens.ensembles.scoring import ScorerScores, Scores, WholeScores, score_images
@@ -114,10 +116,11 @@ class Evaluation:
         flagged = [image.flagged for image in view.images]
         write_scores(folder, source.samples, scores, self.deciders, flagged, areas, colours)
         write_json(folder.metrics, view.metrics)
-        reporters = self.host.reporters()
-        with self.progress.step("writing the report", len(reporters.ids())) as advance:
-            for id in reporters.ids():
-                reporters.load(id)().write(view, folder.path)
+        reporters = self.host.reporters().usable()
+        with self.progress.step("writing the report", len(reporters)) as advance:
+            for id, reporter in reporters.items():
+                with surviving(f"reporter '{id}'", WRITING):
+                    reporter().write(view, folder.path)
                 advance(1)
 
 

@@ -16,6 +16,7 @@ from leatherens.core.artifact import read_json
 from leatherens.core.errors import ArtifactError
 from leatherens.core.params import Params, parse_params
 from leatherens.ensembles.data import DataChoice
+from leatherens.ensembles.needs import Need
 
 FORMAT = 1
 """Version of the run folder's layout as a run is made."""
@@ -50,6 +51,7 @@ class Facts(Params):
     data_sentence: how the images were read. remarks: what a reader of the results must know.
     data_fingerprint, recipe_fingerprint: change with the images and masks, and with the recipe.
     backbones: by model, where the weights came from and their fingerprint.
+    plugins: everything it uses, by the plugin that offered it; runs of the first version lack it.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Facts(Params):
     recipe_fingerprint: str
     remarks: tuple[str, ...] = ()
     backbones: dict[str, dict[str, str]] = Field(default_factory=dict)
+    plugins: tuple[Need, ...] = ()
     format: int = FORMAT
     versions: dict[str, str] = Field(default_factory=versions)
 

@@ -19,11 +19,13 @@ from leatherens.core.fusion import FusionBlock, GoodFeatures
 from leatherens.core.heads import GoodMaps, SpoiltMaps
 from leatherens.core.progress import Progress
 from leatherens.core.randomness import derive
+from leatherens.core.strangers import kept_from
 from leatherens.core.synthesis.spoilt_images import example_images
 from leatherens.core.types import ImageBatch, ImageSource, walked
 from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.failures import TRACEBACK, Failure, failure_of, members_failed, stops_all
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.guarding import LEARNING, guarded
 from leatherens.ensembles.parts import Parts
 from leatherens.ensembles.voting import Voting
 
@@ -84,7 +86,8 @@ class Fitting:
         checkpoint = folder / "checkpoint.safetensors"
         keeping = None if self.keep_every is None else Keeping(self.folder.checkpoints(id), self.keep_every)
         context = FitContext(self.pool, self.seed, self.device, self.progress, checkpoint, keeping)
-        member.fit(fit, validation=validate, context=context)
+        with kept_from(f"detector '{id}'", LEARNING):  # its faults are told by `members`
+            member.fit(fit, validation=validate, context=context)
         write_json(
             folder / "fit.json", {"seconds": round(time.monotonic() - started, 2), "images": len(fit.ids)}
         )
@@ -121,15 +124,17 @@ class Fitting:
             return replace(ensemble, block=block.to(self.device), head=head.to(self.device))
         ensemble = replace(ensemble, block=block)  # not fitted yet; it says which features it takes
         features = self._features(ensemble, fit, "fusion: gathering features")
-        block.fit(features).to(self.device)
+        with guarded(f"fusion block '{block.id}'", LEARNING):
+            block.fit(features).to(self.device)
         held_out = self._features(ensemble, validate, "fusion: held-out features")
         context = FitContext(self.pool, self.seed, self.device, self.progress)
-        head.fit(
-            Fused(block, features),
-            validation=Fused(block, held_out),
-            context=context,
-            anomalies=self._spoilt(ensemble, block, validate) if head.wants_anomalies else (),
-        )
+        with guarded(f"head '{head.id}'", LEARNING):
+            head.fit(
+                Fused(block, features),
+                validation=Fused(block, held_out),
+                context=context,
+                anomalies=self._spoilt(ensemble, block, validate) if head.wants_anomalies else (),
+            )
         self.folder.save(at_block, block)
         self.folder.save(at_head, head)
         return replace(ensemble, block=block, head=head)

@@ -30,6 +30,7 @@ from leatherens.ensembles.evidence import groups_for
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.hides import Hide
 from leatherens.ensembles.history import Entry, History
+from leatherens.ensembles.needs import differences
 from leatherens.ensembles.parts import build, load_backbones, reductions
 from leatherens.ensembles.preparing import load_preparation
 from leatherens.ensembles.sources import FileSource, require_no_problems
@@ -105,11 +106,18 @@ class OpenedRun:
         """Measure on a collection, less the images the run learned from."""
         collection = self.of_its_view(collection)
         source, remarks = self.test_images(collection, progress)
+        facts = self.folder.facts()
         shown = {
             "data_sentence": collection.sentence,
-            "remarks": (*self._since, *remarks, *collection.remarks, *reductions(self.recipe, host)),
+            "remarks": (
+                *self._since,
+                *differences(facts.plugins, host),
+                *remarks,
+                *collection.remarks,
+                *reductions(self.recipe, host),
+            ),
         }
-        facts = self.folder.facts().model_copy(update=shown)
+        facts = facts.model_copy(update=shown)
         colours = load_colours(self.folder)
         return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress, colours).of(
             source, into=into

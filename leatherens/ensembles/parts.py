@@ -118,8 +118,7 @@ def load_backbones(
     """All backbones the members ask for, with weights from the places the recipe and the environment name."""
     named = [Path(p) for p in recipe.weights]
     named += [Path(p) for p in os.environ.get(WEIGHTS_VARIABLE, "").split(os.pathsep) if p]
-    registry = host.backbones()
-    packages = {id: registry.load(id)() for id in registry.ids()}
+    packages = {id: package() for id, package in host.backbones().usable().items()}
     finder = WeightFinder(paths=named, packages=packages, allow_download=recipe.allow_download)
     pool = BackbonePool(finder, device=recipe.device, cache=cache)
     pool.prepare(request for member in parts.members.values() for request in member.backbones())

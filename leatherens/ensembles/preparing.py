@@ -13,6 +13,7 @@ from leatherens.core.progress import Progress
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import PreparedImage
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.guarding import LEARNING, guarded
 from leatherens.ensembles.sources import FileSource, Photographs
 from leatherens.ensembles.tiled_photographs import Source
 
@@ -32,7 +33,8 @@ def fit_preparation(
         if step.learns and folder.holds(at):
             done = (*done, folder.load(at, type(step)))
             continue
-        done = (*done, step.fit(Photographs(fit, done), seed=seed, progress=progress))
+        with guarded(f"preparation '{step.id}'", LEARNING):
+            done = (*done, step.fit(Photographs(fit, done), seed=seed, progress=progress))
         if step.learns:
             folder.save(at, step)
     return done

@@ -28,6 +28,7 @@ from leatherens.ensembles.facts import Facts, recipe_fingerprint
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.leaks import allowed, leaks
+from leatherens.ensembles.needs import needs_of
 from leatherens.ensembles.parts import (
     build,
     build_preparation,
@@ -157,6 +158,7 @@ class Run:
                 recipe_fingerprint=recipe_fingerprint(self.folder.recipe),
                 remarks=(*collection.remarks, *twins, *reductions(self.recipe, self.host)),
                 backbones=pool.loaded(),
+                plugins=needs_of(self.recipe, self.host, reader=collection.layout, backbones=pool.loaded()),
             )
         )
         return splits

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from leatherens.configs.recipe import Places, Recipe, read_recipe
 from leatherens.core.backbones import BackbonePool
-from leatherens.core.errors import ArtifactError
+from leatherens.core.errors import ArtifactError, PluginWarning
 from leatherens.core.host import PluginHost
 from leatherens.ensembles.facts import recipe_fingerprint
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.needs import differences, require_needs
 from leatherens.ensembles.parts import resolve
 
 
 def stored_recipe(folder: RunFolder, host: PluginHost, places: Places) -> Recipe:
-    """The recipe a run began with, at the places asked for."""
-    return recipe_at(folder.recipe, folder.facts().recipe_fingerprint, host, places)
+    """The recipe a run began with, at the places asked for; plugins it needs and lacks are named."""
+    facts = folder.facts()
+    require_needs(facts.plugins, host, folder.path)
+    for difference in differences(facts.plugins, host):
+        warnings.warn(f"{folder.path}: {difference}", PluginWarning, stacklevel=2)
+    return recipe_at(folder.recipe, facts.recipe_fingerprint, host, places)
 
 
 def recipe_at(path: Path, fingerprint: str, host: PluginHost, places: Places) -> Recipe:

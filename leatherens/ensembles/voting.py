@@ -23,6 +23,7 @@ from leatherens.core.synthesis.spoilt_images import example_images
 from leatherens.core.types import ImageBatch, ImageSource, batches
 from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.guarding import LEARNING, guarded
 
 Seen = tuple[Votes, "Tensor | None"]
 """Votes on a batch and the pixels (B, H, W) that count, all if `None`."""
@@ -71,7 +72,9 @@ class Voting:
     ) -> FittedEnsemble:
         fusion = ensemble.score_fusion
         if fusion.lessons is not Lessons.nothing and not self.folder.holds(self._fusion):
-            fusion.fit(self.examples(ensemble, good, validate, fusion.lessons), seed=self.seed)
+            examples = self.examples(ensemble, good, validate, fusion.lessons)
+            with guarded(f"score fusion '{fusion.id}'", LEARNING):
+                fusion.fit(examples, seed=self.seed)
             self.folder.save(self._fusion, fusion)
         return replace(ensemble, score_fusion=load_fusion(self.folder, fusion).to(self.device))
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from leatherens.core.hookspecs import Register, hookimpl
 
+leatherens_api = 1
+"""The version of the contract this was written for, checked before anything of it is used."""
+
 DETECTORS = (
     ("patchcore", "patchcore:PatchCore", "distance to the nearest patch of a thinned memory of good ones"),
     ("padim", "padim:PaDiM", "distance to the Gaussian of good features at the same position"),

@@ -15,9 +15,9 @@ each measured (docs/decisions.md):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -41,6 +41,7 @@ class DiscriminatorHead(Head):
     """Learns a boundary around normal features by gradient steps."""
 
     id = "discriminator"
+    check_options: ClassVar[Mapping[str, Any]] = {"steps": 150, "batch_rows": 256, "learning_rate": 5e-3}
 
     class Params(HeadParams):
         """The paper's values where it gives any that carry over."""
@@ -58,7 +59,9 @@ class DiscriminatorHead(Head):
         convex: bool = True
         """Whether the anomaly score is kept convex in the channels (`Discriminator.face_outwards`)."""
         steps: Annotated[int, Field(ge=1)] = 400
+        """Gradient steps."""
         batch_rows: Annotated[int, Field(ge=2)] = 512
+        """Positions of one step."""
         learning_rate: Annotated[float, Field(gt=0)] = 2e-3
         weight_decay: Annotated[float, Field(ge=0)] = 1e-5
         max_rows: Annotated[int, Field(ge=2)] = 200_000

@@ -8,8 +8,9 @@ changes from image to image; after keeps its edge from looking like something ne
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ class MaskPreparation(Preparation):
 
     id = "mask"
     learns: ClassVar[bool] = True
+    check_options: ClassVar[Mapping[str, Any]] = {"polygons": [[[30, 20], [90, 20], [30, 80]]]}
 
     class Params(Params):
         """Where nothing is to be inspected.

@@ -7,8 +7,8 @@ on textures every position has the same law, so that it works there, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
@@ -34,6 +34,11 @@ class PaDiM(Detector):
     id: ClassVar[str] = "padim"
     default_cut: ClassVar[tuple[str, ...]] = ("whitened",)
     capabilities: ClassVar[Capabilities] = Capabilities(min_images=2, updates=True)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "dimensions": 12,
+    }
 
     class Params(Params):
         """The published settings: sections 3 and 4 of the paper."""

@@ -9,9 +9,9 @@ it finds them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -64,6 +64,12 @@ class PatchCore(Detector):
     id: ClassVar[str] = "patchcore"
     default_cut: ClassVar[tuple[str, ...]] = ("residual*",)
     capabilities: ClassVar[Capabilities] = Capabilities(updates=True)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "pretrain_embed_dimension": None,
+        "target_embed_dimension": None,
+    }
 
     class Params(BankParams):
         """The published settings: sections 3 and 4 of the paper."""

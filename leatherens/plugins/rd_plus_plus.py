@@ -6,7 +6,7 @@ image would have shown; the decoder still regenerates the teacher's own features
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar
 
@@ -97,6 +97,14 @@ class RDPlusPlus(ReverseDetector):
     """Reverse distillation through projections that learn to take simplex noise away again."""
 
     id: ClassVar[str] = "rd-plus-plus"
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "batch_size": 4,
+        "parts": 1,
+        "transport": False,
+        "steps": 20,
+    }
 
     class Params(ReverseParams):
         """The authors' code, except for when to stop.

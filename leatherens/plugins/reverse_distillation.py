@@ -6,7 +6,8 @@ differ from the teacher's where something is wrong.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,12 @@ class ReverseDistillation(ReverseDetector):
     """A decoder that regenerates a teacher's features from a narrow code; the score is where it cannot."""
 
     id: ClassVar[str] = "reverse-distillation"
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "batch_size": 4,
+        "steps": 30,
+    }
 
     class Params(ReverseParams):
         """The published settings."""

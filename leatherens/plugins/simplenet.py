@@ -7,7 +7,8 @@ nothing is stored and nothing searched.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -86,6 +87,19 @@ class SimpleNet(Detector):
     id: ClassVar[str] = "simplenet"
     capabilities: ClassVar[Capabilities] = Capabilities(trains=True)
     default_cut: ClassVar[tuple[str, ...]] = ("adapted",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "pretrain_embed_dimension": None,
+        "target_embed_dimension": None,
+        "hidden": 32,
+        "noise": "relative",
+        "noise_std": 1.5,
+        "dsc_lr": 0.005,
+        "proj_lr": 0.001,
+        "batch_size": 4,
+        "steps": 60,
+    }
 
     class Params(KeepingParams):
         """The published settings: section 4 of the paper and the authors' code.
@@ -113,7 +127,9 @@ class SimpleNet(Detector):
         dsc_margin: PositiveFloat = HINGE
         """Scores this far on the right side of zero no longer pull."""
         dsc_lr: PositiveFloat = 2e-4
+        """Learning rate of the discriminator."""
         proj_lr: PositiveFloat = 1e-4
+        """Learning rate of the projection."""
         epochs: PositiveInt = 160
         batch_size: PositiveInt = 8
         smoothing: NonNegativeFloat = 4.0

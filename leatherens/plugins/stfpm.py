@@ -6,7 +6,7 @@ features at every position. Where it fails to, something is there that good leat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -64,6 +64,12 @@ class STFPM(Detector):
         multiple_of=32, min_size=64, min_images=2, trains=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("difference*",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "batch_size": 4,
+        "steps": 30,
+    }
 
     class Params(TrainedParams):
         """The published settings: section 4 of the paper and the authors' code."""

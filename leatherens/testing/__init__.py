@@ -12,7 +12,7 @@ def test_conforms(check):
 
 from __future__ import annotations
 
-from leatherens.testing.kit import CheckResult, check_member, member_checks, parametrize_members
+from leatherens.testing.kit import CheckResult, check_member, checked, member_checks, parametrize_members
 from leatherens.testing.reader_checks import On
 
-__all__ = ["CheckResult", "On", "check_member", "member_checks", "parametrize_members"]
+__all__ = ["CheckResult", "On", "check_member", "checked", "member_checks", "parametrize_members"]

@@ -6,14 +6,30 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from leatherens.core.calibration import Calibrator
+from leatherens.core.detector import Detector
+from leatherens.core.fusion import FusionBlock
+from leatherens.core.heads import Head
+from leatherens.core.preparation import Preparation
 from leatherens.core.reading import Reader
+from leatherens.core.reporting import Reporter
+from leatherens.core.scorefusion import ScoreFusion
+from leatherens.core.thresholds import Threshold
+from leatherens.core.weights import Backbone
 from leatherens.testing import (
+    backbone_checks,
+    block_checks,
+    calibrator_checks,
     declaration_checks,
+    head_checks,
     learning_checks,
-    part_checks,
+    preparation_checks,
     reader_checks,
+    reporter_checks,
+    score_fusion_checks,
     scoring_checks,
     storage_checks,
+    threshold_checks,
     update_checks,
 )
 from leatherens.testing.bench import Bench
@@ -34,16 +50,43 @@ DETECTOR_CHECKS = by_name(
     *scoring_checks.CHECKS,
     *storage_checks.CHECKS,
 )
-PART_CHECKS: dict[type, Checks] = {
-    **{kind: by_name(*checks) for kind, checks in part_checks.BY_KIND.items()},
-    Reader: by_name(*reader_checks.CHECKS),
+CHECKS: dict[str, Checks] = {
+    "detectors": DETECTOR_CHECKS,
+    "fusion_blocks": by_name(*block_checks.CHECKS),
+    "heads": by_name(*head_checks.CHECKS),
+    "score_fusions": by_name(*score_fusion_checks.CHECKS),
+    "calibrators": by_name(*calibrator_checks.CHECKS),
+    "thresholds": by_name(*threshold_checks.CHECKS),
+    "readers": by_name(*reader_checks.CHECKS),
+    "preparations": by_name(*preparation_checks.CHECKS),
+    "backbones": by_name(*backbone_checks.CHECKS),
+    "reporters": by_name(*reporter_checks.CHECKS),
 }
+"""Checks by the kind of plugin: every kind has some."""
+
+BASES: dict[str, type] = {
+    "detectors": Detector,
+    "fusion_blocks": FusionBlock,
+    "heads": Head,
+    "score_fusions": ScoreFusion,
+    "calibrators": Calibrator,
+    "thresholds": Threshold,
+    "readers": Reader,
+    "preparations": Preparation,
+    "backbones": Backbone,
+    "reporters": Reporter,
+}
+"""What tells the kind where nobody says it."""
 
 
-def checks_for(make: Callable[[], Any]) -> Checks:
-    """The checks of what `make` makes; a detector's where that cannot be told, so that they say why."""
-    made = made_class(make)
-    return next((checks for kind, checks in PART_CHECKS.items() if issubclass(made, kind)), DETECTOR_CHECKS)
+def checks_for(make: Callable[[], Any], kind: str | None = None) -> Checks:
+    """The checks of what `make` makes; a detector's where its kind cannot be told, so that they say why."""
+    return CHECKS[kind or kind_of(made_class(make)) or "detectors"]
+
+
+def kind_of(made: type) -> str | None:
+    """The kind of plugin that a class is by its base, `None` where it has none of ours."""
+    return next((kind for kind, base in BASES.items() if issubclass(made, base)), None)
 
 
 def bench_for(make: Callable[[], Any], checks: Checks) -> Bench:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Effort
 from leatherens.core.errors import ConfigError, NotFittedError
+from leatherens.core.global_state import changed, global_state
 from leatherens.core.params import Params
 from leatherens.testing.bench import Bench, described
-from leatherens.testing.stand_ins import changed, global_state
 from leatherens.testing.trial import Trial
 
 SLOW_SECONDS = 0.5
@@ -153,7 +153,7 @@ def check_unfitted_raises(trial: Trial) -> None:
 _IMPORT_ALONE = """
 import importlib, importlib.util, sys
 import numpy, random, torch
-from leatherens.testing.stand_ins import changed, global_state
+from leatherens.core.global_state import changed, global_state
 before = global_state()
 name, file = sys.argv[1:]
 try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from leatherens.core.global_state import changed, global_state
 from leatherens.core.types import ImageBatch
 from leatherens.testing.comparing import same
-from leatherens.testing.stand_ins import Interrupter, changed, global_state, lent_globals
+from leatherens.testing.stand_ins import Interrupter, lent_globals
 from leatherens.testing.trial import Fit, Trial
 
 
@@ -21,6 +22,14 @@ def check_fit_returns_self(trial: Trial) -> None:
 def check_fit_leaves_images_alone(trial: Trial) -> None:
     """Fitting does not write into the training images, which the next member will learn from."""
     trial.expect(trial.fitted.images_kept, "fit changes its training images in place; work on a copy")
+
+
+def check_fit_keeps_no_images(trial: Trial) -> None:
+    """What is learned is the detector's own: it shares no memory with the images and keeps no source."""
+    held = trial.fitted.images_held
+    trial.expect(
+        not held, f"after fit, {held} still holds the training images; keep a clone of what is learned"
+    )
 
 
 def check_fit_prints_nothing(trial: Trial) -> None:
@@ -126,6 +135,7 @@ def _expect_same_scores(trial: Trial, first: Fit, second: Fit, sentence: str) ->
 CHECKS = (
     check_fit_returns_self,
     check_fit_leaves_images_alone,
+    check_fit_keeps_no_images,
     check_fit_prints_nothing,
     check_use_leaves_globals_alone,
     check_same_seed_same_scores,

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from leatherens.core.backbones import BackbonePool
+from leatherens.core.global_state import global_state, put_back
 from leatherens.core.progress import Advance, Silent
 from leatherens.core.randomness import seeded_construction
 from leatherens.core.types import ImageBatch
@@ -112,45 +113,17 @@ class Interrupter(Silent):
         yield advance
 
 
-def global_state() -> dict[str, Any]:
-    """What everybody in the process shares, in comparable form."""
-    return {
-        "torch's random generator": torch.get_rng_state().numpy().tobytes(),
-        "numpy's random generator": repr([np.asarray(part).tobytes() for part in np.random.get_state()]),
-        "Python's random generator": random.getstate(),
-        "torch's thread count": torch.get_num_threads(),
-        "torch's default dtype": torch.get_default_dtype(),
-        "torch's gradient mode": torch.is_grad_enabled(),
-        "torch's deterministic mode": torch.are_deterministic_algorithms_enabled(),
-        "cuDNN's benchmark mode": torch.backends.cudnn.benchmark,
-    }
-
-
-def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """The names of what differs."""
-    return [name for name, value in before.items() if after[name] != value]
-
-
 @contextmanager
 def lent_globals(seed: int) -> Iterator[None]:
     """Seed the global generators for a while; afterwards they, and the settings of torch, are as before.
 
     With two seeds, a detector that secretly draws from a global generator gives two results.
     """
-    kept = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    threads, dtype, grad = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
-    deterministic, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    before = global_state()
     torch.default_generator.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
     try:
         yield
     finally:
-        torch.set_rng_state(kept[0])
-        np.random.set_state(kept[1])
-        random.setstate(kept[2])
-        torch.set_num_threads(threads)
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(grad)
-        torch.use_deterministic_algorithms(deterministic)
-        torch.backends.cudnn.benchmark = benchmark
+        put_back(before)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from fnmatch import fnmatch
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
 
-from leatherens.core.artifact import read_state, write_state
 from leatherens.core.detector import Detector, FeatureSpec
 from leatherens.core.types import FeatureMaps
 from leatherens.testing.comparing import tensors_in
+from leatherens.testing.reloading import reloaded
 from leatherens.testing.stand_ins import random_pool
 from leatherens.testing.trial import Trial
 
@@ -25,15 +23,6 @@ def check_save_load_same_scores(trial: Trial) -> None:
     seen = trial.observe(loaded, trial.scene.mixed)
     trial.expect_same(trial.seen, seen, "saved and loaded, scores disagree")
     trial.expect(loaded.features() == trial.fitted.member.features(), "saved and loaded, features() differs")
-
-
-def reloaded(member: Detector) -> Detector:
-    """The same detector by way of a folder, as a run keeps it."""
-    with TemporaryDirectory() as folder:
-        write_state(Path(folder), member.state())
-        state = read_state(Path(folder))
-    params = type(member).Params.model_validate_json(member.params.model_dump_json())
-    return type(member).from_state(params, state)
 
 
 def check_state_is_tensors_and_json(trial: Trial) -> None:

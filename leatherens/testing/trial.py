@@ -15,16 +15,15 @@ import torch
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.detector import Detector, FitContext
+from leatherens.core.global_state import changed, global_state
 from leatherens.core.progress import Progress
 from leatherens.core.types import ImageBatch, ImagesInMemory, Observation
 from leatherens.testing.bench import Bench
-from leatherens.testing.comparing import pairs, tolerance
+from leatherens.testing.comparing import pairs, tensors_in, tolerance
 from leatherens.testing.scenes import Scene, Size, make_scene, patches
 from leatherens.testing.stand_ins import (
     Counter,
     WatchedImages,
-    changed,
-    global_state,
     lent_globals,
     random_pool,
 )
@@ -42,6 +41,8 @@ class Fit:
     printed: str
     globals_moved: list[str]
     images_kept: bool
+    images_held: str
+    """Where the fitted detector still holds the images it learned from; empty where nowhere."""
     batches_served: int
     checkpoint_left: bool
     longest_step: str
@@ -146,13 +147,15 @@ class Trial(Bench):
         globals_seed: int = 1,
         progress: Progress | None = None,
         checkpoint: Path | None = None,
+        until: int | None = None,
     ) -> Fit:
         """Fit and watch. Without a checkpoint of the caller's, one in a folder that is gone afterwards."""
         source, kept, printed = WatchedImages(images), images.pixels.clone(), io.StringIO()
         with lent_globals(globals_seed), contextlib.redirect_stdout(printed), TemporaryDirectory() as folder:
             file = checkpoint or Path(folder) / "checkpoint.safetensors"
             counter = Counter()
-            context = FitContext(self.pool, seed=0, progress=progress or counter, checkpoint=file)
+            shown = progress or counter
+            context = FitContext(self.pool, seed=0, progress=shown, checkpoint=file, until=until)
             before = global_state()
             returned: object = member.fit(source, validation=ImagesInMemory(validate), context=context)
             moved = changed(before, global_state())
@@ -164,6 +167,7 @@ class Trial(Bench):
                 printed=printed.getvalue(),
                 globals_moved=moved,
                 images_kept=images_kept,
+                images_held=_held(member, images),
                 batches_served=source.served,
                 checkpoint_left=file.exists(),
                 longest_step=counter.longest,
@@ -187,3 +191,14 @@ class Trial(Bench):
             if not apart <= tolerance(one):
                 width = float(one.max() - one.min())
                 self.fail(f"{sentence}: {name} differs by {apart:.3g} (its values span {width:.3g})")
+
+
+def _held(member: Detector, images: ImageBatch) -> str:
+    """The attributes through which a detector shares memory with images, or keeps their source."""
+    memory = images.pixels.untyped_storage().data_ptr()
+    attributes = vars(member)
+    shared = [
+        path for path, tensor in tensors_in(attributes) if tensor.untyped_storage().data_ptr() == memory
+    ]
+    sources = [name for name, value in attributes.items() if isinstance(value, WatchedImages)]
+    return ", ".join([*shared, *sources])

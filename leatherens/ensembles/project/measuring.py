@@ -26,12 +26,14 @@ from leatherens.core.metrics import false_alarm_rate, image_ap, image_auroc, ima
 from leatherens.core.photographs import read_photograph
 from leatherens.core.reading import Sample
 from leatherens.core.reporting import ProjectView, ScoredImage, ScoredPart, ScoredView
+from leatherens.core.strangers import surviving
 from leatherens.core.thresholds import Group
 from leatherens.core.views import Severities
 from leatherens.ensembles.conditions import conditions_of
 from leatherens.ensembles.deciding import Rules, decision_of, load_rules
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.guarding import WRITING
 from leatherens.ensembles.parts import build_preparation
 from leatherens.ensembles.preparing import load_preparation
 from leatherens.ensembles.project.assembling import Assembly, Part
@@ -97,9 +99,9 @@ def write_results(folder: ProjectFolder, found: ProjectView, host: PluginHost) -
     """Write parts.csv, metrics.json and what the reporters make."""
     write_text(folder.parts, parts_table(found.parts, [view.name for view in found.views]))
     write_json(folder.metrics, found.metrics)
-    reporters = host.reporters()
-    for id in reporters.ids():
-        reporters.load(id)().write_project(found, folder.path)
+    for id, reporter in host.reporters().usable().items():
+        with surviving(f"reporter '{id}'", WRITING):
+            reporter().write_project(found, folder.path)
 
 
 def promise_of(views: Sequence[ScoredView]) -> float | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
@@ -37,6 +37,18 @@ class AST(Detector):
     id: ClassVar[str] = "ast"
     capabilities: ClassVar[Capabilities] = Capabilities(min_size=64, min_images=2, trains=True)
     default_cut: ClassVar[tuple[str, ...]] = ("difference",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layer": 1,
+        "stages": False,
+        "kernels": [3, 3],
+        "hidden": 16,
+        "width": 32,
+        "blocks": 1,
+        "batch_size": 4,
+        "learning_rate": 0.01,
+        "steps": 30,
+    }
 
     class Params(KeepingParams):
         """The published settings: the authors' code, for images of 768 x 768.

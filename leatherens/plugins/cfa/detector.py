@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -49,6 +49,12 @@ class CFA(Detector):
     id: ClassVar[str] = "cfa"
     capabilities: ClassVar[Capabilities] = Capabilities(trains=True)
     default_cut: ClassVar[tuple[str, ...]] = ("residual",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "gamma_c": 4,
+        "steps": 40,
+    }
 
     class Params(KeepingParams):
         """The published settings; where paper and code differ, the code's.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -40,6 +40,16 @@ class CFLOW(Detector):
     id: ClassVar[str] = "cflow"
     capabilities: ClassVar[Capabilities] = Capabilities(trains=True)
     default_cut: ClassVar[tuple[str, ...]] = ("latent*",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "coupling_blocks": 2,
+        "condition_vec": 8,
+        "rotation": 0,
+        "batch_size": 4,
+        "steps": 12,
+        "learning_rate": 0.01,
+    }
     """All channels of equal weight and nearly independent on good images; likelihoods follow from them."""
 
     class Params(KeepingParams):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -50,6 +50,13 @@ class CSE(Detector):
         multiple_of=32, min_size=64, min_images=2, trains=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("residual",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [1, 2],
+        "embedding": 8,
+        "batch_size": 4,
+        "steps": 40,
+    }
 
     class Params(TrainedParams):
         """The published settings; where the paper and the authors' code differ, the option says which."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -53,6 +53,16 @@ class CSFlow(Detector):
         multiple_of=128, min_size=128, min_images=2, trains=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("latent*",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layer": 2,
+        "stages": False,
+        "hidden": 16,
+        "kernels": [3, 3],
+        "batch_size": 4,
+        "learning_rate": 0.01,
+        "steps": 20,
+    }
 
     class Params(KeepingParams):
         """The published settings: the authors' code, for images of 768 x 768.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -48,6 +49,13 @@ class CutPaste(Detector):
         multiple_of=32, min_size=64, min_images=2, trains=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("whitened",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [1, 3],
+        "batch_size": 4,
+        "steps": 20,
+        "learning_rate": 0.003,
+    }
 
     class Params(KeepingParams):
         """The paper's three-way settings; what it leaves open is as in an open implementation."""

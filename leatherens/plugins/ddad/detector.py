@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -36,6 +36,25 @@ class DDAD(Detector):
         multiple_of=32, min_size=32, min_images=2, trains=True, reconstructs=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("residual", "difference*")
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "width": 16,
+        "multipliers": [1, 2],
+        "attention": [2],
+        "heads": 2,
+        "patch": 2,
+        "predicts": "image",
+        "learned_times": "asked",
+        "exact": True,
+        "batch_size": 4,
+        "steps": 100,
+        "learning_rate": 0.005,
+        "skip": 125,
+        "conditioning": 0,
+        "adaptation_steps": 2,
+        "adaptation_batch": 4,
+    }
 
     class Params(DDADParams):
         """As in `options`."""

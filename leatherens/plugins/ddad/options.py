@@ -30,7 +30,9 @@ class DDADParams(KeepingParams):
     attention: tuple[PositiveInt, ...] | None = None
     """Reductions of the grid with attention; `None`: as published, on grids of 32, 16 and 8 positions."""
     heads: PositiveInt = 4
+    """Of attention, side by side."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of activations dropped while it learns."""
     patch: PositiveInt = 1
     """The U-Net sees squares of so many pixels a side as one position."""
     predicts: Literal["noise", "image"] = "noise"
@@ -67,7 +69,9 @@ class DDADParams(KeepingParams):
     adaptation_batch: Annotated[int, Field(ge=2)] = 16
     """Half of them are reconstructed towards the other half."""
     adaptation_rate: PositiveFloat = 1e-4
+    """Learning rate while features are adapted."""
     adaptation_conditioning: NonNegativeFloat = 3.0
+    """How strongly the image guides its own denoising while features are adapted."""
     distillation: NonNegativeFloat = 0.1
     """Weight of what keeps the extractor as it was."""
     pixel_weight: NonNegativeFloat = 1.0

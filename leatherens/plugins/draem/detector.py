@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -78,6 +79,18 @@ class DRAEM(Detector):
     id = "draem"
     capabilities = Capabilities(multiple_of=32, min_size=32, trains=True, reconstructs=True)
     default_cut: ClassVar[tuple[str, ...]] = ("residual", "decoder3")
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "width": 4,
+        "discriminative_width": 16,
+        "steps": 40,
+        "batch_size": 4,
+        "crop": 32,
+        "learning_rate": 0.005,
+        "beta": [0.0, 0.2],
+        "clean_share": 0.3,
+        "rotated_share": 0.0,
+        "perlin_exponents": [0, 2],
+    }
 
     class Params(BaseParams):
         """Defaults are the published ones; where the paper and the authors' code differ, the code's."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -32,6 +32,15 @@ class FastFlow(Detector):
     id: ClassVar[str] = "fastflow"
     capabilities: ClassVar[Capabilities] = Capabilities(trains=True)
     default_cut: ClassVar[tuple[str, ...]] = ("latent*",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "layers": [0, 1],
+        "flow_steps": 4,
+        "layer_norm": "plain",
+        "batch_size": 4,
+        "steps": 40,
+        "learning_rate": 0.01,
+    }
     """All channels of equal weight and nearly independent on good images; the energies follow from them."""
 
     class Params(KeepingParams):
@@ -41,6 +50,7 @@ class FastFlow(Detector):
         layers: tuple[int, ...] = (1, 2, 3)
         weights: str = "pretrained"
         flow_steps: PositiveInt = 8
+        """Coupling steps of the flow of each level."""
         kernels: Annotated[tuple[OddSide, ...], Field(min_length=1)] = (3, 1)
         """Of the steps in turn; published for ResNet-18: 3 throughout."""
         hidden_ratio: PositiveFloat = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -89,6 +89,15 @@ class MemSeg(Detector):
         multiple_of=32, min_size=64, min_images=2, trains=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("decoder3", "logits")
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "backbone": "test_resnet",
+        "memory": 4,
+        "itself": False,
+        "scaled": True,
+        "width": 8,
+        "batch_size": 4,
+        "steps": 60,
+    }
 
     class Params(KeepingParams):
         """The settings of the open implementation; the authors published no code."""
@@ -114,8 +123,10 @@ class MemSeg(Detector):
         learning_rate: PositiveFloat = 3e-3
         """Of AdamW, reached after a tenth of the steps, and then falling along a cosine."""
         least_rate: PositiveFloat = 1e-4
+        """Learning rate at the end."""
         weight_decay: NonNegativeFloat = 5e-4
         warm_share: Share = 0.1
+        """Of the steps, over which the learning rate rises."""
         l1_weight: Share = 0.6
         """Of the L1 loss; the focal loss has what is left of 1."""
         opacity: ShareRange = (0.15, 1.0)

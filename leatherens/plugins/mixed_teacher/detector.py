@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -41,17 +41,27 @@ class MixedTeacher(Detector):
         multiple_of=32, min_size=64, min_images=2, trains=True
     )
     default_cut: ClassVar[tuple[str, ...]] = ("*-difference*",)
+    check_options: ClassVar[Mapping[str, Any]] = {
+        "texture_backbone": "test_resnet",
+        "semantic_backbone": "test_resnet",
+        "texture_layers": [1],
+        "semantic_layers": [2],
+        "batch_size": 4,
+        "steps": 40,
+    }
 
     class Params(TrainedParams):
         """The published settings, as in the authors' code."""
 
         texture_backbone: str = "resnet18"
+        """The timm model whose shallow features the small student repeats."""
         texture_layers: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_TEXTURE_LEVELS)] = (
             1,
             2,
         )
         """Shallow levels of strides 4, 8 and so on; the teacher's are averaged over 2 x 2 positions."""
         semantic_backbone: str = "efficientnet_b0"
+        """The timm model whose deep features the pretrained student repeats."""
         semantic_layers: Annotated[tuple[int, ...], Field(min_length=1)] = (3, 4)
         """Deep levels; the student starts as its teacher."""
         weights: str = "pretrained"
