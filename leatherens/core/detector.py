@@ -23,7 +23,7 @@ from typing_extensions import Self
 from leatherens.core.backbones import BackbonePool, BackboneRequest, Pyramids, PyramidSpec
 from leatherens.core.capabilities import Capabilities
 from leatherens.core.component import Component
-from leatherens.core.errors import ConfigError, InputError, did_you_mean
+from leatherens.core.errors import ConfigError, InputError, PartFailed, did_you_mean
 from leatherens.core.geometry import silence
 from leatherens.core.memory import saying_what_fits
 from leatherens.core.progress import Progress, Silent
@@ -145,6 +145,11 @@ class Detector(Component):
         except BaseException:  # Ctrl-C too: half learned is not learned
             self.forget()
             raise
+        if not self.fitted:
+            raise PartFailed(
+                f"{self.id}: nothing is learned after fit; what is learned lives in attributes that end in _, "
+                "such as self.bank_"
+            )
         return self.to(context.device)
 
     @final
