@@ -144,7 +144,7 @@ def _arguments(function: Any) -> str:
     """The signature without `self` and without quotes around the annotations."""
     found = inspect.signature(function)
     kept = [p for n, p in found.parameters.items() if n not in ("self", "cls")]
-    return str(found.replace(parameters=kept)).replace("'", "")
+    return re.sub(r"(: |-> )(['\"])(.*?)\2", r"\1\3", str(found.replace(parameters=kept)))
 
 
 def _checks(kind: str) -> Iterator[str]:
