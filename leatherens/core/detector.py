@@ -147,8 +147,8 @@ class Detector(Component):
             raise
         if not self.fitted:
             raise PartFailed(
-                f"{self.id}: nothing is learned after fit; what is learned lives in attributes that end in _, "
-                "such as self.bank_"
+                f"{self.id}: nothing is learned after fit; what is learned lives in attributes that end in "
+                "_, such as self.bank_"
             )
         return self.to(context.device)
 
