@@ -35,7 +35,7 @@ class ScoredImage:
     valid: reads where scores count, (H, W) bool; `None` everywhere.
     reconstructions: by member that makes one, reads the image as it would look if it were good, (H, W, 3)
         uint8.
-    member_maps: by member, where several were fused, reads its own scores, as `score_map` those of the ensemble.
+    member_maps: by member, where several were fused, reads its scores as `score_map` does the ensemble's.
     colour: of the colours the run learned from the one it has, "unlike any" or, where none are known, "".
     view: of several camera positions the one it was taken from, "" where there is one.
     path: where the photograph lies, `None` where it is no file.
