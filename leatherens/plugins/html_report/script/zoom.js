@@ -81,6 +81,7 @@ function startZoom() {
     if (view.scale > 1) whole();
     else zoom(CLOSER, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
   });
+  stage.addEventListener("mousedown", (event) => event.detail > 1 && event.preventDefault()); // selects no word
   stage.addEventListener("pointerdown", startPointer);
   stage.addEventListener("pointermove", movePointer);
   for (const end of ["pointerup", "pointercancel"]) {
