@@ -183,6 +183,18 @@ def test_members_maps__are_all_shown_without_script(browser: Browser, report: Pa
     context.close()
 
 
+def test_members_maps__of_a_run_are_there_where_several_members_were_fused(pair: Path, alone: Path) -> None:
+    text, single = ((run / "report.html").read_text(encoding="utf-8") for run in (pair, alone))
+    cards = text.split("<article")[1:]
+
+    assert cards
+    for member in ("stfpm", "draem"):
+        assert all(card.count(f"<figcaption>{member} alone, up to ") == 1 for card in cards)
+    assert " alone, up to " not in single
+    links = [article["data-full"] for article in Reader(text).all("article")]
+    assert all((pair / unquote(str(link))).is_file() for link in links)
+
+
 # Zoom, pan and full size
 
 
