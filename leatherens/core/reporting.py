@@ -29,7 +29,7 @@ class ScoredImage:
     defective: what the label says, `None` where there is no label.
     scores: image score by scorer ("ensemble" and each member's id).
     flagged: the ensemble's verdict: score above its threshold.
-    threshold: of this image's kind, `None` where all images have one.
+    threshold, pixel_threshold: of this image's kind, `None` where all images have one.
     photograph, score_map, truth: read the pixels: (H, W, 3) uint8, (H, W) float32 ensemble scores at
         original size, (H, W) bool or `None` where there is no mask.
     valid: reads where scores count, (H, W) bool; `None` everywhere.
@@ -48,6 +48,7 @@ class ScoredImage:
     truth: Callable[[], NDArray[np.bool_] | None]
     valid: Callable[[], NDArray[np.bool_] | None] = _everywhere
     threshold: float | None = None
+    pixel_threshold: float | None = None
     reconstructions: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
     colour: str = ""
 

@@ -1,0 +1,186 @@
+"""Several finished runs side by side: the images in common, and how far each differs from the first."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from leatherens.core.bootstrap import stratified_draws
+from leatherens.core.comparison import COMPARED, SHARES, ChangedKey, ComparedRun, ComparisonView
+from leatherens.core.errors import InputError, enumerated
+from leatherens.core.judged_run import JudgedRun, judged_run
+from leatherens.core.listing import counted, named
+from leatherens.core.paired import Difference, resampled, resampled_difference, share_difference
+from leatherens.core.progress import Progress
+from leatherens.core.randomness import numpy_generator
+from leatherens.core.reporting import RunView, ScoredImage
+from leatherens.core.score_counts import FloatArray
+
+RESAMPLINGS = 1000
+SEED = 0
+"""Of the draws: the same runs give the same intervals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A run to compare. digests: of the content of its images by id, where they are known."""
+
+    view: RunView
+    digests: Mapping[str, str] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+
+def compare_runs(
+    given: Sequence[Given], progress: Progress, command: str, resamplings: int = RESAMPLINGS
+) -> ComparisonView:
+    """Compare the others with the first, on the images that all were tested on."""
+    views, remarks = _in_common(given, _names([run.view.name for run in given]))
+    judged = [_judged(name, view, progress) for name, view in views.items()]
+    values = _resampled(judged, resamplings, progress)
+    runs = tuple(
+        ComparedRun(
+            name,
+            view,
+            judged[i],
+            differences={} if i == 0 else _differences(judged, values, i),
+            costs=given[i].costs,
+        )
+        for i, (name, view) in enumerate(views.items())
+    )
+    changed = changed_keys([run.view.recipe for run in given])
+    return ComparisonView(runs, changed, tuple(remarks), command, resamplings)
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    """The runs' names, numbered where several have one."""
+    counts, seen, told = Counter(names), Counter[str](), []
+    for name in names:
+        seen[name] += 1
+        told.append(f"{name} ({seen[name]})" if counts[name] > 1 else name)
+    return told
+
+
+def _in_common(given: Sequence[Given], names: Sequence[str]) -> tuple[dict[str, RunView], list[str]]:
+    """The views cut to the images that all have alike, in the first one's order, and what was left out."""
+    by_id = [{image.id: image for image in run.view.images} for run in given]
+    shared = [id for id in by_id[0] if all(id in images for images in by_id)]
+    altered = [id for id in shared if len({run.digests.get(id) for run in given} - {None}) > 1]
+    relabelled = [id for id in shared if len({images[id].defective for images in by_id}) > 1]
+    left_out = {*altered, *relabelled}
+    common = [id for id in shared if id not in left_out]
+    remarks = []
+    for name, images in zip(names, by_id, strict=True):
+        if alone := [id for id in images if id not in shared]:
+            remarks.append(f"Not in all runs: {counted(len(alone), 'image')} of {name} ({named(alone)}).")
+    if altered:
+        remarks.append(f"One name, different content: {counted(len(altered), 'image')} ({named(altered)}).")
+    if relabelled:
+        remarks.append(f"Labelled differently: {counted(len(relabelled), 'image')} ({named(relabelled)}).")
+    if not common:
+        raise InputError(
+            f"{enumerated(names)} have no test image in common, so that they cannot be compared. "
+            f"{' '.join(remarks)} Give runs that were tested on the same images."
+        )
+    if remarks:
+        remarks.insert(0, f"Compared on the {counted(len(common), 'image')} that all runs were tested on.")
+    seen = [[images[id] for id in common] for images in by_id]
+    if unsure := _unmarked(seen):
+        remarks.append(
+            f"Pixel metrics leave out {counted(len(unsure), 'image')} whose defect is not marked for every "
+            f"run ({named(sorted(unsure))})."
+        )
+    return {
+        name: replace(run.view, images=tuple(_without_truth(image, unsure) for image in images))
+        for name, run, images in zip(names, given, seen, strict=True)
+    }, remarks
+
+
+def _unmarked(seen: Sequence[Sequence[ScoredImage]]) -> set[str]:
+    """The defective images whose truth some of the runs know and some do not."""
+    known: list[set[str]]
+    known = [
+        {image.id for image in images if image.defective and image.truth() is not None} for images in seen
+    ]
+    return set.union(*known) - set.intersection(*known)
+
+
+def _without_truth(image: ScoredImage, unsure: Collection[str]) -> ScoredImage:
+    return replace(image, truth=_nobody_marked) if image.id in unsure else image
+
+
+def _nobody_marked() -> None:
+    """What `ScoredImage.truth` says where no mask is known."""
+
+
+def _judged(name: str, view: RunView, progress: Progress) -> JudgedRun:
+    labelled = sum(image.defective is not None for image in view.images)
+    with progress.step(f"{name}: measuring", 2 * labelled) as advance:
+        return judged_run(view, advance)
+
+
+def _resampled(judged: Sequence[JudgedRun], count: int, progress: Progress) -> list[dict[str, FloatArray]]:
+    """Every metric in every draw; all runs are given the same draws, and pixels known to all of them."""
+    defective = judged[0].defective
+    draws = stratified_draws(defective.tolist(), count, numpy_generator(SEED, "comparison"))
+    values = []
+    with progress.step("resampling the images", len(judged)) as advance:
+        for run in judged:
+            values.append(resampled(run.judged, defective, run.known, draws))
+            advance(1)
+    return values
+
+
+def _differences(
+    judged: Sequence[JudgedRun], values: Sequence[Mapping[str, FloatArray]], index: int
+) -> dict[str, Difference]:
+    """To the first run."""
+    first, other = judged[0], judged[index]
+    found = {}
+    for metric in COMPARED:
+        if metric in SHARES:
+            counted_in = first.defective if metric == "missed_rate" else ~first.defective
+            wrong = [(run.judged.flagged != run.defective)[counted_in] for run in (first, other)]
+            found[metric] = share_difference(*wrong)
+        else:
+            draws = values[0], values[index]
+            found[metric] = resampled_difference(metric, first.values, other.values, draws)
+    return found
+
+
+def changed_keys(recipes: Sequence[Mapping[str, Any]]) -> tuple[ChangedKey, ...]:
+    """The keys that the recipes do not agree on, dotted; what one of them lacks is one key, however deep.
+
+    >>> changed_keys([{"seed": 0, "head": {"id": "a"}}, {"seed": 0, "head": {"id": "b", "k": {"x": 1}}}])
+    (ChangedKey(key='head.id', said=('a', 'b')), ChangedKey(key='head.k', said=('', 'x: 1')))
+    """
+    return tuple(_changed("", recipes))
+
+
+_NOTHING = object()
+"""Stands for a key that a recipe has not."""
+
+
+def _changed(prefix: str, recipes: Sequence[Any]) -> list[ChangedKey]:
+    if all(isinstance(recipe, Mapping) for recipe in recipes):
+        keys = dict.fromkeys(key for recipe in recipes for key in recipe)
+        return [
+            changed
+            for key in keys
+            for changed in _changed(
+                f"{prefix}.{key}" if prefix else str(key), [recipe.get(key, _NOTHING) for recipe in recipes]
+            )
+        ]
+    said = tuple(_said(recipe) for recipe in recipes)
+    return [ChangedKey(prefix, said)] if len(set(said)) > 1 else []
+
+
+def _said(value: Any) -> str:
+    """A value of a recipe on one line."""
+    if value is _NOTHING:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_said(inner)}" for key, inner in value.items()) or "{}"
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
