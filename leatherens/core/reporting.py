@@ -36,6 +36,8 @@ class ScoredImage:
     reconstructions: by member that makes one, reads the image as it would look if it were good, (H, W, 3)
         uint8.
     colour: of the colours the run learned from the one it has, "unlike any" or, where none are known, "".
+    lacking: what of a run that was finished before is gone: "photograph", for which a small or a grey one
+        stands in; "map", for which zeros do, and then `truth` is `None`.
     """
 
     id: str
@@ -51,6 +53,7 @@ class ScoredImage:
     pixel_threshold: float | None = None
     reconstructions: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
     colour: str = ""
+    lacking: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

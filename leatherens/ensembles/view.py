@@ -16,13 +16,13 @@ from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.preparing import prepared_images
 from leatherens.ensembles.scoring import Scores, WholeScores
-from leatherens.ensembles.tiled_photographs import Source
+from leatherens.ensembles.sources import Shown
 
 
 def view_of(
     recipe: Recipe,
     facts: Facts,
-    source: Source,
+    source: Shown,
     scores: Scores,
     deciders: Mapping[str, Decider],
     metrics: Mapping[str, Any],
@@ -52,7 +52,7 @@ def view_of(
 
 
 def _image(
-    index: int, source: Source, scores: Scores, decider: Decider, colour: str, group: Group
+    index: int, source: Shown, scores: Scores, decider: Decider, colour: str, group: Group
 ) -> ScoredImage:
     sample = source.samples[index]
     ensemble = scores.by_scorer[ENSEMBLE]
