@@ -8,7 +8,7 @@ from leatherens.core.comparison import COMPARED, SHARES, ComparedRun, Comparison
 from leatherens.core.listing import counted
 from leatherens.core.paired import Difference
 
-MINUS = "−"
+MINUS, DASH = "−", "–"
 
 
 def verdicts(comparison: ComparisonView) -> list[str]:
@@ -69,51 +69,28 @@ def with_interval(metric: str, found: Difference) -> str:
 
     >>> with_interval("image_auroc", Difference(0.891, 0.912, -0.004, 0.046))
     '+0.021, 95 % interval −0.004 to +0.046: not certain'
+    >>> with_interval("missed_rate", Difference(0.3, 0.1, -0.3, -0.1))
+    '−20.0 points, 95 % interval −30.0 to −10.0: certain at that level'
     """
+    value = signed(metric, found.value) + (" points" if metric in SHARES else "")
     if math.isnan(found.low):
-        return f"{signed(metric, found.value)}, of which resampling these images tells no interval"
-    ends = f"{signed(metric, found.low)} to {signed(metric, found.high)}"
+        return f"{value}, of which resampling these images tells no interval"
     sure = "certain at that level" if found.certain else "not certain"
-    return f"{signed(metric, found.value)}, 95 % interval {ends}: {sure}"
+    return f"{value}, 95 % interval {signed(metric, found.low)} to {signed(metric, found.high)}: {sure}"
 
 
 def signed(metric: str, value: float) -> str:
     """A difference with its sign; of shares in percentage points, of others to three places.
 
     >>> signed("missed_rate", -0.075), signed("au_pro", 0.0004), signed("au_pro", float("nan"))
-    ('−7.5 points', '0.000', '–')
+    ('−7.5', '0.000', '–')
     """
     if math.isnan(value):
-        return "–"
-    number, places, unit = (100 * value, 1, " points") if metric in SHARES else (value, 3, "")
+        return DASH
+    number, places = (100 * value, 1) if metric in SHARES else (value, 3)
     text = f"{abs(number):.{places}f}"
     sign = "" if not float(text) else "+" if number > 0 else MINUS
-    return f"{sign}{text}{unit}"
-
-
-def is_better(metric: str, found: Difference) -> bool | None:
-    """Whether the other is certainly better; `None` where that is not certain."""
-    if not found.certain:
-        return None
-    return (found.value < 0) if metric in SHARES else (found.value > 0)
-
-
-def table(comparison: ComparisonView) -> list[list[str]]:
-    """The cells of a table for a terminal, header first: metric, and by run its value and difference."""
-    beside = [cell for run in comparison.runs[1:] for cell in (run.name, "difference [95 %]")]
-    lines = [["", comparison.first.name, *beside]]
-    for metric, title in COMPARED.items():
-        cells = [value(metric, comparison.first.judged.values.get(metric, math.nan))]
-        for run in comparison.runs[1:]:
-            found = run.differences[metric]
-            ends = (
-                ""
-                if math.isnan(found.low)
-                else f" [{signed(metric, found.low)}, {signed(metric, found.high)}]"
-            )
-            cells += [value(metric, found.other), signed(metric, found.value) + ends]
-        lines.append([title, *cells])
-    return lines
+    return f"{sign}{text}"
 
 
 def value(metric: str, number: float) -> str:
@@ -123,5 +100,33 @@ def value(metric: str, number: float) -> str:
     ('12.5 %', '0.250', '–')
     """
     if math.isnan(number):
-        return "–"
+        return DASH
     return f"{100 * number:.1f} %" if metric in SHARES else f"{number:.3f}"
+
+
+def is_better(metric: str, found: Difference) -> bool | None:
+    """Whether the other is certainly better; `None` where neither is.
+
+    >>> is_better("missed_rate", Difference(0.3, 0.1, -0.3, -0.1)), is_better("iou", Difference(0, 0, -1, 1))
+    (True, None)
+    """
+    if not found.certain:
+        return None
+    return (found.value < 0) if metric in SHARES else (found.value > 0)
+
+
+def table(comparison: ComparisonView) -> list[list[str]]:
+    """The cells of a table for a terminal, header first: by metric each run's value, and its difference."""
+    beside = [cell for run in comparison.runs[1:] for cell in (run.name, "difference [95 %]")]
+    lines = [["", comparison.first.name, *beside]]
+    for metric, title in COMPARED.items():
+        cells = [value(metric, comparison.first.judged.values.get(metric, math.nan))]
+        for run in comparison.runs[1:]:
+            found = run.differences[metric]
+            ends = f" [{signed(metric, found.low)}, {signed(metric, found.high)}]"
+            cells += [
+                value(metric, found.other),
+                signed(metric, found.value) + ("" if math.isnan(found.low) else ends),
+            ]
+        lines.append([title, *cells])
+    return lines

@@ -98,11 +98,9 @@ def judged_run(view: RunView, advance: Advance = lambda units: None) -> JudgedRu
 
 
 def known_map(image: ScoredImage) -> tuple[FloatArray, BoolArray, BoolArray | None] | None:
-    """An image's map, mask and where they count, (H, W) each; `None` where nobody marked the defect."""
-    scores, mask = image.score_map(), image.truth()
-    if mask is None and image.defective is False:
-        mask = np.zeros(scores.shape, dtype=np.bool_)
-    return None if mask is None else (scores, mask, image.valid())
+    """An image's map, mask and where they count, (H, W) each; `None` where nobody marked what it shows."""
+    mask = image.truth()
+    return None if mask is None else (image.score_map(), mask, image.valid())
 
 
 def pixel_threshold(image: ScoredImage, decision: Decision) -> float:

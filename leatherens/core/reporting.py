@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from leatherens.core.comparison import ComparisonView
+
 
 def _everywhere() -> None:
     """What `ScoredImage.valid` says where nothing is left out."""
@@ -177,4 +179,8 @@ class Reporter(Component):
 
     def write_project(self, project: ProjectView, folder: Path) -> Path | None:
         """The same for a project; `None` from a reporter that is for single runs only."""
+        return None
+
+    def write_comparison(self, comparison: ComparisonView, folder: Path) -> Path | None:
+        """Several runs side by side; `None` from a reporter that is for single runs only."""
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,12 @@ class Given:
     digests: Mapping[str, str] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def all_costs(self) -> dict[str, float]:
+        """With what the run measured when it was made."""
+        spent = self.view.metrics["ensemble"].get("ms_per_image")
+        return {"milliseconds per image": math.nan if spent is None else float(spent), **self.costs}
+
 
 def compare_runs(
     given: Sequence[Given], progress: Progress, command: str, resamplings: int = RESAMPLINGS
@@ -46,7 +53,7 @@ def compare_runs(
             view,
             judged[i],
             differences={} if i == 0 else _differences(judged, values, i),
-            costs=given[i].costs,
+            costs=given[i].all_costs,
         )
         for i, (name, view) in enumerate(views.items())
     )
@@ -85,12 +92,13 @@ def _in_common(given: Sequence[Given], names: Sequence[str]) -> tuple[dict[str, 
             f"{' '.join(remarks)} Give runs that were tested on the same images."
         )
     if remarks:
-        remarks.insert(0, f"Compared on the {counted(len(common), 'image')} that all runs were tested on.")
+        shared_by_all = f"Compared on the {counted(len(common), 'image')} that all runs were tested on."
+        remarks = [" ".join([shared_by_all, *remarks])]
     seen = [[images[id] for id in common] for images in by_id]
     if unsure := _unmarked(seen):
         remarks.append(
-            f"Pixel metrics leave out {counted(len(unsure), 'image')} whose defect is not marked for every "
-            f"run ({named(sorted(unsure))})."
+            f"Pixel metrics leave out {counted(len(unsure), 'image')} whose map or mask is gone from one of "
+            f"the runs ({named(sorted(unsure))})."
         )
     return {
         name: replace(run.view, images=tuple(_without_truth(image, unsure) for image in images))
@@ -99,12 +107,9 @@ def _in_common(given: Sequence[Given], names: Sequence[str]) -> tuple[dict[str, 
 
 
 def _unmarked(seen: Sequence[Sequence[ScoredImage]]) -> set[str]:
-    """The defective images whose truth some of the runs know and some do not."""
-    known: list[set[str]]
-    known = [
-        {image.id for image in images if image.defective and image.truth() is not None} for images in seen
-    ]
-    return set.union(*known) - set.intersection(*known)
+    """The images whose pixels some of the runs know the truth of, and some do not."""
+    known = [{image.id for image in images if image.truth() is not None} for images in seen]
+    return {id for ids in known for id in ids if not all(id in others for others in known)}
 
 
 def _without_truth(image: ScoredImage, unsure: Collection[str]) -> ScoredImage:
