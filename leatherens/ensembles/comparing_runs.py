@@ -126,11 +126,13 @@ def _judged(name: str, view: RunView, progress: Progress) -> JudgedRun:
         return judged_run(view, advance)
 
 
-def _resampled(judged: Sequence[JudgedRun], count: int, progress: Progress) -> list[dict[str, FloatArray]]:
-    """Every metric in every draw; all runs are given the same draws, and pixels known to all of them."""
+def _resampled(judged: Sequence[JudgedRun], count: int, progress: Progress) -> list[Mapping[str, FloatArray]]:
+    """Every metric in every draw, the same draws for all runs; nothing without a labelled image."""
     defective = judged[0].defective
+    if not defective.size:
+        return [{} for _ in judged]
     draws = stratified_draws(defective.tolist(), count, numpy_generator(SEED, "comparison"))
-    values = []
+    values: list[Mapping[str, FloatArray]] = []
     with progress.step("resampling the images", len(judged)) as advance:
         for run in judged:
             values.append(resampled(run.judged, defective, run.known, draws))
