@@ -42,7 +42,7 @@ def judged(images: Sequence[ScoredImage], flagged: Sequence[int], shift: float =
 def two(
     images: Sequence[ScoredImage], first: Sequence[int], other: Sequence[int], shift: float = 1.0
 ) -> list[RunView]:
-    """Two runs on the same images: A flags these, and B those; shift: how much better B tells defects apart."""
+    """Two runs on the same images: A and B flag these; shift: how much better B tells defects apart."""
     return [
         run_of(judged(images, first, -0.8 * shift), name="A"),
         run_of(

@@ -7,11 +7,14 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from leatherens.core.artifact import read_json
 from leatherens.core.bootstrap import stratified_draws
 from leatherens.core.comparison import COMPARED, SHARES, ChangedKey, ComparedRun, ComparisonView
-from leatherens.core.errors import InputError, enumerated
+from leatherens.core.errors import ConfigError, InputError, enumerated
+from leatherens.core.host import PluginHost
 from leatherens.core.judged_run import JudgedRun, judged_run
 from leatherens.core.listing import counted, named
 from leatherens.core.paired import Difference, resampled, resampled_difference, share_difference
@@ -19,6 +22,10 @@ from leatherens.core.progress import Progress
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reporting import RunView, ScoredImage
 from leatherens.core.score_counts import FloatArray
+from leatherens.core.strangers import surviving
+from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.guarding import WRITING
+from leatherens.ensembles.reopening import view_of_run
 
 RESAMPLINGS = 1000
 SEED = 0
@@ -38,6 +45,33 @@ class Given:
         """With what the run measured when it was made."""
         spent = self.view.metrics["ensemble"].get("ms_per_image")
         return {"milliseconds per image": math.nan if spent is None else float(spent), **self.costs}
+
+
+def given_run(path: Path, host: PluginHost, progress: Progress) -> Given:
+    """A finished run, opened from what its folder keeps."""
+    folder = RunFolder(path)
+    view = view_of_run(path, host, progress)
+    digests = read_json(folder.images) if folder.images.exists() else {}
+    return Given(view, digests if isinstance(digests, dict) else {})
+
+
+def require_distinct(runs: Sequence[Path]) -> None:
+    """Refuse a run that is given twice: it differs from itself in nothing."""
+    seen: dict[Path, Path] = {}
+    for run in runs:
+        if run.resolve() in seen:
+            raise ConfigError(f"{run}: given twice; give different runs to compare")
+        seen[run.resolve()] = run
+
+
+def write_comparison(found: ComparisonView, folder: Path, host: PluginHost) -> list[Path]:
+    """What the reporters that compare runs make of it; returns the files to open."""
+    paths = []
+    for id, reporter in host.reporters().usable().items():
+        with surviving(f"reporter '{id}'", WRITING):
+            path = reporter().write_comparison(found, folder)
+            paths += [] if path is None else [path]
+    return paths
 
 
 def compare_runs(

@@ -76,7 +76,7 @@ def write_figures(
     limits: whose outlines panels show; those without a value are told in the captions.
     """
     shown = asked_for(view.images, ids) if ids else telling(view.images, most)
-    _require_writable(figures.folder)
+    require_writable(figures.folder)
     labelled = [image for image in view.images if image.defective is not None]
     with progress.step("measuring", 2 * len(labelled)) as advance:
         judged = judged_run(view, advance)
@@ -93,7 +93,7 @@ def write_figures(
     return figures.files
 
 
-def _require_writable(folder: Path) -> None:
+def require_writable(folder: Path) -> None:
     """Refuse a folder that cannot be made or written to, before anything is drawn."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
