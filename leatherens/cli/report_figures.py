@@ -36,10 +36,10 @@ def report_figures(
     from leatherens.ensembles.reopening import view_of_run
 
     kinds, progress = formats_of(formats), terminal_progress()
-    require_writable(folder)
     view = view_of_run(run, session.host, progress)
     ids = names(images, [image.id for image in view.images])
     asked_for(view.images, ids)
+    require_writable(folder)
     learned = learned_limits(run, session.host, progress, device=device, weights=weight_places(weights))
     limits = (*learned, own_limit(view))
     figures = Figures(folder, kinds, dpi)

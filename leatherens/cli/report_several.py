@@ -1,4 +1,4 @@
-"""Several runs side by side, for `leatherens report RUN RUN...`: what is said on the terminal, and the page."""
+"""Several runs side by side, for `leatherens report RUN RUN...`: what the terminal says, and the page."""
 
 from __future__ import annotations
 
