@@ -156,7 +156,7 @@ def check_reporter_writes_whole_or_not_at_all(trial: Bench) -> None:
 
 
 def check_reporter_compares_in_the_folder(trial: Bench) -> None:
-    """Runs side by side give a file in the folder, the same again; or `None`, where only single runs are shown."""
+    """Runs side by side give a file in the folder, the same again, or `None` where single runs are shown."""
     said: list[dict[str, bytes]] = []
     with TemporaryDirectory() as name:
         for number in ("1", "2"):
