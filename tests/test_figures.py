@@ -307,6 +307,46 @@ def test_own_limit__is_the_run_s_pixel_threshold() -> None:
     assert not own_limit(dataclasses.replace(view, decisions={"ensemble": nothing})).known
 
 
+# the command
+
+
+def test_command__draws_figures_and_says_what_is_left_out(alone: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "figures"
+    done = call(
+        "report", alone, "--figures", folder, "--format", "svg", "--most", 2, "--dpi", 60, "--device", "cpu"
+    )
+
+    assert done.exit_code == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0].startswith("note: T2 is left out: the run kept no labelled images apart")
+    assert said[-1] == f"figures: 6 in {folder}, described in {folder / 'captions.md'}"
+    assert len(list(folder.glob("*.svg"))) == 6
+    captions = (folder / "captions.md").read_text(encoding="utf-8")
+    assert "T1: the 99 % quantile of the pixels of held-out good images" in captions
+    assert "own: the run's own, by the rule 'conformal'" in captions
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--format", "tif"], "--format: no format 'tif' (formats: pdf, png, svg)"),
+        (
+            ["--images", "test/nothing"],
+            "--images: no image 'test/nothing' among the 9 test images of this run",
+        ),
+        (["--images", ","], "--images: expected names of images, with commas between, got ','"),
+    ],
+)
+def test_command__refuses_before_it_makes_a_folder(
+    given: list[str], said: str, alone: Path, tmp_path: Path
+) -> None:
+    done = call("report", alone, "--figures", tmp_path / "figures", *given)
+
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1].startswith(f"Error: {said}")
+    assert list(tmp_path.iterdir()) == []
+
+
 # bad input, and what is left as it was
 
 

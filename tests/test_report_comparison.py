@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from test_html_report import Reader, run_of, scored, set_of
 from test_report_in_browser import EVIL, browser  # noqa: F401 - a fixture
+from tiny_runs import call, metrics
 
 from leatherens.core.comparison import COMPARED, ComparisonView, agreement
 from leatherens.core.comparison_words import table, verdicts, with_interval
@@ -395,3 +398,60 @@ def test_page__looks_as_the_screenshots_show(browser, comparison: ComparisonView
         assert opened.locator("article").count() == 7
         assert complaints == []
         context.close()
+
+
+# the command
+
+
+def test_command__compares_runs_and_writes_the_page_beside_them(
+    alone: Path, pair: Path, tmp_path: Path
+) -> None:
+    runs = [Path(shutil.copytree(run, tmp_path / "runs" / run.name)) for run in (alone, pair)]
+    done = call("report", *runs)
+
+    assert done.exit_code == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0].startswith("pair finds ")
+    row = next(line.split() for line in said if line.startswith("image AUROC"))
+    assert row[2:4] == [f"{metrics(run)['ensemble']['image_auroc']:.3f}" for run in runs]
+    assert said[-1] == f"report: {tmp_path / 'runs' / 'comparison.html'}"
+    assert (tmp_path / "runs" / "comparison.html").is_file()
+
+
+def test_command__writes_where_it_is_told(alone: Path, banked: Path, tmp_path: Path) -> None:
+    done = call("report", alone, banked, "--out", tmp_path / "there")
+
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "there" / "comparison.html").is_file()
+    assert not (alone.parent / "comparison.html").exists()
+
+
+def test_command__tells_a_file_of_other_content_by_its_digest(
+    alone: Path, banked: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(banked, tmp_path / "banked"))
+    digests = json.loads((run / "images.json").read_text(encoding="utf-8"))
+    id = next(id for id in digests if id.startswith("test/"))
+    (run / "images.json").write_text(json.dumps({**digests, id: "0" * 32}), encoding="utf-8")
+    done = call("report", alone, run, "--out", tmp_path)
+
+    assert f"One name, different content: 1 image ({id})." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["{run}", "{run}"], "{run}: given twice; give different runs to compare"),
+        (["{run}", "nothing"], "nothing: no such run folder"),
+        (["{run}", "{other}", "--figures", "there"], "--figures: draws those of one run; give one RUN"),
+    ],
+)
+def test_command__refuses_what_it_cannot_compare(
+    given: list[str], said: str, alone: Path, banked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("report", *(text.format(run=alone, other=banked) for text in given))
+
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == f"Error: {said.format(run=alone)}"
+    assert list(tmp_path.iterdir()) == []

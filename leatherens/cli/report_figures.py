@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from leatherens.cli.options import PATH
 from leatherens.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from leatherens.cli import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def figure_options(command: F) -> F:
+    """The options that say which figures, in the order of the help."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--figures", type=PATH, metavar="DIR", help="Draw figures for papers there, of one run."),
+    click.option(
+        "--format",
+        "formats",
+        metavar="LIST",
+        default="pdf,png",
+        show_default=True,
+        help="Of --figures: pdf, png, svg, with commas between.",
+    ),
+    click.option(
+        "--images",
+        metavar="ID,ID",
+        multiple=True,
+        help="Of --figures: the images of the panels (repeatable); some of every kind otherwise.",
+    ),
+    click.option(
+        "--most",
+        type=click.IntRange(min=1),
+        default=8,
+        show_default=True,
+        help="Of --figures: images of the panels where none is named.",
+    ),
+    click.option(
+        "--dpi",
+        type=click.IntRange(50, 1200),
+        default=300,
+        show_default=True,
+        help="Of --figures: dots per inch of pictures.",
+    ),
+)
 
 
 def report_figures(
@@ -25,6 +68,7 @@ def report_figures(
     dpi: int,
     device: str,
     weights: tuple[Path, ...],
+    data: Path | None = None,
 ) -> None:
     """Write panels, curves and captions of a run into a folder."""
     from leatherens.configs.from_options import weight_places
@@ -36,7 +80,7 @@ def report_figures(
     from leatherens.ensembles.reopening import view_of_run
 
     kinds, progress = formats_of(formats), terminal_progress()
-    view = view_of_run(run, session.host, progress)
+    view = view_of_run(run, session.host, progress, data=data)
     ids = names(images, [image.id for image in view.images])
     asked_for(view.images, ids)
     require_writable(folder)

@@ -33,6 +33,7 @@ def report_several(session: Session, runs: Sequence[Path], out: Path | None) -> 
     for sentence in verdicts(found):
         click.echo(sentence)
     print_table(table(found))
+    click.echo("note: differences of shares of images are in percentage points")
     for remark in found.remarks:
         click.echo(f"note: {remark}")
     for path in write_comparison(found, out or runs[0].resolve().parent, session.host):
