@@ -1,4 +1,4 @@
-"""`leatherens report`: the report of a finished run anew, several runs side by side, or figures for papers."""
+"""`leatherens report`: the report of a finished run anew, several side by side, or figures for papers."""
 
 from __future__ import annotations
 
