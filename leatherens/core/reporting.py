@@ -31,13 +31,14 @@ class ScoredImage:
     flagged: the ensemble's verdict: score above its threshold.
     threshold: of this image's kind, `None` where all images have one.
     photograph, score_map, truth: read the pixels: (H, W, 3) uint8, (H, W) float32 ensemble scores at
-        original size, (H, W) bool or `None` where there is no mask.
+        original size, (H, W) bool or `None` where there is no mask. Files that are gone raise `InputError`.
     valid: reads where scores count, (H, W) bool; `None` everywhere.
     reconstructions: by member that makes one, reads the image as it would look if it were good, (H, W, 3)
         uint8.
+    member_maps: by member, where several were fused, reads its scores as `score_map` does the ensemble's.
     colour: of the colours the run learned from the one it has, "unlike any" or, where none are known, "".
-    lacking: what of a run that was finished before is gone: "photograph", for which a small or a grey one
-        stands in; "map", for which zeros do, and then `truth` is `None`.
+    view: of several camera positions the one it was taken from, "" where there is one.
+    path: where the photograph lies, `None` where it is no file.
     """
 
     id: str
@@ -51,8 +52,10 @@ class ScoredImage:
     valid: Callable[[], NDArray[np.bool_] | None] = _everywhere
     threshold: float | None = None
     reconstructions: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
+    member_maps: Mapping[str, Callable[[], NDArray[np.float32]]] = field(default_factory=dict)
     colour: str = ""
-    lacking: frozenset[str] = frozenset()
+    view: str = ""
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
