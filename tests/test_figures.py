@@ -134,13 +134,26 @@ def test_figures__more_images_than_a_page_holds_make_another(tmp_path: Path) -> 
     assert "named by hand" in captions
 
 
+def gone() -> np.ndarray:
+    raise InputError("its file is gone")
+
+
 def test_figures__whose_maps_are_gone_have_no_panels(tmp_path: Path) -> None:
-    images = [dataclasses.replace(i, truth=lambda: None, lacking=frozenset({"map"})) for i in set_of(3, 3)]
+    images = [dataclasses.replace(image, truth=lambda: None, score_map=gone) for image in set_of(3, 3)]
     write_figures(run_of(images), LIMITS[:1], Figures(tmp_path, ("png",), dpi=60), Silent())
 
     assert not list(tmp_path.glob("panels*"))
-    assert "no score map of these images" in (tmp_path / "captions.md").read_text(encoding="utf-8")
+    assert "the score maps of these images are gone" in (tmp_path / "captions.md").read_text(encoding="utf-8")
     assert (tmp_path / "roc.png").is_file()
+
+
+def test_figures__whose_photographs_are_gone_are_grey_and_told(tmp_path: Path) -> None:
+    images = [dataclasses.replace(image, photograph=gone, truth=gone) for image in set_of(1, 1)]
+    write_figures(run_of(images), LIMITS[:1], Figures(tmp_path, ("png",), dpi=60), Silent())
+
+    captions = (tmp_path / "captions.md").read_text(encoding="utf-8")
+    assert "Photographs that are gone are left grey: test/001.png, test/000.png." in captions
+    assert (tmp_path / "panels.png").is_file()
 
 
 # panels

@@ -17,7 +17,7 @@ from tiny_runs import call, metrics
 
 from leatherens.core.comparison import COMPARED, ComparisonView, agreement
 from leatherens.core.comparison_words import table, verdicts, with_interval
-from leatherens.core.errors import InputError
+from leatherens.core.errors import ArtifactError, InputError
 from leatherens.core.judged_run import judged_run
 from leatherens.core.metrics import image_auroc
 from leatherens.core.progress import Silent
@@ -331,29 +331,41 @@ def test_page__names_of_an_enemy_stay_text(tmp_path: Path) -> None:
     assert "<img" not in text
 
 
-def test_page__is_left_as_it_was_when_a_picture_cannot_be_read(
-    comparison: ComparisonView, tmp_path: Path
+def test_page__is_left_as_it_was_when_writing_fails(
+    comparison: ComparisonView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone() -> np.ndarray:
-        raise OSError("the disk is gone")
-
     path = HtmlReport().write_comparison(comparison, tmp_path)
     before = path.read_bytes()
-    broken = tuple(
-        dataclasses.replace(
-            run,
-            view=dataclasses.replace(
-                run.view,
-                images=tuple(dataclasses.replace(image, photograph=gone) for image in run.view.images),
-            ),
-        )
-        for run in comparison.runs
-    )
-    with pytest.raises(Exception, match="the disk is gone"):
-        HtmlReport().write_comparison(dataclasses.replace(comparison, runs=broken), tmp_path)
+
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("leatherens.plugins.html_report.comparison.jpeg_uri", full)
+    with pytest.raises(ArtifactError, match=r"cannot be written \(No space left on device\)"):
+        HtmlReport().write_comparison(comparison, tmp_path)
 
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["comparison.html"]
+
+
+def test_page__of_what_is_gone_says_so(tmp_path: Path) -> None:
+    def gone() -> np.ndarray:
+        raise InputError("its file is gone")
+
+    views = two(set_of(3, 3), [3], [4])
+    lost = [
+        dataclasses.replace(
+            view, images=tuple(dataclasses.replace(i, photograph=gone, truth=gone) for i in view.images)
+        )
+        for view in views
+    ]
+    lost[1] = dataclasses.replace(
+        lost[1], images=tuple(dataclasses.replace(image, score_map=gone) for image in lost[1].images)
+    )
+    text = HtmlReport().write_comparison(compare(lost), tmp_path).read_text(encoding="utf-8")
+
+    assert text.count(">photograph gone<") == text.count(">score map gone<") == 2
+    assert "AU-PRO" not in text
 
 
 def test_forest__is_turned_so_that_right_is_better(comparison: ComparisonView) -> None:

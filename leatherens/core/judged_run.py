@@ -19,7 +19,7 @@ from leatherens.core.paired import Judged, Marks
 from leatherens.core.pixel_pool import BoolArray, ImagePixels, image_pixels, whole
 from leatherens.core.progress import Advance
 from leatherens.core.reading import Sample
-from leatherens.core.reporting import Decision, RunView, ScoredImage
+from leatherens.core.reporting import Decision, RunView, ScoredImage, if_there
 from leatherens.core.score_counts import FloatArray
 from leatherens.core.sweep import share
 
@@ -98,9 +98,12 @@ def judged_run(view: RunView, advance: Advance = lambda units: None) -> JudgedRu
 
 
 def known_map(image: ScoredImage) -> tuple[FloatArray, BoolArray, BoolArray | None] | None:
-    """An image's map, mask and where they count, (H, W) each; `None` where nobody marked what it shows."""
-    mask = image.truth()
-    return None if mask is None else (image.score_map(), mask, image.valid())
+    """An image's map, mask and where they count, (H, W) each.
+
+    `None` where nobody marked what it shows, or where a file of these is gone.
+    """
+    mask, scores = if_there(image.truth), if_there(image.score_map)
+    return None if mask is None or scores is None else (scores, mask, image.valid())
 
 
 def pixel_threshold(image: ScoredImage, decision: Decision) -> float:

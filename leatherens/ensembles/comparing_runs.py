@@ -15,7 +15,7 @@ from leatherens.core.bootstrap import stratified_draws
 from leatherens.core.comparison import COMPARED, SHARES, ChangedKey, ComparedRun, ComparisonView
 from leatherens.core.errors import ConfigError, InputError, enumerated
 from leatherens.core.host import PluginHost
-from leatherens.core.judged_run import JudgedRun, judged_run
+from leatherens.core.judged_run import JudgedRun, judged_run, known_map
 from leatherens.core.listing import counted, named
 from leatherens.core.paired import Difference, resampled, resampled_difference, share_difference
 from leatherens.core.progress import Progress
@@ -142,7 +142,7 @@ def _in_common(given: Sequence[Given], names: Sequence[str]) -> tuple[dict[str, 
 
 def _unmarked(seen: Sequence[Sequence[ScoredImage]]) -> set[str]:
     """The images whose pixels some of the runs know the truth of, and some do not."""
-    known = [{image.id for image in images if image.truth() is not None} for images in seen]
+    known = [{image.id for image in images if known_map(image) is not None} for images in seen]
     return {id for ids in known for id in ids if not all(id in others for others in known)}
 
 

@@ -1,6 +1,6 @@
 """The images of a finished run with what its files still hold of them, each picture read when asked for.
 
-What is gone has something harmless in its place, and `lacking` and `remarks` say so.
+What is gone raises `InputError` when it is asked for, and `remarks` tell it.
 """
 
 from __future__ import annotations
@@ -39,9 +39,6 @@ from leatherens.ensembles.tiled_photographs import (
 from leatherens.ensembles.tiled_scoring import KeptMap
 
 T = TypeVar("T")
-
-GREY = 128
-"""What stands in for a photograph that is gone and of which no small one was kept."""
 
 
 class Each(Sequence[T]):
@@ -104,16 +101,17 @@ class Filed:
         return tuple(sample.id for sample in self.samples)
 
     def photograph(self, index: int) -> Photograph:
-        """The photograph if it is there, else the small one that was kept, else plain grey."""
+        """The photograph if it is there, else the small one that was kept, else `InputError`."""
         sample = self.samples[index]
         if sample.id in self.there:
             try:
                 return (read_photograph if self.recipe.tile is None else small_photograph)(sample.path)
             except InputError:
                 pass
-        size = self._shown_size(sample)
         small = None if self._kept is None else self._kept.photograph(sample.id)
-        return np.full((*size, 3), GREY, np.uint8) if small is None else resize_photograph(small, size)
+        if small is None:
+            raise InputError(f"{sample.id}: the photograph is gone")
+        return resize_photograph(small, self._shown_size(sample))
 
     def mask(self, index: int) -> Mask | None:
         """The marked defect at the size of the map; `None` without a mask or a map."""
@@ -167,13 +165,16 @@ class Filed:
         return Scores(self.ids, {scorer: self._scores_of(scorer) for scorer in scorers}, spent)
 
     def as_written(self, index: int, image: ScoredImage) -> ScoredImage:
-        """An image with the verdict that was written, and with what it lacks."""
-        there = {"photograph": self.there, "map": self._sizes}
-        return replace(
-            image,
-            flagged=self.lines[index].flagged,
-            lacking=frozenset(name for name, ids in there.items() if image.id not in ids),
-        )
+        """An image with the verdict that was written, without what cannot be read any more."""
+        maps = {scorer: read for scorer, read in image.member_maps.items() if self._holds(image.id, scorer)}
+        path = image.path if image.id in self.there else None
+        return replace(image, flagged=self.lines[index].flagged, member_maps=maps, path=path)
+
+    def _holds(self, id: str, scorer: str) -> bool:
+        """Whether a member's map is there."""
+        if self._kept is None:
+            return False
+        return id in self._sizes if scorer in self._kept.index.alike else self._kept.holds_map(id, scorer)
 
     def _scores_of(self, scorer: str) -> ScorerScores:
         images = np.array([line.scores[scorer] for line in self.lines], np.float32)
@@ -206,10 +207,10 @@ class Filed:
         return Frame(size, size)
 
     def _map(self, index: int) -> Tensor:
-        """The ensemble's map as the photograph lies; zeros where it is gone."""
+        """The ensemble's map as the photograph lies."""
         id = self.ids[index]
         if id not in self._sizes:
-            return torch.zeros(self._frame(id).original)
+            raise InputError(f"{id}: its score map is missing or damaged")
         return torch.from_numpy(read_map(self.folder.map(id), self.step))
 
     def _valid(self, index: int) -> Tensor | None:
@@ -220,10 +221,10 @@ class Filed:
         return None if valid is None else torch.from_numpy(self._frame(self.ids[index]).back_valid(valid))
 
     def _member_map(self, scorer: str, index: int) -> Tensor:
-        """A member's map as it is kept; zeros where it is not."""
+        """A member's map as it is kept."""
         id = self.ids[index]
         if self._kept is None or not self._kept.holds_map(id, scorer):
-            return torch.zeros(self._frame(id).original)
+            raise InputError(f"{id}: the score map of {scorer} was not kept")
         return self._kept.map(id, scorer)
 
     def _thinned(self, index: int) -> KeptMap:

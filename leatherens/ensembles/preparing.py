@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from leatherens.core.errors import InputError
 from leatherens.core.listing import counted, named
 from leatherens.core.photographs import read_photograph
 from leatherens.core.preparation import Frame, Preparation, Prepared
@@ -63,7 +64,10 @@ def prepared_images(source: Shown) -> Iterator[PreparedImage]:
     if not isinstance(source, FileSource):
         return
     for sample in _most_telling(source):
-        picture = Prepared(sample.id, read_photograph(sample.path))
+        try:
+            picture = Prepared(sample.id, read_photograph(sample.path))
+        except InputError:  # it has moved since it was scored, which its card says
+            continue
         for step in source.preparation:
             comparison = step.compare(picture)
             if comparison is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from leatherens.configs.recipe import Recipe
 from leatherens.core.fusion import FusionBlock
+from leatherens.core.preparation import FloatMap
 from leatherens.core.reporting import RunView, ScoredImage
 from leatherens.core.thresholds import Group
 from leatherens.ensembles.colouring import Colouring
@@ -73,5 +74,16 @@ def _image(
             for scorer, found in scores.by_scorer.items()
             if isinstance(found, WholeScores) and found.pictures
         },
+        member_maps=_member_maps(scores, index),
         colour=colour,
+        view=sample.view,
+        path=sample.path,
     )
+
+
+def _member_maps(scores: Scores, index: int) -> dict[str, Callable[[], FloatMap]]:
+    """Of several members; one alone is the ensemble."""
+    members = {scorer: found for scorer, found in scores.by_scorer.items() if scorer != ENSEMBLE}
+    if len(members) < 2:
+        return {}
+    return {scorer: partial(found.map, index) for scorer, found in members.items()}

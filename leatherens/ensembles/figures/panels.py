@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leatherens.core.photographs import resize_photograph
-from leatherens.core.reporting import ScoredImage
+from leatherens.core.reporting import ScoredImage, if_there
 from leatherens.ensembles.figures.limits import Limit
 from leatherens.ensembles.figures.style import PAGE, new_figure
 
@@ -22,6 +22,9 @@ ROWS = 8
 
 MARKED, PREDICTED = "#ffffff", "#ff2030"
 """Of outlines: the marked defect, and what is above the threshold."""
+
+GREY = 200
+"""Of what stands for a photograph that is gone."""
 
 WIDEST, BESIDE, GAP = 1.15, 0.9, 0.02
 """In inches: of a picture, so that eight rows fit on a page; names and colour scale; around each picture."""
@@ -74,8 +77,10 @@ def panels(images: Sequence[ScoredImage], limits: Sequence[Limit], scale: Scale,
 
 def _row(axes: Sequence[Any], image: ScoredImage, limits: Sequence[Limit], scale: Scale, longest: int) -> Any:
     """The pictures of one image, no larger than print can show; returns the map as painted."""
-    scores, valid, truth = image.score_map(), image.valid(), image.truth()
-    photograph = image.photograph()
+    scores, valid, truth = image.score_map(), image.valid(), if_there(image.truth)
+    photograph = if_there(image.photograph)
+    if photograph is None:
+        photograph = np.full((*scores.shape, 3), GREY, np.uint8)
     size = _within(photograph.shape, longest)
     small = resize_photograph(photograph, size) if size != photograph.shape[:2] else photograph
     for one in axes:

@@ -15,7 +15,7 @@ from leatherens.core.judged_run import SCORER, JudgedRun, judged_run
 from leatherens.core.listing import counted
 from leatherens.core.metrics import FPR_LIMIT
 from leatherens.core.progress import Progress
-from leatherens.core.reporting import RunView, ScoredImage
+from leatherens.core.reporting import RunView, ScoredImage, if_there
 from leatherens.ensembles.figures.choosing import RULE, asked_for, telling
 from leatherens.ensembles.figures.curves import (
     iou_over_threshold,
@@ -109,9 +109,9 @@ def require_writable(folder: Path) -> None:
 def _add_panels(
     figures: Figures, shown: Sequence[ScoredImage], limits: Sequence[Limit], *, asked: bool
 ) -> None:
-    there = [image for image in shown if "map" not in image.lacking]
+    there = [image for image in shown if if_there(image.score_map) is not None]
     if not there:
-        figures.leave_out("panels", "the run has no score map of these images")
+        figures.leave_out("panels", "the score maps of these images are gone")
         return
     known, scale = [limit for limit in limits if limit.known], scale_of(there)
     for number, start in enumerate(range(0, len(there), ROWS), start=1):
@@ -132,8 +132,8 @@ def _panels_caption(rows: Sequence[ScoredImage], limits: Sequence[Limit], *, ask
         *(f"{sentence}." for sentence in missing),
         "The images were named by hand." if asked else f"Shown are, {RULE}.",
     ]
-    if gone := [image.id for image in rows if "photograph" in image.lacking]:
-        said.append(f"Small or grey pictures stand in for photographs that are gone: {', '.join(gone)}.")
+    if gone := [image.id for image in rows if if_there(image.photograph) is None]:
+        said.append(f"Photographs that are gone are left grey: {', '.join(gone)}.")
     return " ".join(said)
 
 

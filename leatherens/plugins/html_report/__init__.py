@@ -18,14 +18,16 @@ from leatherens.core.artifact import without_nan, written_whole
 from leatherens.core.comparison import ComparisonView
 from leatherens.core.params import Params
 from leatherens.core.reporting import ProjectView, Reporter, RunView
+from leatherens.plugins.html_report.card import Studio, room_for
 from leatherens.plugins.html_report.choices import choices
-from leatherens.plugins.html_report.colours import colour_scale
+from leatherens.plugins.html_report.colours import colour_scale, member_scales
 from leatherens.plugins.html_report.comparison import Pages, comparison_content
 from leatherens.plugins.html_report.curves import curves, why_no_curves
 from leatherens.plugins.html_report.explained import explained_figure
 from leatherens.plugins.html_report.facts import facts
-from leatherens.plugins.html_report.gallery import Studio, cards, chosen, close_calls, ranked
+from leatherens.plugins.html_report.gallery import cards, chosen, close_calls, ranked
 from leatherens.plugins.html_report.histogram import histogram
+from leatherens.plugins.html_report.level_maps import working_side
 from leatherens.plugins.html_report.page_script import page_script
 from leatherens.plugins.html_report.prepared import prepared_figures
 from leatherens.plugins.html_report.project import PartStudio, project_content
@@ -62,7 +64,7 @@ class HtmlReport(Reporter):
     def write(self, run: RunView, folder: Path) -> Path:
         """Write `report.html` into a folder; needs a decision for "ensemble"."""
         path = folder / "report.html"
-        page = _environment().get_template("page.html").stream(self._content(run))
+        page = _environment().get_template("page.html").stream(self._content(run, folder))
         page.enable_buffering(64)
         with written_whole(path) as beside, beside.open("wb") as file:
             page.dump(file, encoding="utf-8")
@@ -90,12 +92,13 @@ class HtmlReport(Reporter):
             page.dump(file, encoding="utf-8")
         return path
 
-    def _content(self, run: RunView) -> dict[str, Any]:
+    def _content(self, run: RunView, folder: Path) -> dict[str, Any]:
         """Everything the page shows; the cards are made while it is written."""
         decision = run.decisions["ensemble"]
         images = ranked(run.images)
         shown = chosen(images, decision.image, self.params.gallery)
         scale = colour_scale(run.images, decision.pixel)
+        members = member_scales(run)
         counts = tally(run.images)
         drawn = histogram(run.images, decision.image)
         return {
@@ -121,8 +124,21 @@ class HtmlReport(Reporter):
             "prepared": prepared_figures(run.prepared(), self.params.thumbnail, self.params.quality),
             "scale": scale,
             "shown": len(shown),
-            "choices": choices([image for _, image in shown]),
-            "cards": cards(shown, Studio(scale, decision.pixel, self.params.thumbnail, self.params.quality)),
+            "members": members,
+            "choices": choices([image for _, image in shown], list(members)),
+            "cards": cards(
+                shown,
+                Studio(
+                    scale,
+                    decision.pixel,
+                    self.params.thumbnail,
+                    self.params.quality,
+                    folder,
+                    members,
+                    detail=working_side(run.recipe),
+                    room=room_for(len(shown)),
+                ),
+            ),
             "recipe": _yaml(run.recipe),
         }
 

@@ -8,24 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leatherens.core.comparison import COMPARED, SHARES, Agreement, ComparedRun, ComparisonView, agreement
 from leatherens.core.comparison_words import is_better, signed, value, verdicts, with_interval
 from leatherens.core.judged_run import SCORER, pixel_threshold
 from leatherens.core.metrics import DEFINITIONS, FPR_LIMIT, precision_recall_curve, roc_curve
 from leatherens.core.paired import Difference
-from leatherens.core.reporting import ScoredImage
-from leatherens.plugins.html_report.colours import ColourScale, colour_scale, palette
+from leatherens.core.reporting import ScoredImage, if_there
+from leatherens.plugins.html_report.card import room_for
+from leatherens.plugins.html_report.colours import ColourScale, colour_scale
 from leatherens.plugins.html_report.curves import points, staircase
 from leatherens.plugins.html_report.histogram import round_numbers
 from leatherens.plugins.html_report.level_maps import level_map_uri
-from leatherens.plugins.html_report.pictures import (
-    Regions,
-    jpeg_uri,
-    regions,
-    shrink,
-    shrink_keeping_peaks,
-)
+from leatherens.plugins.html_report.pictures import Regions, jpeg_uri, regions, shrink, small_size
 from leatherens.plugins.html_report.verdict import Outcome, outcome
 
 WORDS = {True: "better", False: "worse", None: "not certain"}
@@ -96,18 +92,18 @@ class OverlaidChart:
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """What one run says of an image: its verdict, map and outline."""
+    """What one run says of an image: its verdict, map and outline; no map and outline where it is gone."""
 
     name: str
     image: ScoredImage
     outcome: Outcome
-    score_map: str
-    predicted: Regions
+    score_map: str = ""
+    predicted: Regions | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DisputedCard:
-    """An image on which verdicts differ; width and height in small pixels."""
+    """An image on which verdicts differ, in small pixels; photograph: "" where that is gone."""
 
     number: int
     image: ScoredImage
@@ -131,10 +127,8 @@ def comparison_content(comparison: ComparisonView, pages: Pages) -> dict[str, An
     """Everything the page shows; the cards are made while it is written."""
     disputed = ordered(list(comparison.disputed))
     runs, first = comparison.runs, comparison.first
-    scales = (
-        [colour_scale(run.view.images, run.view.decisions[SCORER].pixel) for run in runs] if disputed else []
-    )
-    images = first.view.images
+    scales = [_scale(run) for run in runs] if disputed else []
+    images, shown = first.view.images, list(lines(comparison))
     return {
         "comparison": comparison,
         "images": len(images),
@@ -142,10 +136,10 @@ def comparison_content(comparison: ComparisonView, pages: Pages) -> dict[str, An
         "defective": int(first.judged.defective.sum()),
         "verdicts": verdicts(comparison),
         "shares": [(run.name, shares(run)) for run in runs[1:]],
-        "lines": list(lines(comparison)),
+        "lines": shown,
         "forests": [forest(run) for run in runs[1:]],
         "agreements": [(run.name, agreements(first, run)) for run in runs[1:]],
-        "definitions": {key: DEFINITIONS[key] for key in COMPARED if key in DEFINITIONS},
+        "definitions": {line.key: DEFINITIONS[line.key] for line in shown if line.key in DEFINITIONS},
         "titles": COMPARED,
         "charts": charts(runs),
         "costs": costs(runs),
@@ -154,6 +148,12 @@ def comparison_content(comparison: ComparisonView, pages: Pages) -> dict[str, An
         "cards": cards(disputed[: pages.most], runs, scales, pages),
         "scales": list(zip([run.name for run in runs], scales, strict=False)),
     }
+
+
+def _scale(run: ComparedRun) -> ColourScale:
+    """The colours of a run's maps, of those that are still there."""
+    there = [image for image in run.view.images if if_there(image.score_map) is not None]
+    return colour_scale(there, run.view.decisions[SCORER].pixel)
 
 
 def lines(comparison: ComparisonView) -> Iterator[Line]:
@@ -290,28 +290,40 @@ def cards(
     pages: Pages,
 ) -> Iterator[DisputedCard]:
     """The cards, each made when it is asked for."""
+    most = room_for(len(disputed)) // (1 + len(runs))
     for number, seen in enumerate(disputed, start=1):
-        photograph, truth = shrink(seen[0].photograph(), pages.longest), seen[0].truth()
+        photograph, truth = if_there(seen[0].photograph), if_there(seen[0].truth)
+        maps = [if_there(image.score_map) for image in seen]
+        shapes = [pixels.shape for pixels in (photograph, *maps) if pixels is not None]
+        height, width = small_size(shapes[0] if shapes else (1, 1), pages.longest)
+        small = None if photograph is None else shrink(photograph, pages.longest)
         yield DisputedCard(
             number,
             seen[0],
-            width=photograph.shape[1],
-            height=photograph.shape[0],
-            photograph=jpeg_uri(photograph, pages.quality),
+            width=width,
+            height=height,
+            photograph="" if small is None else jpeg_uri(small, pages.quality, most),
             truth=None if truth is None else regions(truth, pages.longest),
             sides=tuple(
-                _side(run, image, scale, pages) for run, image, scale in zip(runs, seen, scales, strict=True)
+                _side(run, image, scores, scale, pages.longest, most)
+                for run, image, scores, scale in zip(runs, seen, maps, scales, strict=True)
             ),
         )
 
 
-def _side(run: ComparedRun, image: ScoredImage, scale: ColourScale, pages: Pages) -> SideBySide:
-    scores, valid = image.score_map(), image.valid()
+def _side(
+    run: ComparedRun,
+    image: ScoredImage,
+    scores: NDArray[np.float32] | None,
+    scale: ColourScale,
+    longest: int,
+    most: int,
+) -> SideBySide:
+    """most: characters of the map."""
+    if scores is None:
+        return SideBySide(run.name, image, outcome(image))
+    valid = image.valid()
     above = scores > pixel_threshold(image, run.view.decisions[SCORER])
-    return SideBySide(
-        run.name,
-        image,
-        outcome(image),
-        level_map_uri(scale.levels(shrink_keeping_peaks(scores, pages.longest)), palette()),
-        regions(above if valid is None else above & valid, pages.longest),
-    )
+    marked = regions(above if valid is None else above & valid, longest)
+    drawn = level_map_uri(scores, scale, (longest,), most)
+    return SideBySide(run.name, image, outcome(image), drawn, marked)
