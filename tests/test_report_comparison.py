@@ -427,7 +427,9 @@ def test_command__compares_runs_and_writes_the_page_beside_them(
     row = next(line.split() for line in said if line.startswith("image AUROC"))
     assert row[2:4] == [f"{metrics(run)['ensemble']['image_auroc']:.3f}" for run in runs]
     assert said[-1] == f"report: {tmp_path / 'runs' / 'comparison.html'}"
-    assert (tmp_path / "runs" / "comparison.html").is_file()
+    page = (tmp_path / "runs" / "comparison.html").read_text(encoding="utf-8")
+    learned = sum(file.stat().st_size for file in runs[0].rglob("*.safetensors")) / 2**20
+    assert f"megabytes learned</th><td>{learned:.3g}</td>" in page
 
 
 def test_command__writes_where_it_is_told(alone: Path, banked: Path, tmp_path: Path) -> None:

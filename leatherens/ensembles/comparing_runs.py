@@ -25,6 +25,7 @@ from leatherens.core.score_counts import FloatArray
 from leatherens.core.strangers import surviving
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.guarding import WRITING
+from leatherens.ensembles.learned_size import learned_files, megabytes, numbers_in
 from leatherens.ensembles.reopening import view_of_run
 
 RESAMPLINGS = 1000
@@ -52,7 +53,10 @@ def given_run(path: Path, host: PluginHost, progress: Progress) -> Given:
     folder = RunFolder(path)
     view = view_of_run(path, host, progress)
     digests = read_json(folder.images) if folder.images.exists() else {}
-    return Given(view, digests if isinstance(digests, dict) else {})
+    files = learned_files(path / "members", path / "ensemble")
+    learned = [file for file in files if file != folder.out_of_fold]  # scores that folds made, not learned
+    costs = {"megabytes learned": megabytes(learned), "numbers learned": float(numbers_in(learned))}
+    return Given(view, digests if isinstance(digests, dict) else {}, costs)
 
 
 def require_distinct(runs: Sequence[Path]) -> None:

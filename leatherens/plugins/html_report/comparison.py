@@ -271,10 +271,21 @@ def _curves(
     )
 
 
-def costs(runs: Sequence[ComparedRun]) -> list[tuple[str, list[float]]]:
-    """By what it is, each run's cost; NaN where it is not known."""
+def costs(runs: Sequence[ComparedRun]) -> list[tuple[str, list[str]]]:
+    """By what it is, each run's cost as written, a dash where it is not known."""
     titles = dict.fromkeys(title for run in runs for title in run.costs)
-    return [(title, [run.costs.get(title, math.nan) for run in runs]) for title in titles]
+    return [(title, [_cost(run.costs.get(title, math.nan)) for run in runs]) for title in titles]
+
+
+def _cost(number: float) -> str:
+    """Three digits, whole numbers in full.
+
+    >>> _cost(1234567.0), _cost(38.34), _cost(0.0123), _cost(math.nan)
+    ('1,234,567', '38.3', '0.0123', '–')
+    """
+    if math.isnan(number):
+        return "–"
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 def ordered(disputed: Sequence[tuple[ScoredImage, ...]]) -> list[tuple[ScoredImage, ...]]:
