@@ -80,7 +80,7 @@ class BackboneCost(Params):
 
 
 class Costs(Params):
-    """By member, of what joins them (`None` with nothing to join), and by backbone; milliseconds are metrics."""
+    """By member, of what joins them (`None`: nothing does), and by backbone; milliseconds are metrics."""
 
     members: dict[str, PartCost]
     joint: PartCost | None

@@ -45,7 +45,7 @@ def pixel_curves(pool: PixelPool, threshold: float) -> PixelCurves | None:
 
 
 def _thresholds(defect: FloatArray, threshold: float) -> FloatArray:
-    """Rising ones, from what nearly all defect pixels exceed to what none does, in the dtype of the scores."""
+    """Rising ones, from what nearly all defect pixels exceed to what none does, in the scores' dtype."""
     low, high = float(np.quantile(defect, 0.01)), float(defect.max())
     if math.isfinite(threshold):
         low, high = min(low, threshold), max(high, threshold)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -29,7 +28,7 @@ MEDIAN_PIXEL = -math.log(0.5)
 MEDIAN_IMAGE = 0.0
 """The median good image on the common scale."""
 
-TILED = "Photographs in tiles keep a part of their members' scores only; leatherens ablate tells it of whole ones."
+TILED = "Of photographs looked at in tiles, only a part of the members' scores is kept."
 ALONE = "Only the head of the fused features votes, and it learned from all members at once."
 
 

@@ -71,9 +71,7 @@ class Inspection:
         return tuple(self.pictures[member].id for member in group.members)
 
 
-def inspect(
-    stock: Stock, progress: Progress | None = None, *, seconds: float | None = None
-) -> Inspection:
+def inspect(stock: Stock, progress: Progress | None = None, *, seconds: float | None = None) -> Inspection:
     """Open every photograph and mask of a stock, and compare them.
 
     seconds: after so many no further photograph is opened; those that were lie evenly in the stock.
