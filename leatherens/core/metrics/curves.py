@@ -42,4 +42,5 @@ def iou_at(pool: PixelPool, thresholds: FloatArray) -> FloatArray:
     for scores in pool.good:
         false_alarms += scores.above(thresholds)
     marked = defect.size + false_alarms
-    return np.divide(found, marked, out=np.full(thresholds.size, np.nan), where=marked > 0)
+    values: FloatArray = np.divide(found, marked, out=np.full(thresholds.size, np.nan), where=marked > 0)
+    return values

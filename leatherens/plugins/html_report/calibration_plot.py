@@ -79,7 +79,7 @@ def observed_at(asked: float, rates: tuple[float, ...]) -> float:
 
 
 def band(asked: Floats, normals: int, tested: int) -> tuple[Floats, Floats]:
-    """Rates (K,) to the ends of the band (K,), which holds the share of `CERTAIN` of all outcomes at least."""
+    """Rates (K,) to the ends (K,) of a band that holds the share `CERTAIN` of all outcomes at least."""
     places = np.round(asked * (normals + 1)).astype(int)
     low, high = np.zeros(len(asked)), np.ones(len(asked))
     inside = (places > 0) & (places <= normals)
@@ -106,7 +106,7 @@ def _reading(unusual: Unusual, decision: Decision, tested: int) -> str:
     seen = observed_at(asked, unusual.rates["ensemble"])
     (low,), (high,) = band(np.array([asked]), unusual.normals, tested)
     if seen > high + NEARLY:
-        told = "more than chance explains: these good images are unlike the held-out ones, and scores promise too much"
+        told = "more than chance explains: these good images are unlike the held-out ones"
     elif seen < low - NEARLY:
         told = "fewer than chance explains: these good images are calmer than the held-out ones"
     else:

@@ -64,8 +64,8 @@ def _shared(costs: Costs) -> Iterable[str]:
         if len(readers) > 1:
             yield (
                 f"{named(readers)} share {model} ({counted_numbers(cost.parameters)} parameters, "
-                f"{megabytes(cost.mb)} MB): it is held once and runs once per image, so that their rows add up to "
-                "more than the whole."
+                f"{megabytes(cost.mb)} MB): it is held once and runs once per image, so that their rows add "
+                "up to more than the whole."
             )
 
 
@@ -94,7 +94,7 @@ def duration(seconds: float | None) -> str:
     """As people say it.
 
     >>> duration(0.42), duration(75), duration(7300), duration(None)
-    ('0.4 s', '1 min 15 s', '2 h 2 min', '–')
+    ('0.4 s', '1 min 15 s', '2 h 1 min', '–')
     """
     if seconds is None:
         return DASH

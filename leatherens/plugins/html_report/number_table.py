@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NumberTable:
-    """caption: what the rows are numbers of. head: of the first column, then of the others; rows as written."""
+    """caption: what the numbers are. head: of the first column, then of the others. rows: as written."""
 
     caption: str
     head: tuple[str, ...]
