@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leatherens.core.component import Component
+from leatherens.core.details import Details
 from leatherens.core.errors import LeatherensError
 from leatherens.core.pca import Explained
 from leatherens.core.preparation import Comparison
@@ -109,6 +110,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Reproduction:
+    """How to repeat a run.
+
+    commands: what each does, and what to type. facts: name and value of what decides its numbers: seed,
+    fingerprints, machine. plugins: what it uses, by the plugin that offers it.
+    """
+
+    commands: tuple[tuple[str, str], ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    plugins: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     """An evaluated run.
 
@@ -118,6 +132,7 @@ class RunView:
     explained: what the components of the fusion block explain, one entry per PCA; none without such a block.
     prepared: before and after the steps of the preparation, for a few images, made when asked for.
     colours: of the images it learned from, a sentence ("one colour: brown"); "" where they are not known.
+    details: what else there is to tell, each empty where it is not known. reproduction: how to repeat it.
     """
 
     name: str
@@ -132,6 +147,8 @@ class RunView:
     explained: tuple[Explained, ...] = ()
     prepared: Callable[[], Iterator[PreparedImage]] = _nothing
     colours: str = ""
+    details: Details = field(default_factory=Details)
+    reproduction: Reproduction = field(default_factory=Reproduction)
 
 
 @dataclass(frozen=True, slots=True)

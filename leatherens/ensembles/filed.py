@@ -139,8 +139,8 @@ class Filed:
             )
         if lost := self._lost_masks(with_truth):
             told.append(
-                f"the masks of {counted(len(lost), 'image')} are gone or damaged ({named(lost)}): what is "
-                "drawn from pixels is without these images; the tables hold what was measured with them"
+                f"the masks of {counted(len(lost), 'image')} are gone or damaged ({named(lost)}), so "
+                "they are not shown; tables hold what was measured with them"
             )
         return tuple(told)
 

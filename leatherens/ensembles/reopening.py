@@ -16,6 +16,7 @@ from typing import Any
 
 from leatherens.configs.recipe import Mode, Recipe, read_recipe
 from leatherens.core.artifact import read_json
+from leatherens.core.details import Details
 from leatherens.core.errors import ArtifactError, LeatherensError
 from leatherens.core.fusion import FusionBlock
 from leatherens.core.host import PluginHost
@@ -26,6 +27,7 @@ from leatherens.core.thresholds import ANY, Group
 from leatherens.ensembles.colouring import Colouring, load_colours
 from leatherens.ensembles.conditions import conditions_of
 from leatherens.ensembles.deciding import load_deciders
+from leatherens.ensembles.detailing import read_details
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.facts import recipe_fingerprint
 from leatherens.ensembles.filed import Filed
@@ -36,6 +38,7 @@ from leatherens.ensembles.kept_pictures import KeptPictures
 from leatherens.ensembles.map_files import map_size, read_map
 from leatherens.ensembles.parts import build_preparation
 from leatherens.ensembles.preparing import Steps, load_preparation, prepared_images
+from leatherens.ensembles.reproducing import reproduction_of
 from leatherens.ensembles.scored_table import ScoredLine, read_scored
 from leatherens.ensembles.sources import FileSource
 from leatherens.ensembles.splits import Splits
@@ -58,10 +61,18 @@ def view_of_run(
     kept, lost = _kept(folder)
     filed = Filed(folder, recipe, lines, found, _sizes_of_maps(folder, lines, told), kept)
     view = _view(filed, host, steps)
-    remarks = (*_remarks(folder, view, kept), *lost, *found.remarks, *filed.remarks(_with_truth(view)))
+    details, undetailed = _details(folder)
+    gone = (*lost, *undetailed, *found.remarks, *filed.remarks(_with_truth(view)))
     shown = partial(prepared_images, _photographs_there(recipe, found, steps)) if steps else view.prepared
     images = tuple(filed.as_written(index, image) for index, image in enumerate(view.images))
-    return replace(view, images=images, remarks=remarks, prepared=shown)
+    return replace(
+        view,
+        images=images,
+        remarks=(*_remarks(folder, view, kept), *gone),
+        prepared=shown,
+        details=details,
+        reproduction=reproduction_of(folder.facts(), recipe, folder.path),
+    )
 
 
 def read_tested(folder: RunFolder) -> tuple[ScoredLine, ...]:
@@ -101,6 +112,18 @@ def _kept(folder: RunFolder) -> tuple[KeptPictures | None, tuple[str, ...]]:
     except ArtifactError as error:
         lacking = "score maps of members, reconstructions and what is not inspected are not shown"
         return None, (f"{lacking}: {error}",)
+
+
+def _details(folder: RunFolder) -> tuple[Details, tuple[str, ...]]:
+    """details.json, or why nothing of it is shown."""
+    lacking = "pixel curves, calibration, costs and findings are not shown"
+    if not folder.details.exists():
+        told = f"{folder.details} is not there; it was deleted, or the run was made by an older version"
+        return Details(), (f"{lacking}: {told}",)
+    try:
+        return read_details(folder.details), ()
+    except LeatherensError as error:
+        return Details(), (f"{lacking}: {error}",)
 
 
 def _sizes_of_maps(

@@ -18,17 +18,24 @@ from leatherens.core.artifact import without_nan, written_whole
 from leatherens.core.comparison import ComparisonView
 from leatherens.core.params import Params
 from leatherens.core.reporting import ProjectView, Reporter, RunView
+from leatherens.plugins.html_report.by_type import strips
+from leatherens.plugins.html_report.calibration_plot import calibration_plot
 from leatherens.plugins.html_report.card import Studio, room_for
 from leatherens.plugins.html_report.choices import choices
 from leatherens.plugins.html_report.colours import colour_scale, member_scales
 from leatherens.plugins.html_report.comparison import Pages, comparison_content
+from leatherens.plugins.html_report.cost_table import cost_table
+from leatherens.plugins.html_report.curve_tables import curve_tables
 from leatherens.plugins.html_report.curves import curves, why_no_curves
+from leatherens.plugins.html_report.drop_one import drop_one_table
 from leatherens.plugins.html_report.explained import explained_figure
+from leatherens.plugins.html_report.explained_numbers import explained_numbers
 from leatherens.plugins.html_report.facts import facts
 from leatherens.plugins.html_report.gallery import cards, chosen, close_calls, ranked
-from leatherens.plugins.html_report.histogram import histogram
+from leatherens.plugins.html_report.histogram import histogram, histogram_numbers
 from leatherens.plugins.html_report.level_maps import working_side
 from leatherens.plugins.html_report.page_script import page_script
+from leatherens.plugins.html_report.pixel_charts import pixel_charts
 from leatherens.plugins.html_report.prepared import prepared_figures
 from leatherens.plugins.html_report.project import PartStudio, project_content
 from leatherens.plugins.html_report.ranking import ranking
@@ -118,9 +125,19 @@ class HtmlReport(Reporter):
             "kinds": kinds_table(run.metrics),
             "definitions": definitions(run.metrics),
             "curves": curves(run.images, run.decisions),
+            "curve_numbers": curve_tables(run.images),
+            "pixels": pixel_charts(run.details.curves),
             "why_no_curves": why_no_curves(run.images),
             "histogram": drawn,
+            "histogram_numbers": drawn and histogram_numbers(drawn),
+            "strips": strips(run.images, drawn),
+            "calibration": calibration_plot(run.details.unusual, decision),
+            "drop_one": drop_one_table(run.details.drop_one, run.metrics),
+            "costs": cost_table(run.details.costs, run.metrics),
+            "where": dict(run.reproduction.facts).get("machine", "an unknown machine"),
+            "inspected": run.details.inspected,
             "explained": explained_figure(run.explained),
+            "explained_numbers": explained_numbers(run.explained),
             "prepared": prepared_figures(run.prepared(), self.params.thumbnail, self.params.quality),
             "scale": scale,
             "shown": len(shown),
