@@ -65,6 +65,7 @@ def _image(
         flagged=bool(decider.flags(ensemble.images[index : index + 1], [group])[0]),
         photograph=partial(source.photograph, index),
         threshold=decider.rules.images.image_for(group),
+        pixel_threshold=decider.rules.pixels.pixel_for(group),
         score_map=partial(ensemble.map, index),
         truth=partial(source.mask, index),
         valid=partial(ensemble.valid, index),

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
 from leatherens.core.artifact import without_nan, written_whole
+from leatherens.core.comparison import ComparisonView
 from leatherens.core.params import Params
 from leatherens.core.reporting import ProjectView, Reporter, RunView
 from leatherens.plugins.html_report.by_type import strips
@@ -22,6 +23,7 @@ from leatherens.plugins.html_report.calibration_plot import calibration_plot
 from leatherens.plugins.html_report.card import Studio, room_for
 from leatherens.plugins.html_report.choices import choices
 from leatherens.plugins.html_report.colours import colour_scale, member_scales
+from leatherens.plugins.html_report.comparison import Pages, comparison_content
 from leatherens.plugins.html_report.cost_table import cost_table
 from leatherens.plugins.html_report.curve_tables import curve_tables
 from leatherens.plugins.html_report.curves import curves, why_no_curves
@@ -57,12 +59,14 @@ class HtmlReport(Reporter):
         """thumbnail: longest side in pixels; quality: JPEG, percent; gallery: most images shown.
 
         parts: most parts of a project shown with pictures; all of them stand in its table.
+        disputed: most images shown on which runs side by side differ.
         """
 
         thumbnail: Annotated[int, Field(ge=64, le=1024)] = 320
         quality: Annotated[int, Field(ge=1, le=100)] = 80
         gallery: Annotated[int, Field(ge=1)] = 300  # about 15 MB; a page of thousands opens nowhere
         parts: Annotated[int, Field(ge=1)] = 40
+        disputed: Annotated[int, Field(ge=1)] = 100
 
     def write(self, run: RunView, folder: Path) -> Path:
         """Write `report.html` into a folder; needs a decision for "ensemble"."""
@@ -79,6 +83,17 @@ class HtmlReport(Reporter):
         studio = PartStudio(self.params.thumbnail, self.params.quality)
         content = project_content(project, studio, self.params.parts)
         page = _environment().get_template("project.html").stream(content)
+        page.enable_buffering(64)
+        with written_whole(path) as beside, beside.open("wb") as file:
+            page.dump(file, encoding="utf-8")
+        return path
+
+    def write_comparison(self, comparison: ComparisonView, folder: Path) -> Path:
+        """Write `comparison.html` of several runs side by side."""
+        path = folder / "comparison.html"
+        pages = Pages(self.params.thumbnail, self.params.quality, self.params.disputed)
+        content = comparison_content(comparison, pages)
+        page = _environment().get_template("comparison.html").stream(content)
         page.enable_buffering(64)
         with written_whole(path) as beside, beside.open("wb") as file:
             page.dump(file, encoding="utf-8")
