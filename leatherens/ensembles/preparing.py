@@ -15,8 +15,7 @@ from leatherens.core.reading import Sample
 from leatherens.core.reporting import PreparedImage
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.guarding import LEARNING, guarded
-from leatherens.ensembles.sources import FileSource, Photographs
-from leatherens.ensembles.tiled_photographs import Source
+from leatherens.ensembles.sources import FileSource, Photographs, Shown
 
 Steps = tuple[Preparation, ...]
 
@@ -60,7 +59,7 @@ def preparation_remarks(told: Mapping[str, Sequence[str]], total: int) -> tuple[
     )
 
 
-def prepared_images(source: Source) -> Iterator[PreparedImage]:
+def prepared_images(source: Shown) -> Iterator[PreparedImage]:
     """Before and after each step that can be seen, of the images that have most to show; of tiles none."""
     if not isinstance(source, FileSource):
         return

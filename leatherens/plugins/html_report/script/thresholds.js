@@ -57,10 +57,10 @@ function showMarks([good, defective]) {
   const called = good[1] + defective[1];
   mark("roc", moved, good[1] / (good[0] + good[1]), found);
   mark("precision_recall", moved && called > 0, found, defective[1] / called);
-  const line = document.getElementById("tried-line");
-  if (!line) return;
-  line.toggleAttribute("hidden", !moved);
-  if (moved) line.setAttribute("transform", `translate(${placeOf(tried.image) * line.dataset.width} 0)`);
+  for (const line of document.querySelectorAll(".tried-line")) {
+    line.toggleAttribute("hidden", !moved);
+    if (moved) line.setAttribute("transform", `translate(${placeOf(tried.image) * line.dataset.width} 0)`);
+  }
 }
 
 function mark(curve, shown, x, y) {
