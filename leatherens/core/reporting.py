@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from leatherens.core.component import Component
 from leatherens.core.pca import Explained
 from leatherens.core.preparation import Comparison
+from leatherens.core.training_curves import TrainingCurve
 from leatherens.core.views import Severities
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class RunView:
     explained: what the components of the fusion block explain, one entry per PCA; none without such a block.
     prepared: before and after the steps of the preparation, for a few images, made when asked for.
     colours: of the images it learned from, a sentence ("one colour: brown"); "" where they are not known.
+    training: by member that learns by gradient steps, how each of its trainings went.
     """
 
     name: str
@@ -112,6 +114,7 @@ class RunView:
     explained: tuple[Explained, ...] = ()
     prepared: Callable[[], Iterator[PreparedImage]] = _nothing
     colours: str = ""
+    training: Mapping[str, tuple[TrainingCurve, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

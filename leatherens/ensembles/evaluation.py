@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +24,7 @@ from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
 from leatherens.core.strangers import surviving
 from leatherens.core.thresholds import ANY, Group
+from leatherens.core.training_curves import TrainingCurve
 from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble
@@ -47,6 +48,7 @@ class Evaluation:
     """Measures a fitted ensemble on labelled images.
 
     facts: the run's, of these images. colours: those it learned from, `None` where it does not know them.
+    training: how the members' trainings went, by member.
     """
 
     recipe: Recipe
@@ -56,6 +58,7 @@ class Evaluation:
     facts: Facts
     progress: Progress
     colours: Colours | None = None
+    training: Mapping[str, tuple[TrainingCurve, ...]] = field(default_factory=dict)
 
     def of(self, source: Source, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
@@ -98,7 +101,8 @@ class Evaluation:
         colouring = coloured(self.colours, source)
         told += colouring.remarks
         facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
-        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, groups, block)
+        view = view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, groups, block)
+        return replace(view, training=self.training)
 
     def _write(
         self,

@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import Detector, FitContext, Keeping, matching
 from leatherens.core.fusion import FusionBlock, GoodFeatures
 from leatherens.core.heads import GoodMaps, SpoiltMaps
+from leatherens.core.observers import Observers
 from leatherens.core.progress import Progress
 from leatherens.core.randomness import derive
 from leatherens.core.strangers import kept_from
@@ -27,6 +28,7 @@ from leatherens.ensembles.failures import TRACEBACK, Failure, failure_of, member
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.guarding import LEARNING, guarded
 from leatherens.ensembles.parts import Parts
+from leatherens.ensembles.training_log import TrainingRecorder
 from leatherens.ensembles.voting import Voting
 
 
@@ -41,6 +43,7 @@ class Fitting:
     device: str
     batch_size: int
     keep_every: int | None = None
+    observers: Observers = field(default_factory=Observers)
 
     def ensemble(
         self, parts: Parts, fit: ImageSource, validate: ImageSource, *, tiles: bool = False
@@ -85,17 +88,21 @@ class Fitting:
         started = time.monotonic()
         checkpoint = folder / "checkpoint.safetensors"
         keeping = None if self.keep_every is None else Keeping(self.folder.checkpoints(id), self.keep_every)
-        context = FitContext(self.pool, self.seed, self.device, self.progress, checkpoint, keeping)
+        recorder = TrainingRecorder(self.folder, id, self.observers, self.progress)
+        context = FitContext(
+            self.pool, self.seed, self.device, self.progress, checkpoint, keeping, observer=recorder
+        )
         with kept_from(f"detector '{id}'", LEARNING):  # its faults are told by `members`
             member.fit(fit, validation=validate, context=context)
-        write_json(
-            folder / "fit.json", {"seconds": round(time.monotonic() - started, 2), "images": len(fit.ids)}
-        )
+        cost = {"seconds": round(time.monotonic() - started, 2), "images": len(fit.ids)}
+        write_json(folder / "fit.json", cost)
         if keeping is not None:
             self._keep_checkpoints(member, keeping, fit, validate)
         self.folder.save(folder, member)
         for leftover in (checkpoint, folder / TRACEBACK):
             leftover.unlink(missing_ok=True)
+        size = self.folder.size(folder)
+        self.observers.tell("member_fitted", folder=self.folder.path.resolve(), member=id, size=size, **cost)
         return member
 
     def _keep_checkpoints(
