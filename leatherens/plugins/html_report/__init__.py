@@ -36,6 +36,7 @@ from leatherens.plugins.html_report.table import (
     percent,
     scorers_table,
 )
+from leatherens.plugins.html_report.training import training_figures
 from leatherens.plugins.html_report.verdict import mistakes, observed, outcome_rows, rate, tally
 
 
@@ -103,6 +104,7 @@ class HtmlReport(Reporter):
             "why_no_curves": why_no_curves(run.images),
             "histogram": drawn,
             "explained": explained_figure(run.explained),
+            "training": training_figures(run.training),
             "prepared": prepared_figures(run.prepared(), self.params.thumbnail, self.params.quality),
             "scale": scale,
             "shown": len(shown),
