@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ def told(leather: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     plugin, log = watcher(folder)
     (folder / "shouter.py").write_text(SHOUTER, encoding="utf-8")
     given = ["--plugin", folder / "shouter.py", "--plugin", plugin]
-    result = call(*given, "run", *options("stfpm"), "--data", leather, "--out", folder / "run")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", PluginWarning)
+        result = call(*given, "run", *options("stfpm"), "--data", leather, "--out", folder / "run")
     assert result.exit_code == 0, result.stderr
     return folder / "run", heard(log), result.stderr
 
@@ -136,8 +139,8 @@ def test_run__goes_on_without_an_observer_that_raises(
 
     assert stderr.count("Warning: plugin shouter ") == 1
     assert (
-        "failed in epoch_ended: RuntimeError: no room for stfpm; LEATHERENS_TRACE_PLUGINS=1 shows where; it is "
-        "told nothing more of this run"
+        "failed in epoch_ended: RuntimeError: no room for stfpm; LEATHERENS_TRACE_PLUGINS=1 shows where; it "
+        "is told nothing more of this run"
     ) in stderr
     assert not (run / "told.txt").exists()
     assert lines[-1]["hook"] == "run_finished"
@@ -214,12 +217,12 @@ def test_observers__that_raise_are_switched_off_and_the_others_told(error: BaseE
     raising, noted = Raises(), Noted()
     observers = Observers([("plugin a", raising), ("plugin b", noted)])
 
-    with pytest.warns(PluginWarning, match="^plugin a failed in run_stopped: ") as caught:
-        for _ in range(3):
-            observers.tell("run_stopped", folder=Path("run"), reason="an error")
+    with pytest.warns(PluginWarning, match="^plugin a failed in run_stopped: "):
+        observers.tell("run_stopped", folder=Path("run"), reason="an error")
+    observers.tell("run_stopped", folder=Path("run"), reason="another")
     observers.tell("run_finished", folder=Path("run"), metrics={}, report=None)
 
-    assert (len(caught), raising.calls, noted.metrics) == (1, 1, [{}])
+    assert (raising.calls, noted.metrics) == (1, [{}])
 
 
 def test_observers__do_not_keep_ctrl_c() -> None:
