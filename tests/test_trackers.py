@@ -81,7 +81,8 @@ def test_tracking__without_its_package_says_what_to_install(host: PluginHost) ->
         tracking_of("not-installed", host)
 
     assert str(caught.value) == (
-        "tracker 'not-installed' needs a_package_of_nobody, which cannot be found; pip install 'leatherens-nobody'"
+        "tracker 'not-installed' needs a_package_of_nobody, which cannot be found; "
+        "pip install 'leatherens-nobody'"
     )
 
 
@@ -109,7 +110,7 @@ def test_place__that_is_a_file_is_refused_and_a_folder_is_meant_from_here(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a file").touch()
 
-    with pytest.raises(ConfigError, match="option 'place': .*expected a folder, there is a file"):
+    with pytest.raises(ConfigError, match=r"option 'place': .*expected a folder, there is a file"):
         kind.from_options({"place": "a file"})  # type: ignore[attr-defined]
     assert kind.from_options({"place": "logs"}).params.place == tmp_path / "logs"  # type: ignore[attr-defined]
 

@@ -115,7 +115,8 @@ def run_started(
 
     folder: the run's, which is its name as well.
     recipe: everything that decides what happens, every default written out, as in recipe.yaml.
-    data: a sentence on the images. command: what was typed.
+    data: a sentence on the images.
+    command: what was typed.
     versions: of leatherens, torch and so on.
     resumed: whether some of it was learned before; what was told then is not told again.
     """
@@ -134,9 +135,11 @@ def epoch_ended(
 ) -> None:
     """A member that learns by gradient steps has walked once more through the images.
 
-    folder: the run's. member: its id.
+    folder: the run's.
+    member: its id.
     task: which of the member's trainings; most have one, called as the member.
-    epoch: how many walks are over, from 1. step: how many steps.
+    epoch: how many walks are over, from 1.
+    step: how many steps.
     losses: of the epoch's steps, the last being that of `step`.
     validations: step and value of each judgement on held-out images in this epoch, smaller is better.
     best_step: the step of the smallest value up to now, 0 before there is one.
@@ -147,8 +150,10 @@ def epoch_ended(
 def member_fitted(folder: Path, member: str, seconds: float, images: int, size: int) -> None:
     """A member has learned and is kept on disk.
 
-    folder: the run's. member: its id.
-    seconds: how long it learned since the run was begun or gone on with. images: how many it learned from.
+    folder: the run's.
+    member: its id.
+    seconds: how long it learned since the run was begun or gone on with.
+    images: how many it learned from.
     size: bytes of what it learned, on disk.
     """
 
@@ -167,5 +172,6 @@ def run_finished(folder: Path, metrics: Mapping[str, Any], report: Path | None) 
 def run_stopped(folder: Path, reason: str) -> None:
     """The run ends before it is finished, by Ctrl-C or an error; it may be gone on with.
 
-    folder: the run's. reason: a sentence.
+    folder: the run's.
+    reason: a sentence, KeyboardInterrupt where it was Ctrl-C.
     """

@@ -62,8 +62,8 @@ def _observer_page(hook: str) -> str:
         [f"# `{signature(hook)}`"],
         [f"{what} {MADE}"],
         [
-            "Every plugin that implements it is told, and so are the methods of this name of the trackers that "
-            "a run was asked for ([trackers](../trackers.md)). The values are each observer's own to keep."
+            "Every plugin that implements it is told, and so are the methods of this name of the trackers "
+            "that a run was asked for ([trackers](../trackers.md)). Each observer gets values of its own."
         ],
         ["## Arguments"],
         ["```text", f"{hook}(", typed_as, ")", "```"],
