@@ -95,6 +95,11 @@ def register_reporters(register: Register) -> None:
 
 
 @_hookspec
+def register_scenarios(register: Register) -> None:
+    """Offer recipes by name: YAML files, as "package:folder/name.yaml" (`core.scenario.Scenario`)."""
+
+
+@_hookspec
 def register_trackers(register: Register) -> None:
     """Offer places that runs can be logged to while they are made, switched on with `run --track ID`."""
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from leatherens.core.preparation import Preparation
     from leatherens.core.reading import Reader
     from leatherens.core.reporting import Reporter
+    from leatherens.core.scenario import Scenario
     from leatherens.core.scorefusion import ScoreFusion
     from leatherens.core.thresholds import Threshold
     from leatherens.core.tracking import Tracker
@@ -144,6 +145,10 @@ class PluginHost:
     def reporters(self) -> Registry[Reporter]:
         """Reports of a finished run."""
         return self.registry("reporters")
+
+    def scenarios(self) -> Registry[Scenario]:
+        """Recipes that are picked by name."""
+        return self.registry("scenarios")
 
     def trackers(self) -> Registry[Tracker]:
         """Observers of runs that are switched on by name."""
