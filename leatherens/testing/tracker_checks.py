@@ -20,7 +20,7 @@ RECIPE = {
     "size": [64, 48],
     "seed": 0,
 }
-METRICS = {
+METRICS: dict[str, Any] = {
     "ensemble": {"image_auroc": 0.98, "au_pro": 0.9},
     "members": {"stfpm": {"image_auroc": 0.95, "au_pro": 0.9}, "padim": {"image_auroc": 0.9, "au_pro": 0.8}},
     "definitions": {"image_auroc": "area under the ROC curve", "au_pro": "area under the PRO curve"},
