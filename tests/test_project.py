@@ -178,7 +178,7 @@ def test_the_file_of_the_page__is_one(tmp_path):
         ),
         (
             "views: {A: {}}\nmembers: [{stfpm: {}}]\ndata: d",
-            "FILE: option 'members': expected ids, got {'stfpm': {}}; options need 'ID: {options: ...}'",
+            "FILE: option 'members': expected ids, got {'stfpm': {}}; options need 'ID: {...}'",
         ),
         (
             "views: {A: {masking: after}}\nmembers: [stfpm]\ndata: d",

@@ -33,7 +33,14 @@ weights_of_run = click.option(
 )
 
 
-def setting(text: str, expected: str, *, dotted: bool = True) -> tuple[str, Any]:
+config = click.option(
+    "--config",
+    metavar="NAME|FILE",
+    help="A scenario (leatherens config list), a recipe file, or a run whose recipe is taken again.",
+)
+
+
+def setting(text: str, expected: str, *, dotted: bool = False) -> tuple[str, Any]:
     """What one --set says: the path before the first `=`, and the value behind it, read as YAML.
 
     expected: the form, with an example, for who got it wrong. dotted: whose option it is stands before a dot.

@@ -63,7 +63,7 @@ def check(
     session: Session = ctx.obj
     found = target(session.host, name, kind)
     options = {} if defaults else dict(getattr(found.made, "check_options", {}))
-    options |= dict(setting(text, "KEY=VALUE, such as steps=20", dotted=False) for text in settings)
+    options |= dict(setting(text, "KEY=VALUE, such as steps=20") for text in settings)
     make = _maker(found, options, folder)
     results = checked(make, kind=found.kind, expected_failures=_reasons(expected), stop=stop)
     if as_json:

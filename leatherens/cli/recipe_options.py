@@ -16,16 +16,37 @@ from leatherens.core.host import PluginHost
 
 
 def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
-    """The recipe that the given options make; those not given are left to the recipe's defaults."""
+    """The recipe that --config names with what the options say over it, or that the options make alone.
+
+    What neither says is left to the recipe's defaults.
+    """
     if options.get("splits") is not None and any(
         options.get(key) is not None for key in ("shares", "labelled_share")
     ):
         raise ConfigError("--splits: says already who learns; leave out --shares and --labelled-share")
+    base = _named(options.get("config"), host)
     members = listed(options["members"] or "")
-    if not members:
+    if not members and not base.get("members"):
         known = ", ".join(host.detectors().ids())
-        raise click.UsageError(f"which detectors? give --members with one or more of: {known}")
-    return recipe_of(members, options_from(options), host)
+        raise click.UsageError(
+            f"which detectors? give --config with a scenario, or --members with one or more of: {known}"
+        )
+    said = options_from(options)
+    if said.get("calibration") is None and "calibration" not in base:
+        said["calibration"] = options.get("usual_calibration")
+    return recipe_of(members, said, host, base=base)
+
+
+def _named(config: str | None, host: PluginHost) -> Mapping[str, Any]:
+    """What the recipe that --config names says, checked against the plugins; nothing without one."""
+    if config is None:
+        return {}
+    from leatherens.configs.checked import require_parts
+    from leatherens.configs.recipe_file import read_recipe_file
+
+    found = read_recipe_file(config, host)
+    require_parts(found, host)
+    return found.content
 
 
 def options_from(given: Mapping[str, Any]) -> Options:
@@ -59,7 +80,7 @@ def _shares(text: str) -> list[float]:
 
 def _settings(given: Sequence[str]) -> dict[str, Any]:
     """What --set says, by path."""
-    return dict(setting(text, "MEMBER.KEY=VALUE, such as stfpm.steps=100") for text in given)
+    return dict(setting(text, "KEY=VALUE, such as stfpm.steps=100 or seed=1") for text in given)
 
 
 def _features(given: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leatherens.cli.going_on import saying_how_to_go_on
-from leatherens.cli.options import PATH, defects, layout, masks
+from leatherens.cli.options import PATH, config, defects, layout, masks
 from leatherens.core.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option(
     "--members", metavar="ID,ID", help="Detectors to fit, e.g. stfpm,draem (see: leatherens plugins list)."
 )
+@config
 @click.option("--data", type=PATH, help="Photographs, or a manifest; without it, the demo leather is used.")
 @defects
 @masks
@@ -131,9 +132,9 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
 @click.option(
     "--set",
     "settings",
-    metavar="MEMBER.KEY=VALUE",
+    metavar="KEY=VALUE",
     multiple=True,
-    help="An option of a member, a step of --prepare, or block, head, threshold ... (repeatable).",
+    help="One key of the recipe, e.g. stfpm.steps=100, head.neighbours=3 or seed=1 (repeatable).",
 )
 @click.option("--textures", type=PATH, help="Folder of pictures for artificial anomalies.")
 @click.option(
@@ -192,10 +193,11 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     from leatherens.ensembles.folder import RunFolder
     from leatherens.ensembles.given_splits import given_splits
     from leatherens.ensembles.parts import resolve
+    from leatherens.ensembles.repeating import Repeated
     from leatherens.ensembles.running import Run
     from leatherens.ensembles.taken import refuse_taken
 
-    asked = {**options, "calibration": options["calibration"] or CALIBRATION}
+    asked = {**options, "usual_calibration": CALIBRATION}
     recipe = resolve(recipe_from(asked, session.host), session.host)
     beside = {key: options[key] for key in BESIDE}
     if options["data"] is None and any((*beside.values(), options["splits"])):
@@ -204,10 +206,15 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
         )
     if options["out"]:
         refuse_taken(options["out"])
+    said = (session.host, progress, shlex.join(["leatherens", *sys.argv[1:]]))
+    first = Repeated.by(options["config"]) if options["data"] is None else None
+    if first is not None:
+        dealt = first.splits(recipe, session.host, progress)
+        out = options["out"] or fresh_folder(Path(first.data.root), recipe.members)
+        return Run(RunFolder(out), recipe, first.data, *said, splits=dealt)
     choice = DataChoice.at(options["data"] or _demo(progress), **beside)
     several = None if options["defects"] or options["masks"] else choice.categories(session.host)
     out = options["out"] or fresh_folder(options["data"], recipe.members)
-    said = (session.host, progress, shlex.join(["leatherens", *sys.argv[1:]]))
     if several is None:
         splits = (
             None if options["splits"] is None else given_splits(options["splits"], choice.read(session.host))

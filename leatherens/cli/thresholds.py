@@ -129,7 +129,7 @@ def _options(settings: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     """What --set says, by rule."""
     found: dict[str, dict[str, Any]] = {}
     for text in settings:
-        path, value = options.setting(text, "RULE.KEY=VALUE, such as k-sigma.k=2")
+        path, value = options.setting(text, "RULE.KEY=VALUE, such as k-sigma.k=2", dotted=True)
         rule, _, key = path.rpartition(".")
         found.setdefault(rule, {})[key] = value
     return found

@@ -11,6 +11,8 @@ from typing import Any
 
 from leatherens.configs.options import Options, listed
 from leatherens.configs.recipe import Calibration, Mode, Places, Recipe
+from leatherens.configs.settings import both_sides, settings_of
+from leatherens.configs.written import CHOICES, MASK
 from leatherens.core.errors import ConfigError, did_you_mean
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import images_under
@@ -19,44 +21,76 @@ from leatherens.core.params import parse_params
 _PLAIN = ("effort", "mode", "calibration", "folds", "overlap", "keep_every", "device", "seed")
 """Options that are recipe keys as they stand."""
 
-_PARTS = ("block", "head", "score_fusion", "calibrator", "threshold", "pixel_threshold")
-"""Recipe keys that name one plugin each; settings take them like members."""
-
-_MASK = "mask"
-"""The step that `ignore` adds."""
+NOTHING: Mapping[str, Any] = {}
+"""No recipe to begin with."""
 
 
-def recipe_of(members: Sequence[str], options: Options, host: PluginHost, *, owner: str = "run") -> Recipe:
-    """The recipe that the given options make; those not given are left to the recipe's defaults.
+def recipe_of(
+    members: Sequence[str],
+    options: Options,
+    host: PluginHost,
+    *,
+    owner: str = "run",
+    base: Mapping[str, Any] = NOTHING,
+) -> Recipe:
+    """The recipe that the given options make; those not given are left to `base`, then to the defaults.
 
-    owner: who was told, for messages.
+    members: ids, of which those that `base` names keep what it says of them; none: its own.
+    owner: who was told, for messages. base: keys of a recipe, as `recipe_file` writes them out.
     """
     said: dict[str, Any] = {
         key: value for key, value in options.items() if value is not None and value not in ((), {})
     }
-    ids = _members(members, host)
-    steps = _steps(said, ids, host)
-    settings = _settings(said.get("settings", {}), [*ids, *steps])
+    before = base.get("members") or {}
+    ids = _members(members or list(before), host)
+    steps = _steps(said, ids, base, host)
+    settings, plain = settings_of(said.get("settings", {}), [*ids, *steps])
     cuts = _features(said.get("features", {}), ids)
-    content: dict[str, Any] = {
-        "members": {id: {"options": settings.get(id, {}), "features": cuts.get(id)} for id in ids}
+    asked: dict[str, Any] = {
+        "members": {id: _member(before.get(id, {}), settings.get(id, {}), cuts.get(id)) for id in ids}
     }
     if steps:
         _add_masking(said, settings)
-        content["preparation"] = [{"id": id, "options": settings.get(id, {})} for id in steps]
-    _add_textures(said.get("textures"), content["members"], host)
-    for part in _PARTS:
+        before_it = base.get("preparation", ())
+        asked["preparation"] = [_step(id, before_it, settings.get(id, {})) for id in steps]
+    _add_textures(said.get("textures"), asked["members"], host)
+    for part in CHOICES:
         if part in said or part in settings:
-            content[part] = {"id": said.get(part) or _default(part), "options": settings.get(part, {})}
-    _add_false_alarms(said.get("false_alarms"), content, host)
-    content |= {key: said[key] for key in _PLAIN if key in said}
-    content |= _sizes(said)
-    content |= _sharing(said)
-    content["weights"] = weight_places(said.get("weights", ()))
-    content["allow_download"] = said.get("allow_download", False)
-    recipe = parse_params(Recipe, content, owner=owner)
-    _refuse_idle(content | ({"features": cuts} if cuts else {}), recipe)
+            asked[part] = _part(part, said.get(part), base.get(part), settings.get(part, {}))
+    _add_false_alarms(said.get("false_alarms"), asked, base, host)
+    asked |= plain | {key: said[key] for key in _PLAIN if key in said}
+    asked |= _sizes(said, base)
+    asked |= _sharing(said)
+    if "weights" in said or not base:
+        asked["weights"] = weight_places(said.get("weights", ()))
+    if said.get("allow_download"):
+        asked["allow_download"] = True
+    recipe = parse_params(Recipe, {**base, **asked}, owner=owner)
+    _refuse_idle(asked | ({"features": cuts} if cuts else {}), recipe)
     return recipe
+
+
+def _member(before: Mapping[str, Any], options: Mapping[str, Any], cut: Any) -> dict[str, Any]:
+    """What is said of a member over what was said before."""
+    return {
+        "options": {**before.get("options", {}), **options},
+        "features": before.get("features") if cut is None else cut,
+    }
+
+
+def _step(id: str, before: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, Any]:
+    """One step of the preparation over the same one before."""
+    known: Mapping[str, Any] = next((s.get("options", {}) for s in before if s.get("id") == id), {})
+    return {"id": id, "options": {**known, **options}}
+
+
+def _part(
+    part: str, asked: str | None, before: Mapping[str, Any] | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A part over the one before, whose options go with its id."""
+    id = asked or (before or {}).get("id") or _default(part)
+    known = before.get("options", {}) if before and before.get("id") == id else {}
+    return {"id": id, "options": {**known, **options}}
 
 
 def places_of(options: Mapping[str, Any]) -> Places:
@@ -82,23 +116,14 @@ def _default(part: str) -> str:
     return id
 
 
-def _sizes(said: Mapping[str, Any]) -> dict[str, Any]:
+def _sizes(said: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """What is said of sizes; tiles are brought to their own size where none is named."""
-    found: dict[str, Any] = {key: _both_sides(key, said[key]) for key in ("size", "tile") if key in said}
+    found: dict[str, Any] = {key: both_sides(key, said[key]) for key in ("size", "tile") if key in said}
     if "tile" in found:
         found.setdefault("size", found["tile"])
-    elif "overlap" in said:
+    elif "overlap" in said and base.get("tile") is None:
         raise ConfigError("--overlap: there are no tiles to overlap; give --tile as well")
     return found
-
-
-def _both_sides(key: str, size: object) -> tuple[object, object]:
-    """Height and width; a single number is both."""
-    if isinstance(size, int):
-        return size, size
-    if not isinstance(size, tuple | list) or len(size) != 2:
-        raise ConfigError(f"--{key}: expected a number of pixels, or (height, width), got {size!r}")
-    return size[0], size[1]
 
 
 def _sharing(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,16 +156,18 @@ def _members(members: Sequence[str], host: PluginHost) -> list[str]:
     return ids
 
 
-def _steps(said: Mapping[str, Any], members: list[str], host: PluginHost) -> list[str]:
+def _steps(
+    said: Mapping[str, Any], members: list[str], base: Mapping[str, Any], host: PluginHost
+) -> list[str]:
     """The preparation's steps in order; `ignore` adds a mask, at the end unless its place is named."""
-    steps = listed(said.get("prepare", ()))
+    steps = listed(said.get("prepare", ())) or [step["id"] for step in base.get("preparation", ())]
     for id in steps:
         if steps.count(id) > 1 or id in members:
             raise ConfigError(f"--prepare: '{id}' is named twice; name each step once")
         host.preparations().entry(id)
-    if "ignore" in said and _MASK not in steps:
-        steps.append(_MASK)
-    if "masking" in said and _MASK not in steps:
+    if "ignore" in said and MASK not in steps:
+        steps.append(MASK)
+    if "masking" in said and MASK not in steps:
         raise ConfigError("--masking: there is no mask to apply; give --ignore FILE as well")
     return steps
 
@@ -155,32 +182,7 @@ def _add_masking(said: Mapping[str, Any], settings: dict[str, dict[str, Any]]) -
         given["ignore"] = str(path.resolve())
     for key, value in given.items():
         if value is not None:
-            settings.setdefault(_MASK, {}).setdefault(key, value)
-
-
-def _settings(given: Mapping[str, Any], ids: list[str]) -> dict[str, dict[str, Any]]:
-    """What is set, by member, step of the preparation or part."""
-    found: dict[str, dict[str, Any]] = {}
-    if not isinstance(given, Mapping):
-        raise ConfigError(
-            f'--set: expected {{MEMBER.KEY: VALUE}}, such as {{"stfpm.steps": 100}}, got {given!r}'
-        )
-    for path, value in given.items():
-        owner = _owner(path, ids)
-        found.setdefault(owner, {})[path.removeprefix(f"{owner}.")] = value
-    return found
-
-
-def _owner(path: str, ids: list[str]) -> str:
-    """The member, step or part that a path begins with."""
-    owners = [*ids, *_PARTS]
-    for owner in owners:
-        if path.startswith(f"{owner}."):
-            return owner
-    named = path.partition(".")[0]
-    hint = did_you_mean(named, owners)
-    known = f"members: {', '.join(ids)}; parts: {', '.join(_PARTS)}"
-    raise ConfigError(f"--set {path}: no member or part is called '{named}'{hint} ({known})")
+            settings.setdefault(MASK, {}).setdefault(key, value)
 
 
 def _features(given: Mapping[str, Sequence[str]], ids: list[str]) -> dict[str, tuple[str, ...]]:
@@ -215,12 +217,17 @@ def _add_textures(textures: Path | str | None, members: dict[str, Any], host: Pl
         members[id]["options"]["textures"] = str(folder.resolve())
 
 
-def _add_false_alarms(rate: float | None, content: dict[str, Any], host: PluginHost) -> None:
+def _add_false_alarms(
+    rate: float | None, asked: dict[str, Any], base: Mapping[str, Any], host: PluginHost
+) -> None:
+    """The rate to every rule that takes one."""
     if rate is None:
         return
     rate = _share("false-alarms", rate, ", such as 0.01")
-    content.setdefault("threshold", {"id": _default("threshold"), "options": {}})
-    rules = [content[part] for part in ("threshold", "pixel_threshold") if part in content]
+    for part in ("threshold", "pixel_threshold"):
+        if part not in asked and (part == "threshold" or part in base):
+            asked[part] = _part(part, None, base.get(part), {})
+    rules = [asked[part] for part in ("threshold", "pixel_threshold") if part in asked]
     takers = [r for r in rules if "false_alarms" in host.thresholds().load(r["id"]).Params.model_fields]
     if not takers:
         raise ConfigError(

@@ -26,6 +26,7 @@ BASES = {
     "preparations": ("leatherens.core.preparation", "Preparation"),
     "readers": ("leatherens.core.reading", "Reader"),
     "reporters": ("leatherens.core.reporting", "Reporter"),
+    "scenarios": ("leatherens.core.scenario", "Scenario"),
     "score_fusions": ("leatherens.core.scorefusion", "ScoreFusion"),
     "thresholds": ("leatherens.core.thresholds", "Threshold"),
 }

@@ -85,3 +85,8 @@ def register_backbones(register: Register) -> None:
 @_hookspec
 def register_reporters(register: Register) -> None:
     """Offer reports of a finished run."""
+
+
+@_hookspec
+def register_scenarios(register: Register) -> None:
+    """Offer recipes by name: YAML files, as "package:folder/name.yaml" (`core.scenario.Scenario`)."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from leatherens.core.preparation import Preparation
     from leatherens.core.reading import Reader
     from leatherens.core.reporting import Reporter
+    from leatherens.core.scenario import Scenario
     from leatherens.core.scorefusion import ScoreFusion
     from leatherens.core.thresholds import Threshold
     from leatherens.core.weights import Backbone
@@ -139,6 +140,10 @@ class PluginHost:
     def reporters(self) -> Registry[Reporter]:
         """Reports of a finished run."""
         return self.registry("reporters")
+
+    def scenarios(self) -> Registry[Scenario]:
+        """Recipes that are picked by name."""
+        return self.registry("scenarios")
 
     def _load(self, source: Source, all_sources: Sequence[Source]) -> PluginInfo:
         """One plugin, whole or broken; only what is not a plugin's fault (Ctrl-C) gets out of here."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeAlias, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -41,7 +41,11 @@ ShareRange = Annotated[tuple[Share, Share], AfterValidator(_rising)]
 P = TypeVar("P", bound=BaseModel)
 
 
-def parse_params(schema: type[P], options: Mapping[str, Any], *, owner: str) -> P:
+Owner: TypeAlias = "str | Callable[[tuple[str, ...]], str]"
+"""Whom a sentence about a wrong key names first, or who says it of each key, by the way to it."""
+
+
+def parse_params(schema: type[P], options: Mapping[str, Any], *, owner: Owner) -> P:
     """`options` as a `schema`; a `ConfigError` that names `owner` and every wrong key otherwise."""
     try:
         return schema.model_validate(dict(options))
@@ -49,14 +53,15 @@ def parse_params(schema: type[P], options: Mapping[str, Any], *, owner: str) -> 
         raise ConfigError("\n".join(_sentences(error, schema, owner))) from None
 
 
-def _sentences(error: ValidationError, schema: type[BaseModel], owner: str) -> list[str]:
+def _sentences(error: ValidationError, schema: type[BaseModel], asked: Owner) -> list[str]:
     """One sentence per wrong key."""
     sentences = []
     for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"])
+        way = tuple(map(str, fault["loc"]))
+        key, owner = ".".join(way), asked if isinstance(asked, str) else asked(way)
         if fault["type"] == "extra_forbidden":
-            known = sorted(schema.model_fields)
-            hint = did_you_mean(key, known)
+            known = sorted(_keys_at(schema, way[:-1]))
+            hint = did_you_mean(way[-1], known)
             offered = f"options: {', '.join(known)}" if known else "it has none"
             sentences.append(f"{owner}: unknown option '{key}'{hint} ({offered})")
         elif fault["type"] == "missing":
@@ -66,6 +71,22 @@ def _sentences(error: ValidationError, schema: type[BaseModel], owner: str) -> l
         else:
             sentences.append(f"{owner}: option '{key}': {_lowered(fault['msg'])}, got {fault['input']!r}")
     return sentences
+
+
+def _keys_at(schema: type[BaseModel], way: tuple[str, ...]) -> list[str]:
+    """The keys that a schema takes at the end of a way through it."""
+    for key in way:
+        field = schema.model_fields.get(key)
+        if field is not None:  # else a key or a position in what the last field holds
+            schema = next(iter(_schemas(field.annotation)), schema)
+    return list(schema.model_fields)
+
+
+def _schemas(annotation: Any) -> list[type[BaseModel]]:
+    """The schemas that a type is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _schemas(part)]
 
 
 def _lowered(message: str) -> str:

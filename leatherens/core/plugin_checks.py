@@ -13,6 +13,7 @@ from leatherens.core.registry import Entry, noun
 
 _ID = re.compile(r"[a-z0-9]+(?:[-._][a-z0-9]+)*")
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
+_FILE = re.compile(r"[\w.]+:[\w./-]+\.ya?ml")
 
 STATED_BY = "leatherens_api"
 """The name under which a plugin states the version of the contract that it was written for."""
@@ -71,9 +72,10 @@ def check_entry(entry: Entry, claims: Sequence[Entry]) -> None:
         raise PluginError(
             f"{what} {entry.id!r}: an id is lower-case letters and digits joined by - (as in 'grain-flow')"
         )
-    if not isinstance(entry.target, str) or not _TARGET.fullmatch(entry.target):
-        raise PluginError(
-            f"{what} '{entry.id}': the target is a string 'package.module:Class', got {entry.target!r}"
-        )
+    scenario = entry.kind == "scenarios"
+    form = _FILE if scenario else _TARGET
+    if not isinstance(entry.target, str) or not form.fullmatch(entry.target):
+        expected = "package:folder/name.yaml" if scenario else "package.module:Class"
+        raise PluginError(f"{what} '{entry.id}': the target is a string '{expected}', got {entry.target!r}")
     if any((claim.kind, claim.id) == (entry.kind, entry.id) for claim in claims):
         raise PluginError(f"{what} '{entry.id}' is registered twice")

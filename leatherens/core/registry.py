@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
 from pathlib import Path
-from typing import Any, Generic, Literal, NoReturn, TypeVar, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast
 
 from leatherens.core.adoption import adopted, base_of
 from leatherens.core.errors import (
@@ -24,6 +25,12 @@ from leatherens.core.errors import (
     reason,
 )
 from leatherens.core.strangers import kept_from, waiting_for
+
+if TYPE_CHECKING:
+    from leatherens.core.scenario import Scenario
+
+SUFFIXES = (".yaml", ".yml")
+"""What a target ends with that is a data file and no class."""
 
 T = TypeVar("T")
 
@@ -42,7 +49,7 @@ def noun(kind: str) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
-    """One thing a plugin offers; `target` is "package.module:Class"."""
+    """One thing a plugin offers; `target` is "package.module:Class", or the file of a scenario."""
 
     kind: str
     id: str
@@ -176,12 +183,15 @@ class Registry(Generic[T]):
 
     def _imported(self, entry: Entry) -> Any:
         """What the target names, imported under guard; its base class first, and with it what that needs."""
-        base_of(self.kind)
+        base = base_of(self.kind)
         module, _, path = entry.target.partition(":")
         plugin = self._offering[entry.plugin]
         try:
             with _guard(plugin, module):
-                return reduce(getattr, path.split("."), importlib.import_module(module))
+                imported = importlib.import_module(module)
+                if path.endswith(SUFFIXES):
+                    return cast("type[Scenario]", base).around(entry.id, beside(imported) / path)
+                return reduce(getattr, path.split("."), imported)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
             self._fail(entry, reason(error), error)
 
@@ -228,6 +238,13 @@ def _guard(plugin: PluginInfo, module: str) -> Iterator[None]:
     doing = f"while {_shown(module, plugin)} was imported"
     with waiting_for(plugin.label, plugin.way_out), kept_from(f"plugin {plugin.label}", doing):
         yield
+
+
+def beside(module: ModuleType) -> Path:
+    """The folder of a module's file, where the data files of its package lie."""
+    if module.__file__ is None:
+        raise ImportError(f"{module.__name__} is no file, so that nothing lies beside it")
+    return Path(module.__file__).parent
 
 
 def _shown(target: str, plugin: PluginInfo) -> str:

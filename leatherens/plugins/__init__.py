@@ -211,3 +211,14 @@ def register_reporters(register: Register) -> None:
         "leatherens.plugins.html_report:HtmlReport",
         summary="one HTML file with figures, tables and images",
     )
+
+
+SCENARIOS = (("one-colour", "leather of one colour, photographed alike"),)
+"""Id and summary."""
+
+
+@hookimpl
+def register_scenarios(register: Register) -> None:
+    """Recipes for situations, each measured."""
+    for id, summary in SCENARIOS:
+        register(id, f"leatherens.configs:scenarios/{id}.yaml", summary=summary)
