@@ -29,6 +29,10 @@ INTERRUPTED = 130
 COMMANDS = {
     "run": ("leatherens.cli.run:run", "Learn from good images, calibrate, test and write a report."),
     "config": ("leatherens.cli.config:config", "List scenarios, and show or check a recipe."),
+    "recommend": (
+        "leatherens.cli.recommend:recommend",
+        "Look at good images, and say which scenario fits them and this machine.",
+    ),
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
     "metrics": ("leatherens.cli.metrics:metrics", "Measure the score maps of any tool."),

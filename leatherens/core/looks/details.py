@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Grey: TypeAlias = NDArray[np.float32]
 
 MOST_SIDE = 512
-"""Pixels of the window, in the middle of a photograph at its own resolution, in which details are looked for."""
+"""Pixels of the window in the middle of a photograph, at its own resolution, where details are measured."""
 
 _LIGHT = 16
 """The light is what changes over a sixteenth of the window and more; it is taken out first."""
@@ -75,7 +75,8 @@ def _without_light(grey: Grey) -> Grey:
 
     light = cv2.GaussianBlur(grey, (0, 0), max(2.0, len(grey) / _LIGHT), borderType=cv2.BORDER_REFLECT)
     flat: Grey = grey - light
-    return flat - flat.mean()
+    flat -= flat.mean()
+    return flat
 
 
 def _autocorrelation(picture: Grey) -> NDArray[np.float64]:

@@ -57,7 +57,7 @@ def look_at(samples: Sequence[Sample], *, size: Size, progress: Progress | None 
     """
     if not samples:
         raise InputError("there are no images to look at")
-    drawn = _drawn(samples)
+    drawn = drawn_from(samples)
     found: list[_Seen | InputError] = []
     reporting = (progress or Silent()).step("looking at the images", len(drawn))
     with reporting as advance, ThreadPoolExecutor(_THREADS) as pool:
@@ -67,7 +67,9 @@ def look_at(samples: Sequence[Sample], *, size: Size, progress: Progress | None 
     seen = [one for one in found if isinstance(one, _Seen)]
     failed = [one for one in found if isinstance(one, InputError)]
     if not seen:
-        raise InputError(f"none of the {len(drawn)} good images looked at can be read; the first: {failed[0]}")
+        raise InputError(
+            f"none of the {len(drawn)} good images looked at can be read; the first: {failed[0]}"
+        )
     unreadable = [s.id for s, one in zip(drawn, found, strict=True) if isinstance(one, InputError)]
     return _look(samples, seen, tuple(unreadable), size)
 
@@ -112,7 +114,7 @@ def _views(samples: Sequence[Sample]) -> tuple[str, ...]:
     return tuple(told) if len(told) > 1 else named_views([sample.id for sample in samples])
 
 
-def _drawn(samples: Sequence[Sample]) -> list[Sample]:
+def drawn_from(samples: Sequence[Sample]) -> list[Sample]:
     """At most `DRAWN` of them, by a seed of their own, in random order, so that the first are anybody."""
     order: Any = numpy_generator(0, "looks").permutation(len(samples))
     return [samples[int(place)] for place in order[:DRAWN]]

@@ -21,6 +21,7 @@ class Candidate:
     """One scenario against the images.
 
     recipe: resolved for this machine, `None` where it cannot be used. broken: why not, in a sentence.
+    written: the recipe before its members' options were written out, for another effort.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Candidate:
     recipe: Recipe | None
     checks: tuple[Check, ...] = ()
     broken: str | None = None
+    written: Recipe | None = None
 
     @property
     def fits(self) -> bool:
@@ -56,8 +58,8 @@ class Candidate:
 
 
 def candidates(host: PluginHost, look: Look, places: Places) -> tuple[Candidate, ...]:
-    """Every scenario of every plugin: those that fit first, the most special first, those for a tight budget
-    last; then those that do not, by id."""
+    """Every scenario of every plugin: those that fit first, the most special of them first and those for a
+    tight budget last; then those that do not fit."""
     ids = host.scenarios().ids()
     if not ids:
         raise InputError("no scenarios are there to choose from; do not leave out the built-in plugins")
@@ -73,14 +75,17 @@ def candidate(id: str, host: PluginHost, look: Look, places: Places) -> Candidat
         recipe = read.recipe
         if "calibration" not in read.content:  # as `leatherens run` does
             recipe = recipe.model_copy(update={"calibration": Calibration(CALIBRATION)})
-        recipe = resolve(recipe.at(places), host)
+        written = recipe.at(places)
+        recipe = resolve(written, host)
     except LeatherensError as error:
         return Candidate(id, None, None, broken=str(error).splitlines()[0])
-    found = Candidate(id, read.about, recipe)
+    found = Candidate(id, read.about, recipe, written=written)
     if needs_labels(recipe, host):
         return replace(found, recipe=None, broken="its threshold learns from labelled defects")
     return replace(found, checks=checks(read.about.when, look, recipe) if read.about else ())
 
 
-def _order(candidate: Candidate) -> tuple[bool, bool, int, str]:
-    return not candidate.fits, candidate.tight, -candidate.rank, candidate.id
+def _order(candidate: Candidate) -> tuple[bool, bool, int, int, str]:
+    """Of equals the one with fewer members comes first, which is the cheaper one as a rule."""
+    members = len(candidate.recipe.members) if candidate.recipe else 0
+    return not candidate.fits, candidate.tight, -candidate.rank, members, candidate.id

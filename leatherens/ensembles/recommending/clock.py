@@ -101,7 +101,9 @@ def _times(
     source = source_of(recipe, samples, steps)
     if not isinstance(source, FileSource):  # reading and preparing cannot be told apart from scoring
         watch = Stopwatch(recipe.device)
-        judge = [partial(score_photograph, ensemble, source, one, recipe.batch_size, watch) for one in samples]
+        judge = [
+            partial(score_photograph, ensemble, source, one, recipe.batch_size, watch) for one in samples
+        ]
         return _median(judge, warm_up=1), 0.0
     batches = [source.batch([number]).to(recipe.device) for number in range(len(samples))]
     scoring = _median([partial(_score, ensemble, batch) for batch in batches], warm_up=WARM_UP)

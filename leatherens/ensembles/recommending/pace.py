@@ -1,4 +1,4 @@
-"""How long a fit would take: its steps are watched, and those that were cut short are counted to their end."""
+"""How long a fit would take: its steps are watched, and those cut short are counted to their end."""
 
 from __future__ import annotations
 

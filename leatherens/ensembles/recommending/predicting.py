@@ -25,8 +25,8 @@ from leatherens.ensembles.tiled_photographs import VALIDATING
 
 MEANING = (
     "ms_per_image: an image already in memory, alone, prepared and scored, median; photographs looked at in "
-    "tiles with reading. memory_mb: largest resident memory of a process that scores. gpu_mb: the same on the "
-    "GPU. disk_mb: what is learned. fit_seconds: learning from all images, as often as folds ask for."
+    "tiles with reading. memory_mb: largest resident memory of a process that scores. gpu_mb: the same on "
+    "the GPU. disk_mb: what is learned. fit_seconds: learning from all images, as often as folds ask for."
 )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from leatherens.configs.recipe import Recipe
 from leatherens.core.listing import counted
 from leatherens.core.looks import Look
 from leatherens.core.scenario import Conditions, Range
-from leatherens.configs.recipe import Recipe
 
 WEIGHTS: Mapping[str, int] = {
     "views": 4,
@@ -43,7 +43,9 @@ class Check:
 
 def checks(when: Conditions, look: Look, recipe: Recipe) -> tuple[Check, ...]:
     """Every condition of a scenario, its recipe being this; `budget` is none of the images'."""
-    return tuple(check for key, rule in RULES.items() for check in rule(getattr(when, key), look, recipe, key))
+    return tuple(
+        check for key, rule in RULES.items() for check in rule(getattr(when, key), look, recipe, key)
+    )
 
 
 Rule = Callable[..., Iterator[Check]]

@@ -35,7 +35,7 @@ from leatherens.ensembles.recommending.handful import HANDFUL, Handful
 from leatherens.ensembles.recommending.pace import Pace
 from leatherens.ensembles.tiled_photographs import source_of
 
-STEPS = 3
+STEPS = 2
 """Of each training; the first warms up."""
 
 VALIDATED = 2
@@ -87,7 +87,9 @@ class Sketcher:
                 self.known[key] = drawing.member(id, member)
             folder.save(folder.member(id), self.known[key][0])
             seconds += self.known[key][1]
-        members = {id: folder.load(folder.member(id), type(m)).to(recipe.device) for id, m in parts.members.items()}
+        members = {
+            id: folder.load(folder.member(id), type(m)).to(recipe.device) for id, m in parts.members.items()
+        }
         ensemble = FittedEnsemble(pool, members, parts.cuts, parts.score_fusion, votes=parts.votes)
         if parts.block is not None and parts.head is not None:
             ensemble, spent = drawing.with_head(ensemble, parts.block, parts.head)
