@@ -102,7 +102,8 @@ def _tried(session: Session, given: Mapping[str, Any], found: Recommendation, pr
     from leatherens.ensembles.recommending.trying import TrialFolder, Trials
 
     out = given["out"] or RUNS / f"recommend-{given['data'].resolve().name}"
-    folder = TrialFolder(out, shlex.join([*_leatherens(session), "recommend", *_said(given), "--try"]))
+    typed = [*_leatherens(session), "recommend", *_said(given), "--try", "--out", str(out)]
+    folder = TrialFolder(out, shlex.join(typed))
     with saying_how_to_go_on(folder):
         return Trials(folder, session.host, found.collection, progress).of(found.choice)
 

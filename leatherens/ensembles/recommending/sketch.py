@@ -25,6 +25,7 @@ from leatherens.core.host import PluginHost
 from leatherens.core.progress import Silent
 from leatherens.core.reading import Sample
 from leatherens.core.synthesis.spoilt_images import EXAMPLES, MOST_COPIES, example_images
+from leatherens.core.types import FeatureMaps
 from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.fitting import Fitting, Fused
 from leatherens.ensembles.folder import RunFolder
@@ -135,13 +136,13 @@ class _Drawing:
         started = time.perf_counter()
         seen = (ensemble.features(ensemble.observe(batch, keep=True)), batch.valid)
         watched = time.perf_counter() - started
-        many = _Again(seen, -(-len(self.many.ids) // HANDFUL))
+        many = _Again(seen, len(self.many.ids))
         with guarded(f"fusion block '{block.id}'", LEARNING):
             block.fit(many).to(self.recipe.device)
         with guarded(f"head '{head.id}'", LEARNING):
             head.fit(
                 Fused(block, many),
-                validation=Fused(block, _Again(seen, 1)),
+                validation=Fused(block, _Again(seen, HANDFUL)),
                 context=self._context(pace),
                 anomalies=self._spoilt(ensemble, block) if head.wants_anomalies else (),
             )
@@ -172,14 +173,22 @@ class _Drawing:
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """The same features a number of times, as often as anybody walks them."""
+    """The features of a handful again and again, up to so many images, as often as anybody walks them."""
 
     seen: GoodFeatures
-    times: int
+    images: int
 
     def __iter__(self) -> Iterator[GoodFeatures]:
-        for _ in range(self.times):
-            yield self.seen
+        for start in range(0, self.images, HANDFUL):
+            yield self._first(min(HANDFUL, self.images - start))
+
+    def _first(self, count: int) -> GoodFeatures:
+        features, valid = self.seen
+        kept = {
+            id: FeatureMaps(tuple(one[:count] for one in maps.maps), maps.names, maps.ids[:count])
+            for id, maps in features.items()
+        }
+        return kept, None if valid is None else valid[:count]
 
 
 def hasty(recipe: Recipe) -> Recipe:
