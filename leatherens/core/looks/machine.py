@@ -25,16 +25,24 @@ class Machine:
     load: float | None = None
 
     @property
+    def busy(self) -> bool:
+        """Whether other work leaves less than all cores to what is timed here."""
+        return self.load is not None and self.load > self.cores
+
+    @property
     def sentence(self) -> str:
         """All of it.
 
         >>> Machine(2, 2, 8192, load=0.4).sentence
         '2 cores, 8.0 GB of memory, no GPU; load 0.4'
+        >>> Machine(2, 2, None, load=5.1).sentence
+        '2 cores, memory unknown, no GPU; load 5.1, so that times are longer than on a quiet machine'
         """
         cores = counted(self.cores, "core") + (f" ({self.threads} used)" if self.threads < self.cores else "")
         memory = "memory unknown" if self.memory_mb is None else f"{self.memory_mb / 1024:.1f} GB of memory"
         gpu = "no GPU" if self.gpu is None else f"{self.gpu} with {(self.gpu_mb or 0) / 1024:.0f} GB"
         load = "" if self.load is None else f"; load {self.load:.1f}"
+        load += ", so that times are longer than on a quiet machine" if self.busy else ""
         return f"{cores}, {memory}, {gpu}{load}"
 
     def content(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ SIDE = 64
 
 ALIKE = 0.7
 """Correlation with the others' mean from which on the part is at the same place: a printed face that moves by
-5 % of the picture reaches 0.78, a bottle from above that moves by 8 % 0.61."""
+5 % of the picture reaches 0.81, a bottle from above that moves by 8 % 0.64 (docs/recommend.md)."""
 
 MOST = 0.8
 """Share of images that must fit over a reference for all to be called registrable."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from leatherens.core.photographs import Photograph
 
 UNEVEN = 0.5
-"""From here on an object. Of 21 sets that were measured, textures reach 0.48 (photographs of crystals) and
-real leather and fabric 0.20; objects begin at 0.58 (docs/recommend.md)."""
+"""From here on an object. Of 29 sets that were measured, textures reach 0.48 (photographs of crystals) and
+leather and fabric 0.23; objects begin at 0.55 (docs/recommend.md)."""
 
 SIDE, CELLS = 128, 8
 """Pixels of a side on which contrast is measured, and cells along it: 16 x 16 pixels each."""
