@@ -16,23 +16,26 @@ import pytest
 import torch
 from tiny_runs import at_step, call, press_ctrl_c
 
+from leatherens.configs.recipe import Calibration, MemberChoice, Places, Recipe, read_recipe
 from leatherens.configs.recipe import Choice as Part
-from leatherens.configs.recipe import MemberChoice, Places, Recipe, read_recipe
 from leatherens.core.colours import colour_clusters
 from leatherens.core.errors import InputError, LeatherensError
 from leatherens.core.host import PluginHost
 from leatherens.core.leather import write_demo
 from leatherens.core.looks.look import Details, Look
 from leatherens.core.looks.places import Places as Lying
+from leatherens.core.progress import Silent
 from leatherens.core.scenario import About, Conditions, Range
 from leatherens.core.types import ImageBatch
 from leatherens.ensembles.data import DataChoice
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.parts import resolve
+from leatherens.ensembles.recommending import clock
 from leatherens.ensembles.recommending.candidates import Candidate, candidates
 from leatherens.ensembles.recommending.choosing import choose
 from leatherens.ensembles.recommending.handful import HANDFUL, Handful
 from leatherens.ensembles.recommending.pace import Pace
-from leatherens.ensembles.recommending.predicting import Budget, Prediction
+from leatherens.ensembles.recommending.predicting import Budget, Prediction, Predictor
 from leatherens.ensembles.recommending.rules import RULES, WEIGHTS, checks
 from leatherens.ensembles.recommending.sketch import Amount, Sketcher
 from leatherens.ensembles.recommending.trying import Tried, best, to_be_tried
@@ -75,7 +78,7 @@ def candidate(id: str, when: Conditions | None = None, look: Look = LOOK, **more
 
 def predicted(ms: float, memory_mb: float = 100) -> Prediction:
     """A prediction with these costs."""
-    return Prediction(ms_per_image=ms, memory_mb=memory_mb, gpu_mb=None, disk_mb=1, fit_seconds=1)
+    return Prediction(ms_per_image=ms, memory_mb=memory_mb, base_mb=50, gpu_mb=None, disk_mb=1, fit_seconds=1)
 
 
 def test_every_condition_that_a_scenario_can_name_has_a_rule_and_a_weight() -> None:
@@ -157,7 +160,7 @@ def test_where_nothing_keeps_the_budget_the_nearest_is_named() -> None:
 
 
 def test_memory_counts_on_the_gpu_too() -> None:
-    both = Prediction(ms_per_image=1, memory_mb=600, gpu_mb=800, disk_mb=1, fit_seconds=1)
+    both = Prediction(ms_per_image=1, memory_mb=600, base_mb=50, gpu_mb=800, disk_mb=1, fit_seconds=1)
     assert Budget(memory_mb=700).excess(both) == ("800 MB on the GPU are over --memory-mb 700",)
     assert len(Budget(ms=0.5, memory_mb=500).excess(both)) == 3
     assert Budget(memory_mb=400).times_over(both) == 2.0
@@ -267,6 +270,37 @@ def test_a_sketch_is_as_large_as_the_run_will_be(
     assert 0 < seconds < 600
 
 
+@pytest.mark.parametrize(
+    "said",
+    [{"tile": (32, 32), "size": (32, 32)}, {"preparation": (Part(id="flatten"),)}],
+    ids=["tiles", "prepared"],
+)
+def test_tiles_and_prepared_pictures_are_timed_too(
+    said: dict[str, Any], leather: Path, banked: Path, tmp_path: Path
+) -> None:
+    host = PluginHost(installed=False)
+    recipe = resolve(read_recipe(banked / "recipe.yaml").model_copy(update=said), host)
+    few = DataChoice.at(leather).read(host).train[:HANDFUL]
+    Sketcher(host, few).sketch(recipe, Amount(12, 2), RunFolder(tmp_path))
+    found = clock._measured(tmp_path, tuple(few), {"installed": False})
+    assert isinstance(found, clock.Clocked)
+    assert found.scoring_ms > 0
+    assert (found.preparing_ms > 0) is ("preparation" in said)
+
+
+def test_many_images_are_counted_in_tiles_and_few_ones_in_folds(leather: Path) -> None:
+    host = PluginHost(installed=False)
+    collection = DataChoice.at(leather).read(host)
+    predictor = Predictor(host, collection, collection.train, {"installed": False}, Silent())
+    split = PLAIN.model_copy(update={"calibration": Calibration.split})
+    assert predictor._amount(split) == (Amount(12, 2), 1)
+    assert predictor._amount(split.model_copy(update={"calibration": Calibration.cross})) == (
+        Amount(14, 2),
+        6,
+    )
+    assert predictor._amount(split.model_copy(update={"tile": (32, 32)})) == (Amount(48, 8), 1)
+
+
 TINY_STFPM = "stfpm: {backbone: test_resnet, weights: random, steps: 3}"
 TINY_PATCHCORE = "patchcore: {backbone: test_resnet, weights: random, layers: [1], core_set: 0.05}"
 WHEN = "when: {colours: one, surface: texture, images: {least: 8, most: 400}}"
@@ -327,6 +361,7 @@ def test_costs_are_predicted_for_the_pick(answer: dict[str, Any]) -> None:
     assert 0 < costs["ms_per_image"] < 5000
     assert 100 < costs["memory_mb"] < 5000
     assert 0 < costs["disk_mb"] < 10
+    assert 50 < costs["base_mb"] < costs["memory_mb"]
     assert costs["gpu_mb"] is None
 
 

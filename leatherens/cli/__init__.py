@@ -31,7 +31,7 @@ COMMANDS = {
     "config": ("leatherens.cli.config:config", "List scenarios, and show or check a recipe."),
     "recommend": (
         "leatherens.cli.recommend:recommend",
-        "Look at good images, and say which scenario fits them and this machine.",
+        "Say which scenario fits these images and this machine.",
     ),
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),

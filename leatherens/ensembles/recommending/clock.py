@@ -35,11 +35,12 @@ LONGEST = 10.0
 @dataclass(frozen=True, slots=True)
 class Clocked:
     """Of judging one image at a time: milliseconds of models and of preparing the picture; memory and disk in
-    binary megabytes; gpu_mb: `None` without a GPU."""
+    binary megabytes. base_mb: memory of Python and torch alone. gpu_mb: `None` without a GPU."""
 
     scoring_ms: float
     preparing_ms: float
     peak_mb: float
+    base_mb: float
     gpu_mb: float | None
     disk_mb: float
 
@@ -62,11 +63,14 @@ def clocked(run: Path, samples: Sequence[Sample], plugins: Mapping[str, Any]) ->
 
 def _measured(run: Path, samples: tuple[Sample, ...], plugins: dict[str, Any]) -> Clocked | str:
     """In the other process; a message instead where something is wrong, as not every error travels."""
+    import torch  # noqa: F401 - for what it weighs
+
     from leatherens.configs.recipe import read_recipe
     from leatherens.core.host import PluginHost
     from leatherens.ensembles.experiments.costs import peak_memory_mb
     from leatherens.ensembles.folder import RunFolder
 
+    base = peak_memory_mb()
     folder, host = RunFolder(run), PluginHost(**plugins)
     try:
         recipe = read_recipe(folder.recipe)
@@ -78,6 +82,7 @@ def _measured(run: Path, samples: tuple[Sample, ...], plugins: dict[str, Any]) -
         scoring_ms=1000 * scoring,
         preparing_ms=1000 * preparing,
         peak_mb=peak_memory_mb(),
+        base_mb=base,
         gpu_mb=_gpu_memory_mb(recipe.device),
         disk_mb=sum(path.stat().st_size for path in learned) / 2**20,
     )

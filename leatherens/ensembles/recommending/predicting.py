@@ -25,8 +25,9 @@ from leatherens.ensembles.tiled_photographs import VALIDATING
 
 MEANING = (
     "ms_per_image: an image already in memory, alone, prepared and scored, median; photographs looked at in "
-    "tiles with reading. memory_mb: largest resident memory of a process that scores. gpu_mb: the same on "
-    "the GPU. disk_mb: what is learned. fit_seconds: learning from all images, as often as folds ask for."
+    "tiles with reading. memory_mb: largest resident memory of a process that scores; base_mb: of that, "
+    "Python and torch alone. gpu_mb: on the GPU. disk_mb: what is learned. fit_seconds: learning from all "
+    "images, as often as folds ask for."
 )
 
 
@@ -35,6 +36,7 @@ class Prediction(Params):
 
     ms_per_image: float
     memory_mb: float
+    base_mb: float
     gpu_mb: float | None
     disk_mb: float
     fit_seconds: float
@@ -44,7 +46,8 @@ class Prediction(Params):
         """All of it."""
         gpu = "" if self.gpu_mb is None else f" and {_rounded(self.gpu_mb)} MB on the GPU"
         return (
-            f"{_rounded(self.ms_per_image)} ms an image, {_rounded(self.memory_mb)} MB of memory{gpu}, "
+            f"{_rounded(self.ms_per_image)} ms an image, {_rounded(self.memory_mb)} MB of memory "
+            f"({_rounded(self.base_mb)} of them Python and torch){gpu}, "
             f"{_rounded(self.disk_mb)} MB on disk, {duration(self.fit_seconds)} to learn"
         )
 
@@ -109,6 +112,7 @@ class Predictor:
         return Prediction(
             ms_per_image=cost.scoring_ms + cost.preparing_ms,
             memory_mb=cost.peak_mb,
+            base_mb=cost.base_mb,
             gpu_mb=cost.gpu_mb,
             disk_mb=cost.disk_mb,
             fit_seconds=seconds * times,
