@@ -143,7 +143,7 @@ def test_extends__goes_by_scenario_by_file_beside_and_through_several(here: Path
             "a.yaml, line 3: padim: unknown option 'dimension'; did you mean 'dimensions'?",
         ),
         (
-            "members:\n  padim:\n    options:\n      regularisation: no\n",
+            "members:\n  padim:\n    options:\n      regularisation: many\n",
             "a.yaml, line 4: padim: option 'regularisation': input should be",
         ),
         (
