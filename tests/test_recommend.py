@@ -430,6 +430,7 @@ def test_trying_reads_no_defect_and_chooses_by_what_it_measured(
     assert "tiny-bank: already tried" in again.stderr
     assert f"Best: {content['pick']}. 2 held-out good images, and 20 spoilt copies." in again.stdout
     assert "image AUROC" in again.stdout
+    assert "By what the images look like, before any was tried:\ntiny-bank: A bank" in again.stdout
 
     other = tmp_path / "other"
     write_demo(other, scenario="one-colour", size=64, train=12, test=2, seed=5)

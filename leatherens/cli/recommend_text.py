@@ -53,7 +53,7 @@ def _blocks(found: Recommendation, outcome: Outcome | None, *, explain: bool) ->
     if explain:
         yield _evidence(found)
         yield _scenarios(found)
-    yield _pick(found)
+    yield _pick(found, tried=outcome is not None)
     if outcome is not None:
         yield _trials(outcome, found.choice)
 
@@ -94,11 +94,12 @@ def _behind(verdict: Verdict) -> str:
     )
 
 
-def _pick(found: Recommendation) -> str:
+def _pick(found: Recommendation, *, tried: bool) -> str:
     """Two or three sentences on the one that is picked, and its cost."""
     choice, pick = found.choice, found.choice.pick
     about, met = pick.candidate.about, [check.sentence for check in pick.candidate.met]
-    lines = [f"{pick.id}: {about.title}" if about else pick.id]
+    lines = ["By what the images look like, before any was tried:"] if tried else []
+    lines += [f"{pick.id}: {about.title}" if about else pick.id]
     why = f"It fits: {'; '.join(met)}." if met else "It fits any images, and nothing more special does."
     if pick.candidate.tight and choice.within and choice.dropped:
         why = "It is for when others cost too much, and they do here."
