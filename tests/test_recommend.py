@@ -159,6 +159,20 @@ def test_where_nothing_keeps_the_budget_the_nearest_is_named() -> None:
     assert choice.pick.why == ("60 ms an image are over --ms 50",)
 
 
+def test_one_with_more_members_than_one_that_is_over_is_not_timed() -> None:
+    more = PLAIN.model_copy(update={"members": {**PLAIN.members, "stfpm": MemberChoice()}})
+    larger = more.model_copy(update={"size": (512, 512)})
+    order = [
+        candidate("a"),
+        replace(candidate("more"), recipe=more),
+        replace(candidate("larger"), recipe=larger),
+    ]
+    choice = chosen(order, {"a": 80, "larger": 90}, Budget(ms=50))
+    assert states(choice) == {"a": "picked", "more": "dropped", "larger": "dropped"}
+    assert choice.verdicts[1].why == ("it has all members of a and more, which is over",)
+    assert not choice.within
+
+
 def test_memory_counts_on_the_gpu_too() -> None:
     both = Prediction(ms_per_image=1, memory_mb=600, base_mb=50, gpu_mb=800, disk_mb=1, fit_seconds=1)
     assert Budget(memory_mb=700).excess(both) == ("800 MB on the GPU are over --memory-mb 700",)

@@ -67,7 +67,7 @@ def choose(candidates: Sequence[Candidate], predict: Predict, budget: Budget, wa
 def _verdicts(
     candidates: Sequence[Candidate], predict: Predict, budget: Budget, wanted: int
 ) -> Iterator[Verdict]:
-    found = 0
+    found, over = 0, list[Verdict]()
     for candidate in candidates:
         if candidate.broken is not None:
             yield Verdict(candidate, "broken", (candidate.broken,))
@@ -75,8 +75,11 @@ def _verdicts(
             yield Verdict(candidate, "not for these images", tuple(c.sentence for c in candidate.unmet))
         elif found == wanted:
             yield Verdict(candidate, "not needed")
+        elif (less := next((one for one in over if _part_of(one.candidate, candidate)), None)) is not None:
+            yield Verdict(candidate, "dropped", (f"it has all members of {less.id} and more, which is over",))
         else:
             verdict = _timed(candidate, predict, budget)
+            over += [verdict] if verdict.state == "dropped" else []
             if verdict.state == "within":
                 found += 1
                 verdict = replace(verdict, state="picked" if found == 1 else "within")
@@ -91,6 +94,16 @@ def _timed(candidate: Candidate, predict: Predict, budget: Budget) -> Verdict:
         return Verdict(candidate, "untimed", (str(error).splitlines()[0],))
     excess = budget.excess(prediction)
     return Verdict(candidate, "dropped" if excess else "within", excess, prediction)
+
+
+def _part_of(less: Candidate, more: Candidate) -> bool:
+    """Whether one recipe is another with fewer members, which then costs less."""
+    one, other = less.recipe, more.recipe
+    if one is None or other is None or not one.members.keys() < other.members.keys():
+        return False
+    same = all(one.members[id].options == other.members[id].options for id in one.members)
+    looks = ("size", "tile", "overlap", "preparation", "mode", "block", "head", "device")
+    return same and all(getattr(one, key) == getattr(other, key) for key in looks)
 
 
 def _times_over(verdict: Verdict, budget: Budget) -> float:
