@@ -50,7 +50,8 @@ class Ensemble:
 
     members: ids of detectors, a list or "stfpm,draem". config: a scenario ("one-colour"), a recipe file or a
     run whose recipe is taken; members and options then say what differs. out: the run's folder; without, a
-    temporary one that goes with the object. verbose: show progress on stderr. plugins: .py files to load as plugins.
+    temporary one that goes with the object. verbose: show progress on stderr. plugins: .py files to load as
+    plugins.
     options: those of `leatherens run` with the same defaults, listed at `leatherens.configs.options.Options`.
 
     The constructor only keeps what it is given, less options that nobody knows; `fit` checks the rest.

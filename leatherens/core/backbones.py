@@ -141,8 +141,15 @@ class BackbonePool:
 
     def parameters(self) -> int:
         """How many numbers the loaded models hold together."""
-        modules = [loaded.module for loaded in self._loaded.values()]
-        return sum(parameter.numel() for module in modules for parameter in module.parameters())
+        return sum(self.sizes().values())
+
+    def sizes(self) -> dict[str, int]:
+        """How many numbers, four bytes each, every loaded model holds."""
+        found: dict[str, int] = {}
+        for (model, _, _), loaded in self._loaded.items():
+            numbers = sum(parameter.numel() for parameter in loaded.module.parameters())
+            found[model] = found.get(model, 0) + numbers
+        return found
 
     def spec(self, request: BackboneRequest) -> PyramidSpec:
         """Channels, strides and preprocessing of a request, levels in its order."""

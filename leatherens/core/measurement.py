@@ -189,6 +189,11 @@ class Measurement:
         """Of all images."""
         return self._group(self._cells.values()).measured()
 
+    @property
+    def pool(self) -> PixelPool:
+        """The pixels of all images."""
+        return PixelPool.joined(cell.pool for cell in self._cells.values())
+
     def by_defect(self) -> dict[str, Measured]:
         """Of each kind of defect together with all good images; with saturations, their mean last.
 

@@ -96,9 +96,16 @@ class FittedEnsemble:
         self, seen: Mapping[str, Observation], batch: ImageBatch, watch: Stopwatch
     ) -> dict[str, ScoreMap]:
         """Scores by scorer from what the members see in a batch."""
+        return self.judged(seen, batch, watch)[0]
+
+    def judged(
+        self, seen: Mapping[str, Observation], batch: ImageBatch, watch: Stopwatch
+    ) -> tuple[dict[str, ScoreMap], dict[str, ScoreMap]]:
+        """Scores by scorer, and the raw ones of the voters."""
         with watch.measure("fusion"):
-            decided = self.decided(self.voters(seen, batch))
-        return {ENSEMBLE: decided, **{id: seen[id].scores for id in seen}}
+            voters = self.voters(seen, batch)
+            decided = self.decided(voters)
+        return {ENSEMBLE: decided, **{id: seen[id].scores for id in seen}}, voters
 
     def observe(
         self, batch: ImageBatch, stopwatch: Stopwatch | None = None, *, keep: bool = False
@@ -131,7 +138,10 @@ class FittedEnsemble:
 
     def fused(self, voters: Mapping[str, ScoreMap]) -> ScoreMap:
         """Raw scores on the common scale, made one by the score fusion."""
-        scaled, part = self.scaled(voters), f"score fusion '{self.score_fusion.id}'"
+        return self._fused(self.scaled(voters))
+
+    def _fused(self, scaled: Mapping[str, ScoreMap]) -> ScoreMap:
+        part = f"score fusion '{self.score_fusion.id}'"
         with guarded(part, SCORING):
             fused = self.score_fusion.fuse(scaled)
         first = next(iter(scaled.values()))
@@ -141,7 +151,11 @@ class FittedEnsemble:
         """The ensemble's scores: one voter's as they are, or those of several fused."""
         if self.alone:
             return voters[self.voter_names[0]]
-        fused = self.fused(voters)
+        return self.decided_on(self.scaled(voters))
+
+    def decided_on(self, scaled: Mapping[str, ScoreMap]) -> ScoreMap:
+        """The ensemble's scores from those of several voters on the common scale."""
+        fused = self._fused(scaled)
         image = fused.image if self.agreement is None else self.agreement(fused)
         pixels = fused.pixels if self.tiles else less_own_level(fused.pixels)
         return ScoreMap(silence(pixels, fused.valid), image, fused.valid)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from leatherens.configs.recipe import Recipe
 from leatherens.core.artifact import write_json, write_text, written_whole
 from leatherens.core.colours import Colours
+from leatherens.core.details import Details, Inspected
 from leatherens.core.host import PluginHost
 from leatherens.core.listing import counted, named
 from leatherens.core.measurement import Measured, Measurement, Options
@@ -26,12 +27,14 @@ from leatherens.core.strangers import surviving
 from leatherens.core.thresholds import ANY, Group
 from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
+from leatherens.ensembles.detailing import Detailing
 from leatherens.ensembles.ensemble import ENSEMBLE, FittedEnsemble
 from leatherens.ensembles.evidence import groups_for
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.guarding import WRITING
 from leatherens.ensembles.hides import Hide
+from leatherens.ensembles.kept_pictures import keep_pictures
 from leatherens.ensembles.preparing import preparation_remarks
 from leatherens.ensembles.scoring import ScorerScores, Scores, WholeScores, score_images
 from leatherens.ensembles.sources import FileSource
@@ -47,6 +50,7 @@ class Evaluation:
     """Measures a fitted ensemble on labelled images.
 
     facts: the run's, of these images. colours: those it learned from, `None` where it does not know them.
+    run: where what it learned lies. inspected: its images, where somebody looked.
     """
 
     recipe: Recipe
@@ -56,6 +60,8 @@ class Evaluation:
     facts: Facts
     progress: Progress
     colours: Colours | None = None
+    run: RunFolder | None = None
+    inspected: Inspected | None = None
 
     def of(self, source: Source, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
@@ -70,7 +76,7 @@ class Evaluation:
         with self.progress.step("scoring the test images", len(source.ids)) as advance:
             size, shown = self.recipe.batch_size, into is not None
             scores = score_images(self.ensemble, source, size, advance, keep, pictures=shown)
-        view = self._measured(source, scores, groups)
+        view = self._measured(source, scores, groups, detailed=into is not None)
         if into is not None:
             self._write(into, source, scores, areas, groups, view)
         return view
@@ -82,7 +88,9 @@ class Evaluation:
         hide.write_overview(folder.overview(sample.id))
         return hide.percent
 
-    def _measured(self, source: Source, scores: Scores, groups: Sequence[Group]) -> RunView:
+    def _measured(
+        self, source: Source, scores: Scores, groups: Sequence[Group], *, detailed: bool
+    ) -> RunView:
         masks = source.masks()
         rows, found = {}, {}
         with self.progress.step("measuring", len(scores.by_scorer)) as advance:
@@ -92,13 +100,31 @@ class Evaluation:
                 rows[scorer] = _row(found[scorer].all(), spent)
                 advance(1)
         metrics = _content(rows, found[ENSEMBLE], source.samples, masks)
-        block = self.ensemble.block
+        details = self._detailing.of(source, scores, masks, found) if detailed else Details()
         told = preparation_remarks(source.remarks, len(source.ids))
         told += _unseen_remarks(source, scores, masks) + _thinned_remarks(source)
         colouring = coloured(self.colours, source)
         told += colouring.remarks
         facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
-        return view_of(self.recipe, facts, source, scores, self.deciders, metrics, colouring, groups, block)
+        return view_of(
+            self.recipe,
+            facts,
+            source,
+            scores,
+            self.deciders,
+            metrics,
+            colouring,
+            groups,
+            self.ensemble.block,
+            details,
+            None if self.run is None else self.run.path,
+        )
+
+    @property
+    def _detailing(self) -> Detailing:
+        return Detailing(
+            self.ensemble, self.deciders, self.recipe.batch_size, self.progress, self.run, self.inspected
+        )
 
     def _write(
         self,
@@ -116,6 +142,9 @@ class Evaluation:
         flagged = [image.flagged for image in view.images]
         write_scores(folder, source.samples, scores, self.deciders, flagged, areas, colours)
         write_json(folder.metrics, view.metrics)
+        if folder.begun:  # a run's own folder, of which a report can be made again
+            keep_pictures(folder.pictures, source, scores, view.remarks)
+        write_json(folder.details, view.details.model_dump(mode="json"))
         reporters = self.host.reporters().usable()
         with self.progress.step("writing the report", len(reporters)) as advance:
             for id, reporter in reporters.items():

@@ -52,6 +52,7 @@ class Facts(Params):
     data_fingerprint, recipe_fingerprint: change with the images and masks, and with the recipe.
     backbones: by model, where the weights came from and their fingerprint.
     plugins: everything it uses, by the plugin that offered it; runs of the first version lack it.
+    machine: where it began, in a few words; runs of older versions lack it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Facts(Params):
     remarks: tuple[str, ...] = ()
     backbones: dict[str, dict[str, str]] = Field(default_factory=dict)
     plugins: tuple[Need, ...] = ()
+    machine: str = ""
     format: int = FORMAT
     versions: dict[str, str] = Field(default_factory=versions)
 

@@ -7,12 +7,10 @@ nothing saw before, give thresholds their promise (`deciding`).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import Detector, FitContext, Keeping, matching
 from leatherens.core.fusion import FusionBlock, GoodFeatures
@@ -27,6 +25,7 @@ from leatherens.ensembles.failures import TRACEBACK, Failure, failure_of, member
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.guarding import LEARNING, guarded
 from leatherens.ensembles.parts import Parts
+from leatherens.ensembles.timing import timed
 from leatherens.ensembles.voting import Voting
 
 
@@ -50,9 +49,12 @@ class Fitting:
         ensemble = FittedEnsemble(
             self.pool, members, parts.cuts, parts.score_fusion, votes=parts.votes, tiles=tiles
         )
-        if parts.block is not None and parts.head is not None:
-            ensemble = self._with_head(ensemble, parts, fit, validate)
-        return self.voting(ensemble, validate)
+        if parts.head is None and ensemble.alone:
+            return ensemble
+        with timed(self.folder.fusion_time, going_on=True):
+            if parts.block is not None and parts.head is not None:
+                ensemble = self._with_head(ensemble, parts, fit, validate)
+            return self.voting(ensemble, validate)
 
     def members(self, parts: Parts, fit: ImageSource, validate: ImageSource) -> dict[str, Detector]:
         """All members fitted; one that fails is told after the others are learned and kept.
@@ -82,15 +84,14 @@ class Fitting:
         if self.folder.holds(folder):
             self.progress.say(f"{id}: already learned")
             return self.folder.load(folder, type(member)).to(self.device)
-        started = time.monotonic()
         checkpoint = folder / "checkpoint.safetensors"
         keeping = None if self.keep_every is None else Keeping(self.folder.checkpoints(id), self.keep_every)
         context = FitContext(self.pool, self.seed, self.device, self.progress, checkpoint, keeping)
-        with kept_from(f"detector '{id}'", LEARNING):  # its faults are told by `members`
+        with (
+            timed(self.folder.fit_time(id), going_on=checkpoint.exists(), images=len(fit.ids)),
+            kept_from(f"detector '{id}'", LEARNING),  # its faults are told by `members`
+        ):
             member.fit(fit, validation=validate, context=context)
-        write_json(
-            folder / "fit.json", {"seconds": round(time.monotonic() - started, 2), "images": len(fit.ids)}
-        )
         if keeping is not None:
             self._keep_checkpoints(member, keeping, fit, validate)
         self.folder.save(folder, member)

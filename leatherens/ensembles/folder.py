@@ -9,7 +9,8 @@ RUN/
   ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours;
                 pixel-thresholds, where pixels have a rule of their own;
                 out-of-fold.safetensors, what thresholds were learned from across folds
-  metrics.json  scores.csv  maps/  report.html  overviews/ (of tiled runs)
+  metrics.json  details.json  scores.csv  maps/  report.html  overviews/ (of tiled runs)
+  pictures.zip  what a report shows and no other file holds (`kept_pictures`)
   DONE          written last            history/     what was changed since (`history`)
 ```
 """
@@ -77,9 +78,19 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
+    def details(self) -> Path:
+        """What a report tells beside the metrics; runs of older versions lack it."""
+        return self.path / "details.json"
+
+    @property
     def scores(self) -> Path:
         """One line per test image."""
         return self.path / "scores.csv"
+
+    @property
+    def pictures(self) -> Path:
+        """What a report shows and no other file holds; may be deleted, and runs of older versions lack it."""
+        return self.path / "pictures.zip"
 
     @property
     def done(self) -> bool:
@@ -113,6 +124,15 @@ class RunFolder:
         """The steps of which a member's checkpoints were kept whole."""
         found = self.checkpoints(id).glob("*/component.json")
         return sorted(int(path.parent.name) for path in found)
+
+    def fit_time(self, id: str) -> Path:
+        """How long one member took to learn."""
+        return self.member(id) / "fit.json"
+
+    @property
+    def fusion_time(self) -> Path:
+        """How long block, head, scales and score fusion took to learn."""
+        return self.path / "ensemble" / "fit.json"
 
     def part(self, *names: str) -> Path:
         """`block`, `head`, `score-fusion`; `calibrators`, `thresholds`, `pixel-thresholds` and a scorer."""

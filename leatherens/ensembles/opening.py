@@ -119,9 +119,9 @@ class OpenedRun:
         }
         facts = facts.model_copy(update=shown)
         colours = load_colours(self.folder)
-        return Evaluation(self.recipe, host, self.ensemble, self.deciders, facts, progress, colours).of(
-            source, into=into
-        )
+        return Evaluation(
+            self.recipe, host, self.ensemble, self.deciders, facts, progress, colours, self.folder
+        ).of(source, into=into)
 
     def of_its_view(self, collection: Collection) -> Collection:
         """A collection less the images of other views, if the run is of one of several."""

@@ -10,10 +10,12 @@ from leatherens.configs.recipe import Places, Recipe, write_recipe
 from leatherens.core.artifact import write_json
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.colours import Colours
+from leatherens.core.details import Inspected
 from leatherens.core.errors import ArtifactError, ConfigError, InputError, MemoryRanOut
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.feature_store import user_store
 from leatherens.core.host import PluginHost
+from leatherens.core.machine import machine_of
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection, Sample
 from leatherens.core.reporting import RunView
@@ -27,6 +29,7 @@ from leatherens.ensembles.evidence import Gathering
 from leatherens.ensembles.facts import Facts, recipe_fingerprint
 from leatherens.ensembles.fitting import Fitting
 from leatherens.ensembles.folder import RunFolder
+from leatherens.ensembles.inspecting import inspected
 from leatherens.ensembles.leaks import allowed, leaks
 from leatherens.ensembles.needs import needs_of
 from leatherens.ensembles.parts import (
@@ -69,7 +72,15 @@ class Run:
             colours = learn_colours(self.folder, source.only(splits.fit))
             deciders = self._decide(ensemble, source, splits, colours)
             evaluation = Evaluation(
-                self.recipe, self.host, ensemble, deciders, self.folder.facts(), self.progress, colours
+                self.recipe,
+                self.host,
+                ensemble,
+                deciders,
+                self.folder.facts(),
+                self.progress,
+                colours,
+                self.folder,
+                self._inspected(splits),
             )
             view = evaluation.of(source.only(splits.test), into=self.folder)
             self.folder.finish()
@@ -102,6 +113,10 @@ class Run:
         steps = fit_preparation(self.folder, steps, taught, seed=self.recipe.seed, progress=self.progress)
         source = source_of(self.recipe, collection.samples, steps)
         return self._checked(source), pool, splits
+
+    def _inspected(self, splits: Splits) -> Inspected:
+        collection = self.data.read(self.host)
+        return inspected(collection, self.recipe, len(splits.good), self.progress)
 
     def _checked(self, source: Source) -> Source:
         require_no_problems(source.problems(self.progress), len(source.ids))
@@ -159,6 +174,7 @@ class Run:
                 remarks=(*collection.remarks, *twins, *reductions(self.recipe, self.host)),
                 backbones=pool.loaded(),
                 plugins=needs_of(self.recipe, self.host, reader=collection.layout, backbones=pool.loaded()),
+                machine=machine_of(self.recipe.device),
             )
         )
         return splits

@@ -17,7 +17,7 @@ from leatherens.core.preparation import FloatMap, Frame
 from leatherens.core.progress import Advance
 from leatherens.core.thresholds import Normals
 from leatherens.core.types import ScoreMap, batches
-from leatherens.ensembles.ensemble import FittedEnsemble, Stopwatch
+from leatherens.ensembles.ensemble import FUSED_FEATURES, FittedEnsemble, Stopwatch
 from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs
 from leatherens.ensembles.tiled_scoring import Keep, KeptMap, scored_photographs
 
@@ -121,12 +121,14 @@ class Scores:
     """The scores of n images by scorer (the ensemble first), and milliseconds per image by scorer.
 
     crossed: each image was scored by an ensemble that learned from others, not by one for all (`crossing`).
+    head: the raw vote of block and head, where it is one of several and was asked for.
     """
 
     ids: tuple[str, ...]
     by_scorer: Mapping[str, ScorerScores]
     milliseconds: Mapping[str, float]
     crossed: bool = False
+    head: WholeScores | None = None
 
 
 def score_images(
@@ -141,7 +143,7 @@ def score_images(
     """Score a source, in its own order. The first batch warms up and is not timed if there are more.
 
     keep: of photographs in tiles, what becomes of the ensemble's maps at their own size. pictures: of
-    photographs looked at as a whole, keep members' reconstructions, too.
+    photographs looked at as a whole, keep members' reconstructions and the vote of block and head, too.
     """
     if isinstance(source, TiledPhotographs):
         images, maps, spent = scored_photographs(ensemble, source, batch_size, advance, keep)
@@ -150,13 +152,17 @@ def score_images(
     watch, timed = Stopwatch(ensemble.device), 0
     gathered: dict[str, list[ScoreMap]] = {}
     shown: dict[str, list[Photograph]] = {}
+    votes: list[ScoreMap] = []
     for number, loaded in enumerate(batches(source, batch_size)):
         if number == 1:
             watch, timed = Stopwatch(ensemble.device), 0
         batch = loaded.to(ensemble.device)
         seen = ensemble.observe(batch, watch)
-        for scorer, scores in ensemble.scored(seen, batch, watch).items():
+        scored, voters = ensemble.judged(seen, batch, watch)
+        for scorer, scores in scored.items():
             gathered.setdefault(scorer, []).append(scores.to("cpu"))
+        if pictures and FUSED_FEATURES in voters and not ensemble.alone:
+            votes.append(voters[FUSED_FEATURES].to("cpu"))
         for id, observation in seen.items():
             if pictures and observation.reconstruction is not None:
                 shown.setdefault(id, []).extend(_pictures(observation.reconstruction))
@@ -166,7 +172,8 @@ def score_images(
         scorer: WholeScores.of(parts, source.frames, shown.get(scorer, ()))
         for scorer, parts in gathered.items()
     }
-    return Scores(source.ids, by_scorer, ensemble.milliseconds(watch, timed))
+    head = WholeScores.of(votes, source.frames) if votes else None
+    return Scores(source.ids, by_scorer, ensemble.milliseconds(watch, timed), head=head)
 
 
 def _pictures(pixels: Tensor) -> Sequence[Photograph]:

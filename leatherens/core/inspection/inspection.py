@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ class Inspection:
     pictures: those that can be read, in the stock's order; all positions below are theirs.
     identical, similar: groups of them. defects: sizes of marked defects, by position.
     colours: of the good images to learn from, or of all where there are none. matches: of every picture.
-    marked_good: masks in a folder of good images that mark something.
+    marked_good: masks in a folder of good images that mark something. unseen: how many photographs were not
+    opened, as time ran out.
     """
 
     stock: Stock
@@ -41,6 +44,7 @@ class Inspection:
     marked_good: tuple[Path, ...]
     colours: Colours
     matches: tuple[ColourMatch, ...]
+    unseen: int = 0
 
     @property
     def orphans(self) -> tuple[Path, ...]:
@@ -67,10 +71,13 @@ class Inspection:
         return tuple(self.pictures[member].id for member in group.members)
 
 
-def inspect(stock: Stock, progress: Progress | None = None) -> Inspection:
-    """Open every photograph and mask of a stock, and compare them."""
+def inspect(stock: Stock, progress: Progress | None = None, *, seconds: float | None = None) -> Inspection:
+    """Open every photograph and mask of a stock, and compare them.
+
+    seconds: after so many no further photograph is opened; those that were lie evenly in the stock.
+    """
     progress = progress or Silent()
-    pictures, unreadable, marks = _opened(stock.items, progress)
+    pictures, unreadable, marks = _opened(stock.items, progress, seconds)
     contents = [picture.content for picture in pictures]
     with progress.step("comparing the photographs", len(pictures)) as advance:
         alike = similar([picture.small for picture in pictures], contents, advance)
@@ -86,24 +93,45 @@ def inspect(stock: Stock, progress: Progress | None = None) -> Inspection:
         tuple(path for path in of_good(stock.masks_left) if marks_anything(path)),
         colours,
         tuple(colours.match(picture.colour) for picture in pictures),
+        unseen=len(stock.items) - len(pictures) - len(unreadable),
     )
 
 
 def _opened(
-    items: Sequence[Item], progress: Progress
+    items: Sequence[Item], progress: Progress, seconds: float | None
 ) -> tuple[tuple[Picture, ...], tuple[Unreadable, ...], list[Marked]]:
-    """The pictures that can be read, the others, and the marks of each picture."""
-    pictures, unreadable, marks = [], [], []
+    """The pictures that can be read, the others, and the marks of each picture, in the items' order."""
+    ends = math.inf if seconds is None else time.monotonic() + seconds
+    order = range(len(items)) if seconds is None else spread(len(items))
+    seen: dict[int, tuple[Picture | Unreadable, Marked]] = {}
     reading = progress.step("opening the photographs", len(items))
     with reading as advance, ThreadPoolExecutor(_THREADS) as pool:
-        for found, marked in pool.map(_seen, items):
-            if isinstance(found, Picture):
-                pictures.append(found)
-                marks.append(marked)
-            else:
-                unreadable.append(found)
+        for place, found in zip(order, pool.map(lambda i: _seen_by(ends, items[i]), order), strict=True):
+            if found is not None:
+                seen[place] = found
             advance(1)
-    return tuple(pictures), tuple(unreadable), marks
+    opened = [seen[place] for place in sorted(seen)]
+    return (
+        tuple(found for found, _ in opened if isinstance(found, Picture)),
+        tuple(found for found, _ in opened if isinstance(found, Unreadable)),
+        [marked for found, marked in opened if isinstance(found, Picture)],
+    )
+
+
+def spread(count: int) -> list[int]:
+    """The places 0 .. count - 1 in an order of which every beginning lies evenly among them.
+
+    >>> spread(7)
+    [0, 4, 2, 6, 1, 5, 3]
+    """
+    bits = max(count - 1, 0).bit_length()
+    turned = [int(f"{place:0{bits}b}"[::-1], 2) for place in range(2**bits)] if bits else range(count)
+    return [place for place in turned if place < count]
+
+
+def _seen_by(ends: float, item: Item) -> tuple[Picture | Unreadable, Marked] | None:
+    """An item, unless time has run out."""
+    return _seen(item) if time.monotonic() < ends else None
 
 
 def _seen(item: Item) -> tuple[Picture | Unreadable, Marked]:

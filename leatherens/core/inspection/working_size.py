@@ -131,3 +131,6 @@ def _by(size: tuple[int, int]) -> str:
 
 
 RULES: tuple[Rule, ...] = (tiny, thin, stretched, several_scales, enlarged, shrunk)
+
+KINDS = frozenset({"tiny-defects", "thin-defects", "stretched", "mixed-sizes", "enlarged", "shrunk"})
+"""What these rules find; none of it holds where photographs are looked at in tiles."""

@@ -11,6 +11,7 @@ images are pooled, those of good images included. `decisions` takes a threshold;
 other code calls by the same names.
 """
 
+from leatherens.core.metrics.curves import iou_at, overlap_curve
 from leatherens.core.metrics.decisions import Confusion, PixelDecisions, iou, pro, spro
 from leatherens.core.metrics.definitions import DEFINITIONS, FPR_LIMIT, GROUPS, LOCO_LIMITS, undefined
 from leatherens.core.metrics.images import (
@@ -53,6 +54,8 @@ __all__ = [
     "image_auroc",
     "image_f1",
     "iou",
+    "iou_at",
+    "overlap_curve",
     "pixel_ap",
     "pixel_auroc",
     "pixel_f1_max",

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from leatherens.core.errors import InputError
+from leatherens.core.metrics.curves import overlap_curve
 from leatherens.core.metrics.definitions import FPR_LIMIT, LOCO_LIMITS
 from leatherens.core.pixel_pool import BoolArray, Maps, Masks, PixelPool, Valid, image_pixels
 from leatherens.core.score_counts import ScoreCounts
-from leatherens.core.sweep import Sweep, area, share, sweep
+from leatherens.core.sweep import Sweep, area, sweep
 
 if TYPE_CHECKING:
     from leatherens.core.saturation import Region
@@ -78,8 +79,7 @@ def area_under_overlap(counts: Sweep, limit: float = FPR_LIMIT) -> float:
     """AU-PRO of a pool's `sweep`, or AU-sPRO of its `saturated_sweep`: each region gains 1 in all."""
     if not counts.decidable:
         return math.nan
-    false_alarms, overlap = counts.corners(counts.gain)
-    return area(share(false_alarms), share(overlap), limit) / limit
+    return area(*overlap_curve(counts, limit), limit) / limit
 
 
 def sampled_au_pro(

@@ -63,6 +63,7 @@ def _measured(
     """In the other process; a message instead where the run cannot be opened, as not every error travels."""
     from leatherens.core.host import PluginHost
     from leatherens.core.reading import unlabelled
+    from leatherens.ensembles.learned_size import learned_files, megabytes, numbers_in
     from leatherens.ensembles.opening import open_run
     from leatherens.ensembles.sources import FileSource
 
@@ -75,14 +76,15 @@ def _measured(
         spent = [_seconds(partial(_score, opened, batch)) for batch in batches]
     except LeatherensError as error:
         return str(error)
+    learned = learned_files(opened.folder.path / "members", opened.folder.path / "ensemble")
     counted = slice(WARM_UP if len(samples) > WARM_UP else 0, None)
     return Cost(
         ms_per_image=1000 * median((spent or whole)[counted]),
         images_per_second=1 / median(whole[counted]),
         peak_mb=peak_memory_mb(),
         gpu_mb=_gpu_memory_mb(opened.recipe.device),
-        parameters=float(opened.ensemble.pool.parameters() + _learned_numbers(opened.folder.path)),
-        disk_mb=sum(path.stat().st_size for path in _learned(opened.folder.path)) / 2**20,
+        parameters=float(opened.ensemble.pool.parameters() + numbers_in(learned)),
+        disk_mb=megabytes(learned),
     )
 
 
@@ -120,24 +122,3 @@ def _gpu_memory_mb(device: str) -> float | None:
     import torch
 
     return torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else None
-
-
-def _learned(run: Path) -> list[Path]:
-    """The files that scoring reads, checkpoints left out."""
-    found = [path for part in ("members", "ensemble") for path in (run / part).rglob("*.safetensors")]
-    return [path for path in found if "checkpoints" not in path.parts]
-
-
-def _learned_numbers(run: Path) -> int:
-    from safetensors import safe_open
-
-    total = 0
-    for path in _learned(run):
-        with safe_open(path, framework="pt") as tensors:
-            for key in tensors.keys():  # noqa: SIM118 - it is no mapping
-                shape = tensors.get_slice(key).get_shape()
-                size = 1
-                for side in shape:
-                    size *= side
-                total += size
-    return total

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from leatherens.core.metrics import image_ap, image_auroc, precision_recall_curve, roc_curve
 from leatherens.core.reporting import Decision, ScoredImage
+from leatherens.plugins.html_report.scorers import in_order
 
 SIDE = 300  # of the square that both axes from 0 to 1 span, in SVG units
 
@@ -50,11 +51,15 @@ def curves(images: Sequence[ScoredImage], decisions: Mapping[str, Decision]) -> 
     """The curves of every scorer, the ensemble's first; none when a class is missing."""
     if why_no_curves(images):
         return []
+    labels, scores = by_scorer(images)
+    return [_curves(scorer, values, labels, decisions.get(scorer)) for scorer, values in scores.items()]
+
+
+def by_scorer(images: Sequence[ScoredImage]) -> tuple[NDArray[np.bool_], dict[str, Floats]]:
+    """(N,) labels of the images that have one, and their scores (N,) by scorer; at least one is needed."""
     labelled = [image for image in images if image.defective is not None]
-    labels = np.array([image.defective for image in labelled])
-    scorers = sorted(labelled[0].scores, key=lambda scorer: (scorer != "ensemble", scorer))
-    scores = {scorer: np.array([image.scores[scorer] for image in labelled]) for scorer in scorers}
-    return [_curves(scorer, scores[scorer], labels, decisions.get(scorer)) for scorer in scorers]
+    scores = {s: np.array([image.scores[s] for image in labelled]) for s in in_order(labelled[0].scores)}
+    return np.array([image.defective for image in labelled]), scores
 
 
 def _curves(scorer: str, scores: Floats, labels: NDArray[np.bool_], decision: Decision | None) -> Curves:

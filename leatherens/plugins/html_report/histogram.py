@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leatherens.core.reporting import ScoredImage
+from leatherens.plugins.html_report.number_table import NumberTable
+from leatherens.plugins.html_report.table import number
 
 BINS = 40
 LONG_TAIL = (
@@ -62,7 +64,7 @@ def histogram(images: Sequence[ScoredImage], threshold: float) -> Histogram | No
     axis = Axis.around(everything)
     labels = {"good": False, "defective": True, "unlabelled": None}
     scores = {k: [i.scores["ensemble"] for i in images if i.defective is v] for k, v in labels.items()}
-    groups = tuple(_group(key, np.array(values), axis) for key, values in scores.items() if values)
+    groups = tuple(group_of(key, np.array(values), axis) for key, values in scores.items() if values)
     return Histogram(
         axis,
         groups,
@@ -72,7 +74,8 @@ def histogram(images: Sequence[ScoredImage], threshold: float) -> Histogram | No
     )
 
 
-def _group(key: str, scores: Floats, axis: Axis) -> Group:
+def group_of(key: str, scores: Floats, axis: Axis) -> Group:
+    """The bars of some scores (n,) on an axis."""
     places = np.array([axis.place(score) for score in scores])
     counts, edges = np.histogram(places, bins=BINS, range=(0, 1))
     bars = (
@@ -81,6 +84,20 @@ def _group(key: str, scores: Floats, axis: Axis) -> Group:
         if count
     )
     return Group(key, len(scores), tuple(bars))
+
+
+def histogram_numbers(found: Histogram) -> NumberTable:
+    """What its bars hold."""
+    rows = sorted({(bar.low, bar.high) for group in found.groups for bar in group.bars})
+    counts = [{(bar.low, bar.high): bar.count for bar in group.bars} for group in found.groups]
+    return NumberTable(
+        "images by score of the ensemble",
+        ("score", *(f"{group.key}, {group.total}" for group in found.groups)),
+        tuple(
+            (f"{number(low)} to {number(high)}", *(str(count.get((low, high), 0)) for count in counts))
+            for low, high in rows
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
