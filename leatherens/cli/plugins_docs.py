@@ -28,6 +28,7 @@ def pages(session: Session, asked: str | None = None) -> dict[str, str]:
     """Text by path below the folder of all: of everything, or of what goes by one id."""
     from leatherens.cli.pages.hook import hook_page, hook_path, index_page
     from leatherens.cli.pages.plugin import path_of, plugin_page
+    from leatherens.cli.pages.scenario import overview_page
     from leatherens.cli.plugin_target import entries
     from leatherens.core.errors import ConfigError, did_you_mean
     from leatherens.core.host import ALL_HOOKS
@@ -40,5 +41,6 @@ def pages(session: Session, asked: str | None = None) -> dict[str, str]:
     found = {str(path_of(entry)): plugin_page(host, entry) for entry in chosen}
     if asked is None:
         found["plugins/README.md"] = index_page(host)
+        found["scenarios.md"] = overview_page(host)
         found |= {str(hook_path(hook)): hook_page(host, hook) for hook in ALL_HOOKS}
     return found

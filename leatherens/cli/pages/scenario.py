@@ -22,6 +22,18 @@ COLUMNS = {
 }
 """Metrics of a measured table and their titles."""
 
+_INTRODUCTION = """A scenario is a [recipe](recipes.md) for a situation: `leatherens run --config one-colour --data DIR`.
+[`leatherens recommend`](recommend.md) picks one by your photographs. The advice of the theses (one colour:
+DRAEM; several: STFPM; weak hardware: the SSIM autoencoder) is where these began; where something else was
+measured to be better, it took the place. The tables have both.
+
+All at quick effort on two CPU cores (x86-64), one thread a run, seed 0; splits and metrics as in
+[results](results.md). **Members were chosen with these figures known, so that a scenario's own figures are
+those of the best found, not of an untouched test**; one seed, small test sets: differences of a few
+hundredths mean little. F1, IoU and false alarms are at the run's own threshold, which comes from good
+images only. Milliseconds were taken beside other work and are upper bounds, to be compared within a table.
+This page is made from the scenarios' files by `leatherens plugins docs`."""
+
 
 def scenario_sections(id: str, host: PluginHost) -> Iterator[list[str]]:
     """What a scenario's page has below its title, as paragraphs of lines."""
@@ -38,8 +50,13 @@ def scenario_sections(id: str, host: PluginHost) -> Iterator[list[str]]:
             yield from _measured(measured)
 
 
-def overview_sections(host: PluginHost) -> Iterator[list[str]]:
-    """The table of all scenarios, then what each was measured at."""
+def overview_page(host: PluginHost) -> str:
+    """The page of all scenarios: a table, then what each was measured at."""
+    sections = [["# Scenarios"], [f"{_INTRODUCTION}"], *_overview(host)]
+    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def _overview(host: PluginHost) -> Iterator[list[str]]:
     found = {id: read_recipe_file(id, host) for id in host.scenarios().ids()}
     yield ["| scenario | members | use it | avoid it | cost |", "|---|---|---|---|---|", *_rows(found)]
     for id, recipe in found.items():
