@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from leatherens.core.reporting import ProjectView as ProjectView
     from leatherens.core.reporting import Reporter as Reporter
     from leatherens.core.reporting import RunView as RunView
+    from leatherens.core.scenario import Scenario as Scenario
     from leatherens.core.scorefusion import Lessons as Lessons
     from leatherens.core.scorefusion import ScoreFusion as ScoreFusion
     from leatherens.core.thresholds import Group as Group
@@ -115,6 +116,7 @@ _HOMES = {
     "Result": "leatherens.api.result",
     "RunView": "leatherens.core.reporting",
     "Sample": "leatherens.core.reading",
+    "Scenario": "leatherens.core.scenario",
     "ScoreFusion": "leatherens.core.scorefusion",
     "ScoreMap": "leatherens.core.types",
     "Threshold": "leatherens.core.thresholds",
@@ -172,6 +174,7 @@ __all__ = [
     "Result",
     "RunView",
     "Sample",
+    "Scenario",
     "ScoreFusion",
     "ScoreMap",
     "Threshold",

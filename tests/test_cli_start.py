@@ -332,11 +332,12 @@ def test_host__of_a_session_is_made_once() -> None:
 
 @pytest.mark.parametrize("columns", [70, 200])
 def test_table__fits_the_terminal_by_cutting_summaries(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from leatherens.cli import columns as laid_out
     from leatherens.cli import plugins_table
     from leatherens.core.registry import Entry, PluginInfo
 
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setattr(plugins_table.sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(laid_out.sys.stdout, "isatty", lambda: True, raising=False)
     edge = Entry("heads", "edge", "grain", "grain:Edge", "s" * 60)
 
     header, line = plugins_table.offers_table([PluginInfo("grain", claims=(edge,))], {})

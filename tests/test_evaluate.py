@@ -30,7 +30,7 @@ def test_evaluate__writes_results_elsewhere(alone: Path, leather: Path, tmp_path
     assert result.exit_code == 0
     assert result.stdout.endswith(f"report: {out / 'report.html'}\n")
     assert (out / "scores.csv").read_bytes() == (alone / "scores.csv").read_bytes()
-    assert files(out) == {"metrics.json", "scores.csv", "report.html"} | {
+    assert files(out) == {"metrics.json", "details.json", "scores.csv", "report.html"} | {
         name for name in files(alone) if name.startswith("maps/")
     }
 

@@ -17,6 +17,7 @@ from tiny_runs import call, metrics
 
 from leatherens.core.comparison import COMPARED, ComparisonView, agreement
 from leatherens.core.comparison_words import table, verdicts, with_interval
+from leatherens.core.details import BackboneCost, Costs, Details, PartCost
 from leatherens.core.errors import ArtifactError, InputError
 from leatherens.core.judged_run import judged_run
 from leatherens.core.metrics import image_auroc
@@ -410,6 +411,22 @@ def test_page__looks_as_the_screenshots_show(browser, comparison: ComparisonView
         assert opened.locator("article").count() == 7
         assert complaints == []
         context.close()
+
+
+def test_costs__are_those_measured_and_those_the_run_keeps() -> None:
+    part = PartCost(parameters=5, disk_mb=1, seconds=2.5)
+    backbone = {"resnet": BackboneCost(parameters=1000, mb=4)}
+    kept = Details(costs=Costs(members={"a": part, "b": part}, joint=None, backbones=backbone))
+    known = Given(run_of(set_of(1, 1), details=kept), costs={"megabytes learned": 2.0}).all_costs
+
+    assert known == {
+        "milliseconds per image": 12.34,
+        "megabytes learned": 2.0,
+        "megabytes of backbones": 4.0,
+        "numbers of backbones": 1000.0,
+        "seconds to learn": 5.0,
+    }
+    assert Given(run_of(set_of(1, 1))).all_costs == {"milliseconds per image": 12.34}
 
 
 # the command

@@ -79,7 +79,7 @@ def test_run__writes_the_documented_folder_and_nothing_else(pair: Path) -> None:
     }
     expected |= {f"ensemble/scales/{voter}.safetensors" for voter in ("draem", "stfpm", "fused-features")}
     expected |= {"ensemble/agreement.safetensors", "ensemble/colours.json"}
-    expected |= {"members/draem/fit.json", "members/stfpm/fit.json"}
+    expected |= {"members/draem/fit.json", "members/stfpm/fit.json", "ensemble/fit.json"}
     expected |= {f"maps/{image}.tiff" for image in table(pair)}
     expected |= {
         "recipe.yaml",
@@ -87,6 +87,7 @@ def test_run__writes_the_documented_folder_and_nothing_else(pair: Path) -> None:
         "splits.json",
         "images.json",
         "metrics.json",
+        "details.json",
         "scores.csv",
         "report.html",
         "pictures.zip",

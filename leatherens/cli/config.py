@@ -28,8 +28,9 @@ def list_(session: Session, *, as_json: bool) -> None:
         told = {id: None if f.about is None else f.about.model_dump(mode="json") for id, f in found.items()}
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return
-    rows = [(id, f.about.use if f.about else "", ", ".join(f.content["members"])) for id, f in found.items()]
-    for line in aligned([("scenario", "use it for", "members"), *rows], cut=1):
+    summaries = {entry.id: entry.summary for entry in host.scenarios().entries}
+    rows = [(id, summaries.get(id, ""), ", ".join(f.content["members"])) for id, f in found.items()]
+    for line in aligned([("scenario", "for", "members"), *rows], cut=2):
         click.echo(line)
 
 

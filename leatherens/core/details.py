@@ -80,11 +80,15 @@ class BackboneCost(Params):
 
 
 class Costs(Params):
-    """By member, of what joins them (`None`: nothing does), and by backbone; milliseconds are metrics."""
+    """By member, of what joins them (`None`: nothing does), and by backbone.
+
+    Milliseconds are metrics; machine: where they were measured.
+    """
 
     members: dict[str, PartCost]
     joint: PartCost | None
     backbones: dict[str, BackboneCost]
+    machine: str = ""
 
 
 class Inspected(Params):

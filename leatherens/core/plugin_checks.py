@@ -73,8 +73,8 @@ def check_entry(entry: Entry, claims: Sequence[Entry]) -> None:
             f"{what} {entry.id!r}: an id is lower-case letters and digits joined by - (as in 'grain-flow')"
         )
     scenario = entry.kind == "scenarios"
-    form = _FILE if scenario else _TARGET
-    if not isinstance(entry.target, str) or not form.fullmatch(entry.target):
+    forms = (_TARGET, _FILE) if scenario else (_TARGET,)
+    if not isinstance(entry.target, str) or not any(form.fullmatch(entry.target) for form in forms):
         expected = "package:folder/name.yaml" if scenario else "package.module:Class"
         raise PluginError(f"{what} '{entry.id}': the target is a string '{expected}', got {entry.target!r}")
     if any((claim.kind, claim.id) == (entry.kind, entry.id) for claim in claims):

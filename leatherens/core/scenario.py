@@ -15,6 +15,7 @@ What `about` leaves open fits any images. The rest of the file is a recipe (`lea
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -88,7 +89,7 @@ class About(Params):
     measured: tuple[Measured, ...] = ()
 
 
-class Scenario:
+class Scenario(ABC):
     """Plugin kind `scenarios`: a recipe that is picked by name, `leatherens run --config ID`.
 
     id: its name. file: the YAML file of its recipe. A plugin registers the file itself, as

@@ -45,7 +45,19 @@ class Given:
     def all_costs(self) -> dict[str, float]:
         """With what the run measured when it was made."""
         spent = self.view.metrics["ensemble"].get("ms_per_image")
-        return {"milliseconds per image": math.nan if spent is None else float(spent), **self.costs}
+        found = {"milliseconds per image": math.nan if spent is None else float(spent), **self.costs}
+        known = self.view.details.costs
+        if known is None:
+            return found
+        parts = [*known.members.values(), *([] if known.joint is None else [known.joint])]
+        seconds = [math.nan if part.seconds is None else part.seconds for part in parts]
+        backbones = known.backbones.values()
+        return {
+            **found,
+            "megabytes of backbones": sum(backbone.mb for backbone in backbones),
+            "numbers of backbones": float(sum(backbone.parameters for backbone in backbones)),
+            "seconds to learn": sum(seconds),
+        }
 
 
 def given_run(path: Path, host: PluginHost, progress: Progress) -> Given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from leatherens.core.details import BackboneCost, Costs, PartCost
+from leatherens.core.machine import machine_of
 from leatherens.ensembles.ensemble import FittedEnsemble
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.learned_size import learned_files, megabytes, numbers_in
@@ -24,6 +25,7 @@ def costs_of(folder: RunFolder, ensemble: FittedEnsemble) -> Costs:
             for model, numbers in ensemble.pool.sizes().items()
             if model in read
         },
+        machine=machine_of(ensemble.device),
     )
 
 

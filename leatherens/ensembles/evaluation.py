@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,7 +36,6 @@ from leatherens.ensembles.guarding import WRITING
 from leatherens.ensembles.hides import Hide
 from leatherens.ensembles.kept_pictures import keep_pictures
 from leatherens.ensembles.preparing import preparation_remarks
-from leatherens.ensembles.reproducing import reproduction_of
 from leatherens.ensembles.scoring import ScorerScores, Scores, WholeScores, score_images
 from leatherens.ensembles.sources import FileSource
 from leatherens.ensembles.stored_map import StoredMap
@@ -107,7 +106,7 @@ class Evaluation:
         colouring = coloured(self.colours, source)
         told += colouring.remarks
         facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
-        view = view_of(
+        return view_of(
             self.recipe,
             facts,
             source,
@@ -117,9 +116,8 @@ class Evaluation:
             colouring,
             groups,
             self.ensemble.block,
-        )
-        return replace(
-            view, details=details, reproduction=reproduction_of(facts, self.recipe, self._run_path)
+            details,
+            None if self.run is None else self.run.path,
         )
 
     @property
@@ -127,10 +125,6 @@ class Evaluation:
         return Detailing(
             self.ensemble, self.deciders, self.recipe.batch_size, self.progress, self.run, self.inspected
         )
-
-    @property
-    def _run_path(self) -> Path | None:
-        return None if self.run is None else self.run.path
 
     def _write(
         self,

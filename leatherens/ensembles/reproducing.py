@@ -29,25 +29,19 @@ def _commands(facts: Facts, path: Path | None) -> Iterator[tuple[str, str]]:
     yield "As it was asked for:", facts.command
     if path is None or facts.data.view is not None or facts.data.joined:
         return  # of several views: the project's own command makes them
-    data = ["--data", *_data(facts.data)]
+    shown, grouped = _data(facts.data)
     recipe = ["--config", str(path / "recipe.yaml")]
     splits = ["--splits", str(path / "splits.json")] if "--splits" in facts.command.split() else []
-    again = ["leatherens", "run", *recipe, *data, *splits, "--out", f"{path}-again"]
+    again = ["leatherens", "run", *recipe, *shown, *grouped, *splits, "--out", f"{path}-again"]
     yield "The same again, from the recipe that the run wrote down:", shlex.join(again)
-    yield "Measure what it learned once more:", shlex.join(["leatherens", "evaluate", str(path), *data[:2]])
+    yield "Measure what it learned once more:", shlex.join(["leatherens", "evaluate", str(path), *shown])
 
 
-def _data(data: DataChoice) -> Iterator[str]:
-    yield data.root
-    beside = {
-        "--layout": data.layout,
-        "--defects": data.defects,
-        "--masks": data.masks,
-        "--group-by": data.group_by,
-    }
-    for option, value in beside.items():
-        if value is not None:
-            yield from (option, value)
+def _data(data: DataChoice) -> tuple[list[str], list[str]]:
+    """The options that show the images, and those that group them, which only learning asks for."""
+    beside = {"--data": data.root, "--layout": data.layout, "--defects": data.defects, "--masks": data.masks}
+    shown = [part for option, value in beside.items() if value is not None for part in (option, value)]
+    return shown, [] if data.group_by is None else ["--group-by", data.group_by]
 
 
 def _facts(facts: Facts, recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from leatherens.configs.recipe import Recipe
+from leatherens.core.details import Details
 from leatherens.core.fusion import FusionBlock
 from leatherens.core.preparation import FloatMap
 from leatherens.core.reporting import RunView, ScoredImage
@@ -16,6 +18,7 @@ from leatherens.ensembles.deciding import Decider, decision_remarks
 from leatherens.ensembles.ensemble import ENSEMBLE
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.preparing import prepared_images
+from leatherens.ensembles.reproducing import reproduction_of
 from leatherens.ensembles.scoring import Scores, WholeScores
 from leatherens.ensembles.sources import Shown
 
@@ -30,8 +33,10 @@ def view_of(
     colouring: Colouring,
     groups: Sequence[Group],
     block: FusionBlock | None = None,
+    details: Details | None = None,
+    run: Path | None = None,
 ) -> RunView:
-    """What was scored, against which thresholds, with what result."""
+    """What was scored, against which thresholds, with what result; run: the folder that learned."""
     told = decision_remarks(recipe, deciders[ENSEMBLE].decision)
     return RunView(
         name=facts.name,
@@ -49,6 +54,8 @@ def view_of(
         explained=() if block is None else block.explained(),
         prepared=partial(prepared_images, source),
         colours=colouring.sentence,
+        details=details or Details(),
+        reproduction=reproduction_of(facts, recipe, run),
     )
 
 

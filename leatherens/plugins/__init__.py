@@ -213,7 +213,19 @@ def register_reporters(register: Register) -> None:
     )
 
 
-SCENARIOS = (("one-colour", "leather of one colour, photographed alike"),)
+SCENARIOS = (
+    ("one-colour", "leather of one colour, photographed alike"),
+    ("multi-colour", "leather of several colours in turn"),
+    ("weak-hardware", "a small computer beside the line"),
+    ("fast", "a first answer in a minute or two"),
+    ("best-accuracy", "all that helps, whatever it costs"),
+    ("texture", "a surface that is the same all over"),
+    ("object", "a thing with an outline and parts"),
+    ("logical", "something is missing, doubled or in the wrong place"),
+    ("few-shot", "up to sixteen good photographs"),
+    ("line-clearance", "fixed cameras, views, masks: is the line clear"),
+    ("high-resolution", "large photographs, looked at in windows"),
+)
 """Id and summary."""
 
 

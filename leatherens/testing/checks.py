@@ -17,6 +17,7 @@ from leatherens.testing import (
     preparation_checks,
     reader_checks,
     reporter_checks,
+    scenario_checks,
     score_fusion_checks,
     scoring_checks,
     storage_checks,
@@ -52,6 +53,7 @@ CHECKS: dict[str, Checks] = {
     "preparations": by_name(*preparation_checks.CHECKS),
     "backbones": by_name(*backbone_checks.CHECKS),
     "reporters": by_name(*reporter_checks.CHECKS),
+    "scenarios": by_name(*scenario_checks.CHECKS),
 }
 """Checks by the kind of plugin: every kind has some."""
 

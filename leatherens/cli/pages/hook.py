@@ -66,6 +66,8 @@ def index_page(host: PluginHost) -> str:
 
 def _example(hook: str, kind: str) -> list[str]:
     id, target = f"my-{typed(kind)}", f"my_package:My{noun(kind).title().replace(' ', '')}"
+    if kind == "scenarios":
+        target = f"my_package:scenarios/{id}.yaml"
     return [
         "```python",
         "from leatherens import hookimpl",

@@ -11,6 +11,7 @@ from typing import Any
 from leatherens.cli.kinds import typed
 from leatherens.cli.pages.detector import abilities, feature_patterns, quick_changes
 from leatherens.cli.pages.options import option_table
+from leatherens.cli.pages.scenario import scenario_sections
 from leatherens.core.host import PluginHost
 from leatherens.core.registry import Entry, noun
 
@@ -25,6 +26,7 @@ USE = {
     "preparations": "leatherens run --members padim --prepare {id}",
     "backbones": "leatherens run --members padim --set padim.backbone={id}",
     "reporters": "leatherens run --members padim",
+    "scenarios": "leatherens run --config {id} --data FOLDER",
 }
 """One command that runs it, by kind."""
 
@@ -52,14 +54,20 @@ def plugin_page(host: PluginHost, entry: Entry) -> str:
         [f"# {entry.id}"],
         [f"{_sentence(entry.summary)} A {noun(entry.kind)} of plugin {entry.plugin}. {MADE}"],
         ["```sh", USE[entry.kind].format(id=entry.id), "```"],
-        *_prose(made),
-        *_options(entry, made),
+        *(scenario_sections(entry.qualified, host) if entry.kind == "scenarios" else _class(entry, made)),
     ]
-    if entry.kind == "detectors":
-        sections += _detector(made)
-    if entry.kind == "readers":
-        sections += [["## What such a folder holds"], [f"{_sentence(made.shape)}"]]
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def _class(entry: Entry, made: Any) -> Iterator[list[str]]:
+    """What is said of a class: its docstring, its options, and what only its kind has."""
+    yield from _prose(made)
+    yield from _options(entry, made)
+    if entry.kind == "detectors":
+        yield from _detector(made)
+    if entry.kind == "readers":
+        yield ["## What such a folder holds"]
+        yield [f"{_sentence(made.shape)}"]
 
 
 def _sentence(text: str) -> str:

@@ -136,7 +136,6 @@ class HtmlReport(Reporter):
             "calibration": calibration_plot(run.details.unusual, decision),
             "drop_one": drop_one_table(run.details.drop_one, run.metrics),
             "costs": cost_table(run.details.costs, run.metrics),
-            "where": dict(run.reproduction.facts).get("machine", "an unknown machine"),
             "inspected": run.details.inspected,
             "explained": explained_figure(run.explained),
             "explained_numbers": explained_numbers(run.explained),

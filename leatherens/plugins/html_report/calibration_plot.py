@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import betabinom
+from scipy.stats import betabinom, ks_2samp
 
 from leatherens.core.details import Unusual
+from leatherens.core.listing import named
 from leatherens.core.reporting import Decision
 from leatherens.plugins.html_report.curves import points
 from leatherens.plugins.html_report.number_table import NumberTable
@@ -28,6 +29,8 @@ USUAL = 0.05
 """The rate that is read out where the run promises none."""
 
 CERTAIN = 0.95
+SURE = 0.01
+"""Of the test over all rates, which every scorer undergoes."""
 WIDE = 0.1
 """Width of the band from which a reader is told that the images are few."""
 MOST = 200
@@ -121,7 +124,41 @@ def _reading(unusual: Unusual, decision: Decision, tested: int) -> str:
             f" With {unusual.normals} held-out and {tested} tested good images the band is wide: "
             "they can show a gross mistake, not a fine one."
         )
-    return sentence
+    return f"{sentence} {_as_a_whole(unusual)}"
+
+
+def _as_a_whole(unusual: Unusual) -> str:
+    """Which scorers' good test images differ from the held-out ones over all rates."""
+    apart = {
+        s: direction
+        for s in in_order(unusual.rates)
+        if (direction := shift(unusual.rates[s], unusual.normals))
+    }
+    if not apart:
+        return "Over all rates, nothing more than chance shows (Kolmogorov-Smirnov test, 1 %)."
+    told = [
+        f"{way} than the held-out ones by {named([s for s in apart if apart[s] == way])}"
+        for way in ("higher", "lower")
+        if way in apart.values()
+    ]
+    return (
+        f"Over all rates, good test images score {' and '.join(told)}, by more than chance explains "
+        "(Kolmogorov-Smirnov test, 1 %): they are unlike those that the thresholds were learned from."
+    )
+
+
+def shift(rates: tuple[float, ...], normals: int) -> str:
+    """ "higher" or "lower" where test scores are unlike held-out ones, "" where chance explains it.
+
+    rates: k / (n + 1) of test images that k - 1 of the n held-out ones score as high as; their places among
+    those are all that the test needs.
+    """
+    held_out = np.arange(1, normals + 1)
+    tested = np.array(rates) * (normals + 1) - 0.5
+    found = ks_2samp(tested, held_out)
+    if found.pvalue > SURE:
+        return ""
+    return "higher" if found.statistic_sign > 0 else "lower"
 
 
 def _numbers(unusual: Unusual, tested: int) -> NumberTable:

@@ -18,10 +18,11 @@ HEAD = ("", "ms per image", "parameters", "state, MB", "backbones", "backbones, 
 
 @dataclass(frozen=True, slots=True)
 class CostTable:
-    """The table, and sentences on the backbones that several members read."""
+    """The table, sentences on the backbones that several members read, and where milliseconds come from."""
 
     table: NumberTable
     shared: tuple[str, ...]
+    machine: str
 
 
 def cost_table(costs: Costs | None, metrics: Mapping[str, Any]) -> CostTable | None:
@@ -42,7 +43,9 @@ def cost_table(costs: Costs | None, metrics: Mapping[str, Any]) -> CostTable | N
         rows.append(_row(id, part, costs, metrics["members"].get(id, {}).get("ms_per_image")))
     if costs.joint is not None:
         rows.append(_row(JOINT, costs.joint, costs, None))
-    return CostTable(NumberTable("what members cost", HEAD, tuple(rows)), tuple(_shared(costs)))
+    return CostTable(
+        NumberTable("what members cost", HEAD, tuple(rows)), tuple(_shared(costs)), costs.machine
+    )
 
 
 def _row(name: str, part: PartCost, costs: Costs, milliseconds: float | None) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def working_side(recipe: Mapping[str, Any]) -> int:
     size = recipe.get("size")
     if recipe.get("tile") is not None or not isinstance(size, list | tuple):
         return DETAIL
-    return min(DETAIL, max(size))
+    return min(DETAIL, max(int(side) for side in size))
 
 
 def level_map_uri(scores: Scores, scale: ColourScale, sides: Sequence[int], most: int) -> str:

@@ -38,7 +38,8 @@ class Overlap:
 class IouChart:
     """One scorer's IoU over thresholds; places on the axis in 0..1.
 
-    at: place of the run's threshold, the threshold and its IoU. best: the same of the largest IoU.
+    top: upper end of the IoU axis. at: place of the run's threshold, the threshold and its IoU. best: the
+    same of the largest IoU.
     """
 
     scorer: str
@@ -65,7 +66,7 @@ def pixel_charts(curves: Mapping[str, PixelCurves]) -> PixelCharts | None:
     if not curves:
         return None
     ordered = {scorer: curves[scorer] for scorer in in_order(curves)}
-    top = max(found.best[1] for found in ordered.values())
+    top = _round_up(max(found.best[1] for found in ordered.values()))
     return PixelCharts(
         tuple(_overlap(scorer, found) for scorer, found in ordered.items()),
         _overlap_numbers(ordered),
@@ -107,7 +108,6 @@ def _iou(scorer: str, found: PixelCurves, top: float) -> IouChart:
     axis = Axis.around(limits)
     if low > 0 and high > SPREAD * low:
         axis = Axis(low, high, logarithmic=True)
-    top = max(top, 0.05)
     return IouChart(
         scorer,
         points(np.array([axis.place(limit) for limit in limits.tolist()]), np.nan_to_num(values) / top),
@@ -117,6 +117,11 @@ def _iou(scorer: str, found: PixelCurves, top: float) -> IouChart:
         None if found.at is None else (axis.place(found.at[0]), *found.at),
         (axis.place(found.best[0]), *found.best),
     )
+
+
+def _round_up(share: float) -> float:
+    """The least of some round ends of an axis that holds a share."""
+    return next(end for end in (0.1, 0.2, 0.3, 0.4, 0.5, 1.0) if share <= end)
 
 
 def _iou_numbers(curves: Mapping[str, PixelCurves]) -> NumberTable:
