@@ -90,6 +90,7 @@ def test_run__writes_the_documented_folder_and_nothing_else(pair: Path) -> None:
         "details.json",
         "scores.csv",
         "report.html",
+        "pictures.zip",
         "DONE",
     }
 

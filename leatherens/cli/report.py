@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runs", type=options.PATH, nargs=-1, required=True, metavar="RUN...")
-@click.option("--out", type=options.PATH, help="Write the report there instead of into RUN.")
+@click.option("--out", type=options.PATH, help="Folder or .html file to write instead of RUN's own.")
+@click.option("--data", type=options.PATH, help="Where RUN's photographs are now, if they have moved.")
 @figure_options
 @options.device
 @options.weights_of_run
@@ -28,6 +29,7 @@ def report(
     runs: tuple[Path, ...],
     *,
     out: Path | None,
+    data: Path | None,
     figures: Path | None,
     device: str,
     weights: tuple[Path, ...],
@@ -39,8 +41,15 @@ def report(
             raise ConfigError("--figures: draws those of one run; give one RUN")
         from leatherens.cli.report_figures import report_figures
 
-        report_figures(session, runs[0], figures, device=device, weights=weights, **drawn)
+        report_figures(session, runs[0], figures, device=device, weights=weights, data=data, **drawn)
         return
+    if len(runs) == 1:
+        from leatherens.cli.report_one import report_one
+
+        report_one(session, runs[0], out, data)
+        return
+    if data is not None:
+        raise ConfigError("--data: says where the photographs of one run are; give one RUN")
     from leatherens.cli.report_several import report_several
 
     report_several(session, runs, out)

@@ -47,6 +47,8 @@ Owner: TypeAlias = "str | Callable[[tuple[str, ...]], str]"
 
 def parse_params(schema: type[P], options: Mapping[str, Any], *, owner: Owner) -> P:
     """`options` as a `schema`; a `ConfigError` that names `owner` and every wrong key otherwise."""
+    if not isinstance(options, Mapping):  # as a damaged file may hold
+        raise ConfigError(f"{owner}: expected keys and values, got {type(options).__name__}")
     try:
         return schema.model_validate(dict(options))
     except ValidationError as error:

@@ -20,7 +20,7 @@ from leatherens.core.params import Params
 from leatherens.core.reporting import ProjectView, Reporter, RunView
 from leatherens.plugins.html_report.by_type import strips
 from leatherens.plugins.html_report.calibration_plot import calibration_plot
-from leatherens.plugins.html_report.card import Studio, room_for
+from leatherens.plugins.html_report.card import Studio, if_readable, room_for
 from leatherens.plugins.html_report.choices import choices
 from leatherens.plugins.html_report.colours import colour_scale, member_scales
 from leatherens.plugins.html_report.comparison import Pages, comparison_content
@@ -104,8 +104,10 @@ class HtmlReport(Reporter):
         """Everything the page shows; the cards are made while it is written."""
         decision = run.decisions["ensemble"]
         images = ranked(run.images)
-        shown = chosen(images, decision.image, self.params.gallery)
-        scale = colour_scale(run.images, decision.pixel)
+        mapped = {image.id for image in run.images if if_readable(image.score_map)[0] is not None}
+        pictured = [(rank, image) for rank, image in images if image.id in mapped]
+        shown = chosen(pictured, decision.image, self.params.gallery)
+        scale = colour_scale([image for image in run.images if image.id in mapped], decision.pixel)
         members = member_scales(run)
         counts = tally(run.images)
         drawn = histogram(run.images, decision.image)
