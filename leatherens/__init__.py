@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leatherens.core.backbones import PyramidSpec as PyramidSpec
     from leatherens.core.calibration import Calibrator as Calibrator
     from leatherens.core.capabilities import Capabilities as Capabilities
+    from leatherens.core.comparison import ComparisonView as ComparisonView
     from leatherens.core.detector import Detector as Detector
     from leatherens.core.detector import Effort as Effort
     from leatherens.core.detector import FeatureSpec as FeatureSpec
@@ -77,6 +78,7 @@ _HOMES = {
     "Capabilities": "leatherens.core.capabilities",
     "Collection": "leatherens.core.reading",
     "Comparison": "leatherens.core.preparation",
+    "ComparisonView": "leatherens.core.comparison",
     "ConfigError": "leatherens.core.errors",
     "Detector": "leatherens.core.detector",
     "Effort": "leatherens.core.detector",
@@ -134,6 +136,7 @@ __all__ = [
     "Capabilities",
     "Collection",
     "Comparison",
+    "ComparisonView",
     "ConfigError",
     "Detector",
     "Effort",

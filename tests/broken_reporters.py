@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from leatherens.core.artifact import write_text
+from leatherens.core.comparison import ComparisonView
 from leatherens.core.reporting import Reporter, RunView
 
 
@@ -60,4 +61,11 @@ class WritesLineByLine(Listing):
             file.write(f"{run.name}\n")
             for image in run.images:
                 file.write(f"{image.id} {image.photograph().shape}\n")
+        return path
+
+
+class ComparesElsewhere(Listing):
+    def write_comparison(self, comparison: ComparisonView, folder: Path) -> Path:
+        path = Path(gettempdir()) / "leatherens-comparison.txt"
+        path.write_text("elsewhere", encoding="utf-8")
         return path

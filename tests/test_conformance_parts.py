@@ -160,6 +160,11 @@ SINS = [
         "reported twice, gives another listing.txt",
     ),
     (broken_reporters.WritesLineByLine, "reporter_writes_whole_or_not_at_all", "leaves half of it"),
+    (
+        broken_reporters.ComparesElsewhere,
+        "reporter_compares_in_the_folder",
+        "is not a file in the folder given",
+    ),
 ]
 
 

@@ -26,14 +26,15 @@ from leatherens.core.metrics import DEFINITIONS
 from leatherens.core.pca import Explained
 from leatherens.core.preparation import Comparison
 from leatherens.core.reporting import Decision, PreparedImage, RunView, ScoredImage
-from leatherens.plugins.html_report import HtmlReport
+from leatherens.plugins.html_report import HtmlReport, _environment
+from leatherens.plugins.html_report.card import Studio, room_for
 from leatherens.plugins.html_report.choices import choices
-from leatherens.plugins.html_report.colours import ColourScale, colour_scale, palette
+from leatherens.plugins.html_report.colours import ColourScale, colour_scale, member_scales, palette
 from leatherens.plugins.html_report.curves import curves, operating_point, points, staircase
 from leatherens.plugins.html_report.explained import MOST_BARS, explained_figure, round_counts
-from leatherens.plugins.html_report.gallery import Studio, cards, chosen, close_calls, ranked
+from leatherens.plugins.html_report.gallery import cards, chosen, close_calls, ranked
 from leatherens.plugins.html_report.histogram import Axis, histogram, round_numbers
-from leatherens.plugins.html_report.level_maps import MOST, level_map_uri, png
+from leatherens.plugins.html_report.level_maps import level_map_uri, png
 from leatherens.plugins.html_report.pictures import jpeg_uri, regions, shrink_keeping_peaks
 from leatherens.plugins.html_report.ranking import Ranking, ranking
 from leatherens.plugins.html_report.table import scorers_table
@@ -259,7 +260,7 @@ def test_choices__offer_what_the_images_have() -> None:
 
     assert [outcome.key for outcome in found.outcomes] == ["passed", "false-alarm", "missed", "found"]
     assert found.kinds == [("defect", "defect type", ["", "scratch"]), ("colour", "colour", ["", "brown"])]
-    assert "reconstruction" not in dict(found.layers)
+    assert "reconstruction" not in [layer.key for layer in found.layers]
     assert choices([scored(4, None)]).kinds == []
 
 
@@ -420,13 +421,13 @@ def test_page__says_when_a_promise_is_broken(tmp_path: Path) -> None:
     assert "10 of 10, that is 100.0 % (95 % interval 72.2 % to 100.0 %)" in words(page)
 
 
-def test_page__leaves_no_part_behind_when_an_image_cannot_be_read(tmp_path: Path) -> None:
+def test_page__leaves_no_part_behind_when_a_score_map_cannot_be_read(tmp_path: Path) -> None:
     def gone() -> np.ndarray:
         raise ArtifactError("map 2 is gone")
 
     (tmp_path / "report.html").write_text("the one before")
     with pytest.raises(ArtifactError, match=r"^map 2 is gone$"):
-        HtmlReport().write(run_of([scored(1, True), scored(2, False, photograph=gone)]), tmp_path)
+        HtmlReport().write(run_of([scored(1, True), scored(2, False, score_map=gone)]), tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert (tmp_path / "report.html").read_text() == "the one before"
@@ -439,22 +440,46 @@ def test_page__holds_one_image_at_a_time() -> None:
         return lambda: (read.append(number), photograph())[1]
 
     images = [dataclasses.replace(i, photograph=noting(n, i.photograph)) for n, i in enumerate(set_of(2, 2))]
-    made = cards(ranked(images), Studio(colour_scale(images, 0.9), threshold=0.9, longest=64, quality=80))
+    studio = Studio(colour_scale(images, 0.9), 0.9, 64, 80, Path(), members={}, detail=64, room=50_000)
+    made = cards(ranked(images), studio)
 
     assert read == []
     next(made)
     assert len(read) == 1
 
 
-def test_page__stays_under_30_megabytes_for_200_images(tmp_path: Path) -> None:
+def test_cards__of_200_images_with_three_members_stay_under_150_kilobytes() -> None:
     rng = np.random.default_rng(0)
     grain = rng.integers(0, 256, (1024, 1024, 3), dtype=np.uint8)  # white noise: nothing compresses worse
-    rough = cv2.GaussianBlur(rng.normal(size=(1024, 1024)), (0, 0), 4).astype(np.float32)
-    image = scored(0, True, photograph=lambda: grain, score_map=lambda: rough, truth=lambda: rough > 1)
-    run = run_of([image] * 10, decisions={"ensemble": Decision("maximum", THRESHOLD, 0.0, None, 40)})
-    one_tenth = HtmlReport().write(run, tmp_path).stat().st_size
+    noise = rng.normal(size=(1024, 1024)).astype(np.float32)
+    rough = cv2.GaussianBlur(noise, (0, 0), 4)
+    members = {member: lambda: noise for member in ("a", "b", "c")}
+    image = scored(
+        0,
+        True,
+        photograph=lambda: grain,
+        score_map=lambda: rough,
+        truth=lambda: rough > 1,
+        member_maps=members,
+        reconstructions={"a": lambda: grain},
+    )
+    run = run_of([image], decisions={"ensemble": Decision("maximum", THRESHOLD, 0.0, None, 40)})
+    studio = Studio(
+        colour_scale(run.images, 0.0),
+        0.0,
+        320,
+        80,
+        Path(),
+        member_scales(run),
+        detail=512,
+        room=room_for(200),
+    )
+    environment, card = _environment(), studio.card(1, image)
+    macro = environment.get_template("card.html").module.card_of  # type: ignore[attr-defined]
 
-    assert 20 * one_tenth < 30e6
+    assert [map.member for map in card.member_maps] == ["a", "b", "c"]
+    assert len(macro(card, run.decisions["ensemble"]).encode()) < 150_000
+    assert 200 * 150_000 <= 30e6
 
 
 def test_options__are_checked() -> None:
@@ -605,14 +630,31 @@ def test_colour_scale__is_fixed_by_the_run_not_by_an_image() -> None:
         return lambda: np.full((4, 6), value, np.float32)
 
     images = [scored(n, v > 3, score_map=flat(v)) for n, v in enumerate((1.0, 2.0, 3.0, 8.0, 8.0))]
-    scale = colour_scale(images, 5.0)
+    scale = colour_scale(images, 4.0)
 
-    assert (scale.low, scale.high, scale.threshold) == (2.0, 8.0, 0.5)
+    assert (scale.low, scale.high, scale.threshold) == (2.0, 8.0, 4.0)
     assert (scale.low_from, scale.high_from) == ("good", "defective")
-    first, middle, last = palette()[scale.levels(np.array([[-9.0, 5.0, 99.0]], np.float32))[0]]
+    first, middle, last = palette()[scale.levels(np.array([[-9.0, 4.0, 99.0]], np.float32))[0]]
     assert first.tolist() == [68, 1, 84]  # viridis from dark violet
     assert last.tolist() == [253, 231, 37] or last.tolist() == [253, 231, 36]  # to yellow
     assert middle == pytest.approx([33, 145, 140], abs=3)
+
+
+@pytest.mark.parametrize(("threshold", "ends"), [(10.0, (2.0, 18.0)), (1.0, (-6.0, 8.0)), (5.0, (2.0, 8.0))])
+def test_colour_scale__always_has_the_threshold_in_the_middle(
+    threshold: float, ends: tuple[float, float]
+) -> None:
+    images = [
+        scored(n, v > 3, score_map=lambda v=v: np.full((4, 6), v, np.float32))
+        for n, v in enumerate((2.0, 8.0))
+    ]
+    scale = colour_scale(images, threshold)
+
+    assert (scale.low, scale.high) == ends
+    at, above = scale.levels(np.array([[threshold, np.nextafter(np.float32(threshold), 99)]], np.float32))[0]
+    assert (at, above) == (128, 128)
+    low, high = (scale.low + threshold) / 2, (scale.high + threshold) / 2
+    assert scale.levels(np.array([[low, high]], np.float32))[0].tolist() == [64, 192]
 
 
 def test_colour_scale__stands_on_a_flat_run() -> None:
@@ -624,7 +666,7 @@ def test_colour_scale__stands_on_a_flat_run() -> None:
 
 
 def test_levels__are_above_a_step_exactly_when_the_score_is() -> None:
-    scale = ColourScale(-1.0, 4.1, "good", "defective", 0.5)
+    scale = ColourScale(-1.0, 4.1, "good", "defective", None)
     scores = np.random.default_rng(0).uniform(-2, 5, (40, 50)).astype(np.float32)
     levels = scale.levels(scores)
 
@@ -640,16 +682,39 @@ def test_level_maps__are_read_back_as_they_were() -> None:
     assert (shown == palette()[levels]).all()
 
 
-def test_level_maps__of_mere_noise_are_coarsened_upwards() -> None:
-    levels = np.random.default_rng(0).integers(0, 256, (220, 220), dtype=np.uint8)
-    file = base64.b64decode(level_map_uri(levels, palette()).partition(",")[2])
+EVEN = ColourScale(0.0, 255.0, "all", "all", None)
+"""A score is its own level."""
+
+
+def read_levels(uri: str) -> np.ndarray:
+    """(H, W) levels of a map, told by its colours."""
+    file = base64.b64decode(uri.partition(",")[2])
     shown = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     level = {tuple(colour): place for place, colour in enumerate(palette().tolist())}
-    read = np.array([level[tuple(c)] for c in shown.reshape(-1, 3).tolist()]).reshape(levels.shape)
+    return np.array([level[tuple(c)] for c in shown.reshape(-1, 3).tolist()]).reshape(shown.shape[:2])
 
-    assert len(file) <= MOST
-    assert (read >= levels).all()
-    assert (read - levels).max() in range(1, 16)
+
+def test_level_maps__of_mere_noise_are_coarsened_upwards() -> None:
+    scores = np.random.default_rng(0).integers(0, 256, (220, 220)).astype(np.float32)
+    uri = level_map_uri(scores, EVEN, (220,), 48_000)
+    read = read_levels(uri)
+
+    assert len(uri) <= 48_000
+    assert (read >= scores).all()
+    assert (read - scores).max() in range(1, 16)
+
+
+def test_level_maps__are_as_detailed_as_there_is_room_for() -> None:
+    rng = np.random.default_rng(0)
+    smooth = 127 + 60 * cv2.GaussianBlur(rng.normal(size=(400, 600)), (0, 0), 20).astype(np.float32)
+    noise = rng.integers(0, 256, (400, 600)).astype(np.float32)
+
+    assert read_levels(level_map_uri(smooth, EVEN, (600, 300), 200_000)).shape == (400, 600)
+    assert read_levels(level_map_uri(noise, EVEN, (600, 300), 200_000)).shape == (200, 300)
+    for most in (30_000, 8_000, 4_000):
+        uri = level_map_uri(noise, EVEN, (600, 300), most)
+        assert len(uri) <= most
+        assert read_levels(uri).max() == 255  # its peaks stay
 
 
 def test_shrinking__keeps_a_single_hot_pixel_wherever_it_is() -> None:
@@ -681,6 +746,19 @@ def test_regions__are_counted_at_full_size_and_drawn_where_they_are() -> None:
 
 def test_regions__of_nothing_have_no_path() -> None:
     assert regions(np.zeros((9, 9), bool), 100).path == ""
+
+
+def test_jpeg_uri__becomes_coarser_and_then_smaller_to_fit() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    sizes = []
+    for most in (None, 40_000, 5_000):
+        uri = jpeg_uri(noise, 80, most)
+        assert most is None or len(uri) <= most
+        data = np.frombuffer(base64.b64decode(uri.partition(",")[2]), np.uint8)
+        sizes.append(cv2.imdecode(data, cv2.IMREAD_COLOR).shape)
+
+    assert sizes[:2] == [(200, 300, 3)] * 2
+    assert sizes[2] < sizes[1]
 
 
 def test_jpeg_uri__keeps_red_red() -> None:

@@ -143,7 +143,7 @@ def test_extends__goes_by_scenario_by_file_beside_and_through_several(here: Path
             "a.yaml, line 3: padim: unknown option 'dimension'; did you mean 'dimensions'?",
         ),
         (
-            "members:\n  padim:\n    options:\n      regularisation: no\n",
+            "members:\n  padim:\n    options:\n      regularisation: many\n",
             "a.yaml, line 4: padim: option 'regularisation': input should be",
         ),
         (
@@ -313,3 +313,19 @@ def test_schema__describes_every_key_of_a_recipe_file(schema: Any) -> None:
     from leatherens.configs.recipe import Recipe
 
     assert set(schema["properties"]) == {*Recipe.model_fields, "extends", "about", "ignore", "masking"}
+
+
+# from Python
+
+
+def test_ensemble__takes_a_recipe_by_name_and_says_what_differs(tmp_path: Path) -> None:
+    from leatherens import AnomalyDetector, Ensemble
+
+    recipe = Ensemble(config="fast", seed=4, settings={"padim.dimensions": 20})._recipe()
+
+    assert set(recipe.members) == {"padim", "simplenet"}
+    assert (recipe.seed, recipe.members["padim"].options["dimensions"]) == (4, 20)
+    assert repr(Ensemble(config="fast", seed=4)) == "Ensemble(config='fast', seed=4)"
+    assert AnomalyDetector(config="fast").get_params()["config"] == "fast"
+    with pytest.raises(ConfigError, match=r"no scenario is called 'fats'; did you mean 'fast'\?"):
+        Ensemble(config="fats")._recipe()

@@ -30,15 +30,17 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     X: images (n, H, W, 3) or (n, H, W), uint8 or floats in 0..1; or, with `image_shape`, the same as rows
     (n, H * W * 3), since many steps of pipelines take tables only.
 
-    members, and all that follows verbose: as of `Ensemble`. image_shape: (H, W, 3) or (H, W) of rows.
+    members, config, and all that follows verbose: as of `Ensemble`; without members and config, PatchCore.
+    image_shape: (H, W, 3) or (H, W) of rows.
 
     Learned: ensemble_ (the `Ensemble`), offset_ (minus the threshold), n_features_in_ (of rows only).
     """
 
     def __init__(
         self,
-        members: str | Sequence[str] = "patchcore",
+        members: str | Sequence[str] | None = None,
         *,
+        config: Path | str | None = None,
         image_shape: tuple[int, ...] | None = None,
         verbose: bool = False,
         effort: str | None = None,
@@ -82,7 +84,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         images = self._images(X, learning=True)
         labels = None if y is None else _labels(y, len(images))
         options: Any = {name: getattr(self, name) for name in Options.__annotations__}
-        ensemble = Ensemble(self.members, verbose=self.verbose, **options)
+        members = self.members or ("patchcore" if self.config is None else ())
+        ensemble = Ensemble(members, config=self.config, verbose=self.verbose, **options)
         self.ensemble_ = ensemble.fit(images, labels)
         self.offset_ = -self.ensemble_.threshold
         return self

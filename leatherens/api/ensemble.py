@@ -17,6 +17,7 @@ from leatherens.api.laid_out import TEACHING, TESTING, in_files
 from leatherens.api.pictures import Images
 from leatherens.api.result import Result
 from leatherens.api.spelling import spoken_in_python
+from leatherens.configs.checked import content_of
 from leatherens.configs.from_options import places_of, recipe_of
 from leatherens.configs.options import CALIBRATION, Options, listed
 from leatherens.configs.recipe import Recipe
@@ -47,8 +48,10 @@ class _Fitted:
 class Ensemble:
     """Detectors that learn from good images, calibrated and fused: `leatherens run` from Python.
 
-    members: ids of detectors, a list or "stfpm,draem". out: the run's folder; without, a temporary one that
-    goes with the object. verbose: show progress on stderr. plugins: .py files to load as plugins.
+    members: ids of detectors, a list or "stfpm,draem". config: a scenario ("one-colour"), a recipe file or a
+    run whose recipe is taken; members and options then say what differs. out: the run's folder; without, a
+    temporary one that goes with the object. verbose: show progress on stderr. plugins: .py files to load as
+    plugins.
     options: those of `leatherens run` with the same defaults, listed at `leatherens.configs.options.Options`.
 
     The constructor only keeps what it is given, less options that nobody knows; `fit` checks the rest.
@@ -57,8 +60,9 @@ class Ensemble:
 
     def __init__(
         self,
-        members: str | Sequence[str],
+        members: str | Sequence[str] = (),
         *,
+        config: Path | str | None = None,
         out: Path | str | None = None,
         verbose: bool = False,
         plugins: Sequence[Path | str] = (),
@@ -70,6 +74,7 @@ class Ensemble:
                 hint = did_you_mean(key, known)
                 raise ConfigError(f"Ensemble: unknown option '{key}'{hint} (options: {', '.join(known)})")
         self.members = tuple(listed(members))
+        self.config = config
         self.out = None if out is None else Path(out)
         self.verbose = verbose
         self.plugins = tuple(Path(file) for file in plugins)
@@ -216,9 +221,11 @@ class Ensemble:
     @property
     def _call(self) -> str:
         """How it was asked for."""
-        said = {"out": None if self.out is None else str(self.out), **self.options}
+        config = None if self.config is None else str(self.config)
+        said = {"config": config, "out": None if self.out is None else str(self.out), **self.options}
         given = "".join(f", {key}={value!r}" for key, value in said.items() if value not in (None, (), {}))
-        return f"Ensemble({list(self.members)!r}{given})"
+        members = repr(list(self.members)) if self.members or config is None else ""
+        return f"Ensemble({f'{members}{given}'.removeprefix(', ')})"
 
     @cached_property
     def _host(self) -> PluginHost:
@@ -238,10 +245,11 @@ class Ensemble:
         return terminal_progress() if self.verbose else Silent()
 
     def _recipe(self) -> Recipe:
-        options = self.options.copy()
-        if options.get("calibration") is None:
+        options, base = self.options.copy(), content_of(self.config, self._host)
+        if options.get("calibration") is None and "calibration" not in base:
             options["calibration"] = CALIBRATION
-        return resolve(recipe_of(self.members, options, self._host, owner="Ensemble"), self._host)
+        recipe = recipe_of(self.members, options, self._host, owner="Ensemble", base=base)
+        return resolve(recipe, self._host)
 
     def _open(self, home: Home) -> None:
         places = places_of(self.options)

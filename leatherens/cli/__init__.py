@@ -31,6 +31,7 @@ COMMANDS = {
     "config": ("leatherens.cli.config:config", "List scenarios, and show or check a recipe."),
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
+    "report": ("leatherens.cli.report:report", "Report a finished run anew, or several side by side."),
     "metrics": ("leatherens.cli.metrics:metrics", "Measure the score maps of any tool."),
     "ablate": ("leatherens.cli.ablate:ablate", "Measure what every part of an ensemble is worth."),
     "experiment": (

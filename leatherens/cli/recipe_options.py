@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from leatherens.cli.options import setting, sides
+from leatherens.configs.checked import content_of
 from leatherens.configs.from_options import recipe_of
 from leatherens.configs.options import Options, listed
 from leatherens.configs.recipe import Calibration, Recipe
@@ -24,7 +25,7 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
         options.get(key) is not None for key in ("shares", "labelled_share")
     ):
         raise ConfigError("--splits: says already who learns; leave out --shares and --labelled-share")
-    base = _named(options.get("config"), host)
+    base = content_of(options.get("config"), host)
     members = listed(options["members"] or "")
     if not members and not base.get("members"):
         known = ", ".join(host.detectors().ids())
@@ -35,18 +36,6 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     if said.get("calibration") is None and "calibration" not in base:
         said["calibration"] = options.get("usual_calibration")
     return recipe_of(members, said, host, base=base)
-
-
-def _named(config: str | None, host: PluginHost) -> Mapping[str, Any]:
-    """What the recipe that --config names says, checked against the plugins; nothing without one."""
-    if config is None:
-        return {}
-    from leatherens.configs.checked import require_parts
-    from leatherens.configs.recipe_file import read_recipe_file
-
-    found = read_recipe_file(config, host)
-    require_parts(found, host)
-    return found.content
 
 
 def options_from(given: Mapping[str, Any]) -> Options:

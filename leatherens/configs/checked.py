@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from leatherens.configs.recipe_file import RecipeFile
+from leatherens.configs.recipe_file import RecipeFile, read_recipe_file
 from leatherens.core.errors import ConfigError, UnknownPlugin
 from leatherens.core.host import PluginHost
 from leatherens.core.params import parse_params
@@ -31,6 +32,15 @@ class _Named:
     kind: str
     id: str
     options: Mapping[str, Any]
+
+
+def content_of(config: str | Path | None, host: PluginHost) -> Mapping[str, Any]:
+    """What a scenario, a recipe file or a run says, for options to be laid over; nothing without a name."""
+    if config is None:
+        return {}
+    found = read_recipe_file(config, host)
+    require_parts(found, host)
+    return found.content
 
 
 def require_parts(found: RecipeFile, host: PluginHost) -> None:

@@ -75,6 +75,11 @@ def share_of(draws: IntArray, flags: BoolArray) -> FloatArray:
     return _divided(draws @ flags.astype(np.int64), draws.sum(axis=1))
 
 
+def ratio_of(draws: IntArray, part: FloatArray | IntArray, whole: FloatArray | IntArray) -> FloatArray:
+    """(B, n) draws of (n,) counts to (B,): what the parts sum to over what the wholes do; NaN of nothing."""
+    return _divided(draws @ part, draws @ whole)
+
+
 def interval(values: FloatArray, level: float = 0.95) -> tuple[float, float]:
     """The percentile interval of resampled values (B,), those that are NaN left out; NaN if all are."""
     defined = values[~np.isnan(values)]

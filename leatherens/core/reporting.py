@@ -6,10 +6,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from leatherens.core.component import Component
 from leatherens.core.details import Details
+from leatherens.core.errors import LeatherensError
 from leatherens.core.pca import Explained
 from leatherens.core.preparation import Comparison
 from leatherens.core.views import Severities
@@ -17,6 +18,10 @@ from leatherens.core.views import Severities
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from leatherens.core.comparison import ComparisonView
+
+T = TypeVar("T")
 
 
 def _everywhere() -> None:
@@ -30,13 +35,16 @@ class ScoredImage:
     defective: what the label says, `None` where there is no label.
     scores: image score by scorer ("ensemble" and each member's id).
     flagged: the ensemble's verdict: score above its threshold.
-    threshold: of this image's kind, `None` where all images have one.
+    threshold, pixel_threshold: of this image's kind, `None` where all images have one.
     photograph, score_map, truth: read the pixels: (H, W, 3) uint8, (H, W) float32 ensemble scores at
-        original size, (H, W) bool or `None` where there is no mask.
+        original size, (H, W) bool or `None` where there is no mask. Files that are gone raise `InputError`.
     valid: reads where scores count, (H, W) bool; `None` everywhere.
     reconstructions: by member that makes one, reads the image as it would look if it were good, (H, W, 3)
         uint8.
+    member_maps: by member, where several were fused, reads its scores as `score_map` does the ensemble's.
     colour: of the colours the run learned from the one it has, "unlike any" or, where none are known, "".
+    view: of several camera positions the one it was taken from, "" where there is one.
+    path: where the photograph lies, `None` where it is no file.
     """
 
     id: str
@@ -49,8 +57,12 @@ class ScoredImage:
     truth: Callable[[], NDArray[np.bool_] | None]
     valid: Callable[[], NDArray[np.bool_] | None] = _everywhere
     threshold: float | None = None
+    pixel_threshold: float | None = None
     reconstructions: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
+    member_maps: Mapping[str, Callable[[], NDArray[np.float32]]] = field(default_factory=dict)
     colour: str = ""
+    view: str = ""
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,14 @@ class PreparedImage:
     step: str
     id: str
     comparison: Comparison
+
+
+def if_there(read: Callable[[], T]) -> T | None:
+    """What is read of an image, such as its photograph; `None` where the file is gone or damaged."""
+    try:
+        return read()
+    except (LeatherensError, OSError):
+        return None
 
 
 def _nothing() -> Iterator[PreparedImage]:
@@ -190,4 +210,8 @@ class Reporter(Component):
 
     def write_project(self, project: ProjectView, folder: Path) -> Path | None:
         """The same for a project; `None` from a reporter that is for single runs only."""
+        return None
+
+    def write_comparison(self, comparison: ComparisonView, folder: Path) -> Path | None:
+        """Several runs side by side; `None` from a reporter that is for single runs only."""
         return None

@@ -34,6 +34,7 @@ from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.guarding import WRITING
 from leatherens.ensembles.hides import Hide
+from leatherens.ensembles.kept_pictures import keep_pictures
 from leatherens.ensembles.preparing import preparation_remarks
 from leatherens.ensembles.scoring import ScorerScores, Scores, WholeScores, score_images
 from leatherens.ensembles.sources import FileSource
@@ -141,6 +142,8 @@ class Evaluation:
         flagged = [image.flagged for image in view.images]
         write_scores(folder, source.samples, scores, self.deciders, flagged, areas, colours)
         write_json(folder.metrics, view.metrics)
+        if folder.begun:  # a run's own folder, of which a report can be made again
+            keep_pictures(folder.pictures, source, scores, view.remarks)
         write_json(folder.details, view.details.model_dump(mode="json"))
         reporters = self.host.reporters().usable()
         with self.progress.step("writing the report", len(reporters)) as advance:

@@ -10,6 +10,7 @@ RUN/
                 pixel-thresholds, where pixels have a rule of their own;
                 out-of-fold.safetensors, what thresholds were learned from across folds
   metrics.json  details.json  scores.csv  maps/  report.html  overviews/ (of tiled runs)
+  pictures.zip  what a report shows and no other file holds (`kept_pictures`)
   DONE          written last            history/     what was changed since (`history`)
 ```
 """
@@ -85,6 +86,11 @@ class RunFolder:
     def scores(self) -> Path:
         """One line per test image."""
         return self.path / "scores.csv"
+
+    @property
+    def pictures(self) -> Path:
+        """What a report shows and no other file holds; may be deleted, and runs of older versions lack it."""
+        return self.path / "pictures.zip"
 
     @property
     def done(self) -> bool:

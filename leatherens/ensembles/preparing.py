@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from leatherens.core.errors import InputError
 from leatherens.core.listing import counted, named
 from leatherens.core.photographs import read_photograph
 from leatherens.core.preparation import Frame, Preparation, Prepared
@@ -14,8 +15,7 @@ from leatherens.core.reading import Sample
 from leatherens.core.reporting import PreparedImage
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.guarding import LEARNING, guarded
-from leatherens.ensembles.sources import FileSource, Photographs
-from leatherens.ensembles.tiled_photographs import Source
+from leatherens.ensembles.sources import FileSource, Photographs, Shown
 
 Steps = tuple[Preparation, ...]
 
@@ -59,12 +59,15 @@ def preparation_remarks(told: Mapping[str, Sequence[str]], total: int) -> tuple[
     )
 
 
-def prepared_images(source: Source) -> Iterator[PreparedImage]:
+def prepared_images(source: Shown) -> Iterator[PreparedImage]:
     """Before and after each step that can be seen, of the images that have most to show; of tiles none."""
     if not isinstance(source, FileSource):
         return
     for sample in _most_telling(source):
-        picture = Prepared(sample.id, read_photograph(sample.path))
+        try:
+            picture = Prepared(sample.id, read_photograph(sample.path))
+        except InputError:  # it has moved since it was scored, which its card says
+            continue
         for step in source.preparation:
             comparison = step.compare(picture)
             if comparison is not None:

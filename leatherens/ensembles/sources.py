@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -52,6 +53,28 @@ class Problem:
 
     id: str
     reason: str
+
+
+class Shown(Protocol):
+    """What a report shows of images, whether they are scored now or were before."""
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """What is known of each."""
+        ...
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """One name per image."""
+        ...
+
+    def photograph(self, index: int) -> Photograph:
+        """A photograph, to be shown."""
+        ...
+
+    def mask(self, index: int) -> Mask | None:
+        """The marked defect at the size of the maps; `None` where nobody has marked it."""
+        ...
 
 
 class FileSource(FromDisk):

@@ -169,17 +169,10 @@ class TiledPhotographs:
         sample, step = self.samples[index], self.step
         if not sample.masks and sample.defective is not False:
             return None
-        height, width = size_of(sample.path)
-        marked = np.zeros((-(-height // step), -(-width // step)), np.bool_)
-        for path in sample.masks:
-            row = 0
-            for band in _mask_rows(path, (height, width)):
-                first = -row % step
-                at = (row + first) // step
-                some = band[first::step, ::step]
-                marked[at : at + len(some)] |= some
-                row += len(band)
-        return marked
+        size = size_of(sample.path)
+        if not sample.masks:
+            return np.zeros(thinned_size(size, step), np.bool_)
+        return thinned_mask(sample.masks, size, step)
 
     def masks(self) -> list[Mask | None]:
         """`mask` of every sample."""
@@ -202,6 +195,29 @@ def _bands_of(picture: Prepared, tiles: Grid) -> Iterator[Prepared]:
     """The rows of tiles of a picture that is held whole."""
     for start, stop in tiles.bands:
         yield picture.cut(slice(start, stop), slice(None))
+
+
+def thinned_size(size: tuple[int, int], step: int) -> tuple[int, int]:
+    """Height and width of each `step`-th pixel of each `step`-th row.
+
+    >>> thinned_size((700, 512), 3)
+    (234, 171)
+    """
+    return -(-size[0] // step), -(-size[1] // step)
+
+
+def thinned_mask(masks: Sequence[Path], size: tuple[int, int], step: int) -> Mask:
+    """The union of the masks of a photograph of (height, width) `size`, thinned as its maps are."""
+    marked = np.zeros(thinned_size(size, step), np.bool_)
+    for path in masks:
+        row = 0
+        for band in _mask_rows(path, size):
+            first = -row % step
+            at = (row + first) // step
+            some = band[first::step, ::step]
+            marked[at : at + len(some)] |= some
+            row += len(band)
+    return marked
 
 
 def small_photograph(path: Path) -> Photograph:

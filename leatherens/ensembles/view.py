@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from leatherens.configs.recipe import Recipe
 from leatherens.core.details import Details
 from leatherens.core.fusion import FusionBlock
+from leatherens.core.preparation import FloatMap
 from leatherens.core.reporting import RunView, ScoredImage
 from leatherens.core.thresholds import Group
 from leatherens.ensembles.colouring import Colouring
@@ -19,13 +20,13 @@ from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.preparing import prepared_images
 from leatherens.ensembles.reproducing import reproduction_of
 from leatherens.ensembles.scoring import Scores, WholeScores
-from leatherens.ensembles.tiled_photographs import Source
+from leatherens.ensembles.sources import Shown
 
 
 def view_of(
     recipe: Recipe,
     facts: Facts,
-    source: Source,
+    source: Shown,
     scores: Scores,
     deciders: Mapping[str, Decider],
     metrics: Mapping[str, Any],
@@ -59,7 +60,7 @@ def view_of(
 
 
 def _image(
-    index: int, source: Source, scores: Scores, decider: Decider, colour: str, group: Group
+    index: int, source: Shown, scores: Scores, decider: Decider, colour: str, group: Group
 ) -> ScoredImage:
     sample = source.samples[index]
     ensemble = scores.by_scorer[ENSEMBLE]
@@ -71,6 +72,7 @@ def _image(
         flagged=bool(decider.flags(ensemble.images[index : index + 1], [group])[0]),
         photograph=partial(source.photograph, index),
         threshold=decider.rules.images.image_for(group),
+        pixel_threshold=decider.rules.pixels.pixel_for(group),
         score_map=partial(ensemble.map, index),
         truth=partial(source.mask, index),
         valid=partial(ensemble.valid, index),
@@ -79,5 +81,16 @@ def _image(
             for scorer, found in scores.by_scorer.items()
             if isinstance(found, WholeScores) and found.pictures
         },
+        member_maps=_member_maps(scores, index),
         colour=colour,
+        view=sample.view,
+        path=sample.path,
     )
+
+
+def _member_maps(scores: Scores, index: int) -> dict[str, Callable[[], FloatMap]]:
+    """Of several members; one alone is the ensemble."""
+    members = {scorer: found for scorer, found in scores.by_scorer.items() if scorer != ENSEMBLE}
+    if len(members) < 2:
+        return {}
+    return {scorer: partial(found.map, index) for scorer, found in members.items()}

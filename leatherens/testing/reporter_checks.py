@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leatherens.core.comparison import COMPARED, ChangedKey, ComparedRun, ComparisonView
+from leatherens.core.judged_run import judged_run
 from leatherens.core.metrics import DEFINITIONS
+from leatherens.core.paired import Difference
 from leatherens.core.randomness import numpy_generator
 from leatherens.core.reporting import Decision, Reporter, RunView, ScoredImage
 from leatherens.testing.bench import Bench, described
@@ -152,6 +155,45 @@ def check_reporter_writes_whole_or_not_at_all(trial: Bench) -> None:
             )
 
 
+def check_reporter_compares_in_the_folder(trial: Bench) -> None:
+    """Runs side by side give a file in the folder, the same again, or `None` where single runs are shown."""
+    said: list[dict[str, bytes]] = []
+    with TemporaryDirectory() as name:
+        for number in ("1", "2"):
+            folder = Path(name, number)
+            folder.mkdir()
+            try:
+                path: Any = trial.make().write_comparison(made_up_comparison(), folder)
+            except Exception as error:  # noqa: BLE001  (the reporter's own code; whatever it raised is the finding)
+                trial.fail(f"a sound comparison must be reported, but {described(error)}")
+            if path is None:
+                return
+            inside = isinstance(path, Path) and folder.resolve() in path.resolve().parents
+            trial.expect(
+                inside and path.is_file(), f"the comparison {path} is not a file in the folder given"
+            )
+            said.append(_files(folder))
+    trial.expect(said[0] == said[1], "the same comparison, reported twice, gives other files")
+
+
+def made_up_comparison() -> ComparisonView:
+    """Two runs of the same images, the second of which misses a defect more."""
+    first, other = made_up_run(), made_up_run()
+    missed = replace(other.images[3], flagged=False)
+    other = replace(other, name="another", images=(*other.images[:3], missed, *other.images[4:]))
+    differences = {metric: Difference(0.8, 0.7, -0.2, 0.1) for metric in COMPARED}
+    return ComparisonView(
+        runs=(
+            ComparedRun(first.name, first, judged_run(first), costs={"milliseconds per image": 12.5}),
+            ComparedRun(other.name, other, judged_run(other), differences),
+        ),
+        changed=(ChangedKey("seed", ("0", "1")),),
+        remarks=("Compared on 8 images.",),
+        command="leatherens report one another",
+        resamplings=1000,
+    )
+
+
 def _files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -162,4 +204,5 @@ CHECKS: tuple[Callable[[Bench], None], ...] = (
     check_reporter_needs_no_labels,
     check_reporter_says_the_same_again,
     check_reporter_writes_whole_or_not_at_all,
+    check_reporter_compares_in_the_folder,
 )

@@ -161,6 +161,8 @@ def _image(sample: Sample, seen: Seen, severity: float) -> ScoredImage:
         photograph=partial(read_photograph, sample.path),
         score_map=partial(_read_map, seen.folder.map(sample.id)),
         truth=partial(_truth, sample),
+        view=sample.view,
+        path=sample.path,
     )
 
 

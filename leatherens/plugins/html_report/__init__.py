@@ -15,12 +15,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
 from leatherens.core.artifact import without_nan, written_whole
+from leatherens.core.comparison import ComparisonView
 from leatherens.core.params import Params
 from leatherens.core.reporting import ProjectView, Reporter, RunView
 from leatherens.plugins.html_report.by_type import strips
 from leatherens.plugins.html_report.calibration_plot import calibration_plot
+from leatherens.plugins.html_report.card import Studio, room_for
 from leatherens.plugins.html_report.choices import choices
-from leatherens.plugins.html_report.colours import colour_scale
+from leatherens.plugins.html_report.colours import colour_scale, member_scales
+from leatherens.plugins.html_report.comparison import Pages, comparison_content
 from leatherens.plugins.html_report.cost_table import cost_table
 from leatherens.plugins.html_report.curve_tables import curve_tables
 from leatherens.plugins.html_report.curves import curves, why_no_curves
@@ -28,8 +31,9 @@ from leatherens.plugins.html_report.drop_one import drop_one_table
 from leatherens.plugins.html_report.explained import explained_figure
 from leatherens.plugins.html_report.explained_numbers import explained_numbers
 from leatherens.plugins.html_report.facts import facts
-from leatherens.plugins.html_report.gallery import Studio, cards, chosen, close_calls, ranked
+from leatherens.plugins.html_report.gallery import cards, chosen, close_calls, ranked
 from leatherens.plugins.html_report.histogram import histogram, histogram_numbers
+from leatherens.plugins.html_report.level_maps import working_side
 from leatherens.plugins.html_report.page_script import page_script
 from leatherens.plugins.html_report.pixel_charts import pixel_charts
 from leatherens.plugins.html_report.prepared import prepared_figures
@@ -55,17 +59,19 @@ class HtmlReport(Reporter):
         """thumbnail: longest side in pixels; quality: JPEG, percent; gallery: most images shown.
 
         parts: most parts of a project shown with pictures; all of them stand in its table.
+        disputed: most images shown on which runs side by side differ.
         """
 
         thumbnail: Annotated[int, Field(ge=64, le=1024)] = 320
         quality: Annotated[int, Field(ge=1, le=100)] = 80
         gallery: Annotated[int, Field(ge=1)] = 300  # about 15 MB; a page of thousands opens nowhere
         parts: Annotated[int, Field(ge=1)] = 40
+        disputed: Annotated[int, Field(ge=1)] = 100
 
     def write(self, run: RunView, folder: Path) -> Path:
         """Write `report.html` into a folder; needs a decision for "ensemble"."""
         path = folder / "report.html"
-        page = _environment().get_template("page.html").stream(self._content(run))
+        page = _environment().get_template("page.html").stream(self._content(run, folder))
         page.enable_buffering(64)
         with written_whole(path) as beside, beside.open("wb") as file:
             page.dump(file, encoding="utf-8")
@@ -82,12 +88,24 @@ class HtmlReport(Reporter):
             page.dump(file, encoding="utf-8")
         return path
 
-    def _content(self, run: RunView) -> dict[str, Any]:
+    def write_comparison(self, comparison: ComparisonView, folder: Path) -> Path:
+        """Write `comparison.html` of several runs side by side."""
+        path = folder / "comparison.html"
+        pages = Pages(self.params.thumbnail, self.params.quality, self.params.disputed)
+        content = comparison_content(comparison, pages)
+        page = _environment().get_template("comparison.html").stream(content)
+        page.enable_buffering(64)
+        with written_whole(path) as beside, beside.open("wb") as file:
+            page.dump(file, encoding="utf-8")
+        return path
+
+    def _content(self, run: RunView, folder: Path) -> dict[str, Any]:
         """Everything the page shows; the cards are made while it is written."""
         decision = run.decisions["ensemble"]
         images = ranked(run.images)
         shown = chosen(images, decision.image, self.params.gallery)
         scale = colour_scale(run.images, decision.pixel)
+        members = member_scales(run)
         counts = tally(run.images)
         drawn = histogram(run.images, decision.image)
         return {
@@ -122,8 +140,21 @@ class HtmlReport(Reporter):
             "prepared": prepared_figures(run.prepared(), self.params.thumbnail, self.params.quality),
             "scale": scale,
             "shown": len(shown),
-            "choices": choices([image for _, image in shown]),
-            "cards": cards(shown, Studio(scale, decision.pixel, self.params.thumbnail, self.params.quality)),
+            "members": members,
+            "choices": choices([image for _, image in shown], list(members)),
+            "cards": cards(
+                shown,
+                Studio(
+                    scale,
+                    decision.pixel,
+                    self.params.thumbnail,
+                    self.params.quality,
+                    folder,
+                    members,
+                    detail=working_side(run.recipe),
+                    room=room_for(len(shown)),
+                ),
+            ),
             "recipe": _yaml(run.recipe),
         }
 

@@ -32,7 +32,7 @@ def facts(
         "axis": {"low": 0.0, "high": 1.0, "logarithmic": False}
         if histogram is None
         else asdict(histogram.axis),
-        "scale": {"low": scale.low, "high": scale.high},
+        "scale": {"low": scale.low, "high": scale.high, "threshold": scale.threshold},
         "palette": palette().tobytes().hex(),
         "outcomes": {label: [asdict(o) for o in both] for label, both in outcomes_by_label().items()},
     }

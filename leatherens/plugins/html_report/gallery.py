@@ -1,46 +1,15 @@
-"""The images of the report: which are shown, in which order, and the pictures of each, made one at a time."""
+"""The images of the report: which are shown, in which order, and their cards, made one at a time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from leatherens.core.reporting import ScoredImage
-from leatherens.plugins.html_report.colours import ColourScale, palette
-from leatherens.plugins.html_report.level_maps import level_map_uri
-from leatherens.plugins.html_report.pictures import (
-    Regions,
-    jpeg_uri,
-    regions,
-    shrink,
-    shrink_keeping_peaks,
-)
-from leatherens.plugins.html_report.verdict import FALSE_ALARM, MISSED, Outcome, outcome
+from leatherens.plugins.html_report.card import Card, Studio
+from leatherens.plugins.html_report.verdict import FALSE_ALARM, MISSED, outcome
 
 Ranked = tuple[int, ScoredImage]
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One image as shown: width and height in small pixels, truth `None` where there is no mask.
-
-    reconstructions: by member that makes one.
-    ignored: what is not inspected, `None` where everything is.
-    """
-
-    rank: int
-    image: ScoredImage
-    outcome: Outcome
-    width: int
-    height: int
-    photograph: str
-    reconstructions: Mapping[str, str]
-    score_map: str
-    peak: float
-    truth: Regions | None
-    predicted: Regions
-    ignored: Regions | None
 
 
 def ranked(images: Sequence[ScoredImage]) -> list[Ranked]:
@@ -66,39 +35,7 @@ def close_calls(images: Sequence[Ranked], threshold: float, limit: int = 6) -> l
     return sorted(right, key=lambda entry: abs(entry[1].scores["ensemble"] - threshold))[:limit]
 
 
-@dataclass(frozen=True, slots=True)
-class Studio:
-    """How every picture of a run is made: colours, pixel threshold, longest side, JPEG quality."""
-
-    scale: ColourScale
-    threshold: float
-    longest: int
-    quality: int
-
-
 def cards(images: Sequence[Ranked], studio: Studio) -> Iterator[Card]:
     """The cards, each made when it is asked for."""
     for rank, image in images:
-        yield _card(rank, image, studio)
-
-
-def _card(rank: int, image: ScoredImage, studio: Studio) -> Card:
-    longest, quality = studio.longest, studio.quality
-    photograph, scores, truth = shrink(image.photograph(), longest), image.score_map(), image.truth()
-    beside = {id: shrink(read(), longest) for id, read in image.reconstructions.items()}
-    valid = image.valid()
-    above = scores > studio.threshold
-    return Card(
-        rank,
-        image,
-        outcome(image),
-        width=photograph.shape[1],
-        height=photograph.shape[0],
-        photograph=jpeg_uri(photograph, quality),
-        reconstructions={id: jpeg_uri(picture, quality) for id, picture in beside.items()},
-        score_map=level_map_uri(studio.scale.levels(shrink_keeping_peaks(scores, longest)), palette()),
-        peak=float(scores.max()),
-        truth=None if truth is None else regions(truth, longest),
-        predicted=regions(above if valid is None else above & valid, longest),
-        ignored=None if valid is None or valid.all() else regions(~valid, longest),
-    )
+        yield studio.card(rank, image)

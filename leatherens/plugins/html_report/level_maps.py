@@ -9,24 +9,60 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leatherens.plugins.html_report.colours import ColourScale, palette
+from leatherens.plugins.html_report.pictures import shrink_keeping_peaks
+
+Scores = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-MOST = 36_000  # bytes of a map: with a photograph and outlines, 200 images stay under 30 MB
 COARSER = (1, 4, 16)  # steps to which levels are rounded up until a map of mere noise is small enough
+LEAST_SIDE = 16  # pixels, at which any map is small enough
+DETAIL = 1024  # longest side in pixels of a map of which no working size is known, and of any
 
 
-def level_map_uri(levels: Bytes, colours: Bytes) -> str:
-    """(H, W) places in a (256, 3) RGB palette as a data URI, without loss unless it would exceed `MOST`."""
+def working_side(recipe: Mapping[str, Any]) -> int:
+    """Longest side of what score maps hold, in pixels: the working size, of photographs in tiles `DETAIL`.
+
+    >>> working_side({"size": [256, 384], "tile": None})
+    384
+    """
+    size = recipe.get("size")
+    if recipe.get("tile") is not None or not isinstance(size, list | tuple):
+        return DETAIL
+    return min(DETAIL, max(int(side) for side in size))
+
+
+def level_map_uri(scores: Scores, scale: ColourScale, sides: Sequence[int], most: int) -> str:
+    """(H, W) scores as a data URI of at most `most` characters, with the highest score of each block.
+
+    sides: longest sides in pixels, the best first. The last is coarsened, and then halved, if it must be.
+    """
+    for side in sides[:-1]:
+        if len(uri := _uri(_small(scores, scale, side), 1)) <= most:
+            return uri
+    levels = _small(scores, scale, sides[-1])
     for step in COARSER:
-        rounded = np.minimum(-(-levels.astype(np.int16) // step) * step, 255).astype(np.uint8)
-        if len(file := png(rounded, colours)) <= MOST:
-            break
-    return "data:image/png;base64," + base64.b64encode(file).decode("ascii")
+        if len(uri := _uri(levels, step)) <= most:
+            return uri
+    while len(uri) > most and max(levels.shape) > LEAST_SIDE:
+        levels = shrink_keeping_peaks(levels, max(levels.shape) // 2)
+        uri = _uri(levels, COARSER[-1])
+    return uri
+
+
+def _small(scores: Scores, scale: ColourScale, side: int) -> Bytes:
+    return scale.levels(shrink_keeping_peaks(scores, side))
+
+
+def _uri(levels: Bytes, step: int) -> str:
+    rounded = np.minimum(-(-levels.astype(np.int16) // step) * step, 255).astype(np.uint8)
+    return "data:image/png;base64," + base64.b64encode(png(rounded, palette())).decode("ascii")
 
 
 def png(levels: Bytes, colours: Bytes) -> bytes:

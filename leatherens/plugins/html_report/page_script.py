@@ -9,7 +9,18 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-FILES = ("wilson.js", "thresholds.js", "outlines.js", "gallery.js", "lightbox.js", "start.js")
+FILES = (
+    "wilson.js",
+    "thresholds.js",
+    "outlines.js",
+    "gallery.js",
+    "address.js",
+    "layers.js",
+    "lightbox.js",
+    "zoom.js",
+    "full_size.js",
+    "start.js",
+)
 """In the order in which they define what the next ones use."""
 
 

@@ -14,6 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST_QUALITY = 35  # JPEG, percent: below, leather loses its grain
+LEAST_SIDE = 16  # pixels, at which any picture is small enough
+
 Bytes = NDArray[np.uint8]
 T = TypeVar("T", bound=np.generic)
 
@@ -74,8 +77,19 @@ def _subpath(corners: NDArray[np.int32]) -> str:
     return f"M{corners[0, 0]} {corners[0, 1]}" + f"l{steps or '0 0'}Z".replace(" -", "-")
 
 
-def jpeg_uri(picture: Bytes, quality: int) -> str:
-    """(H, W, 3) RGB as a data URI."""
+def jpeg_uri(picture: Bytes, quality: int, most: int | None = None) -> str:
+    """(H, W, 3) RGB as a data URI of at most `most` characters: if need be coarser, then smaller."""
+    uri = _jpeg(picture, quality)
+    while most is not None and len(uri) > most and max(picture.shape) > LEAST_SIDE:
+        if quality > LEAST_QUALITY:
+            quality = max(LEAST_QUALITY, quality - 15)
+        else:
+            picture = shrink(picture, max(picture.shape) // 2)
+        uri = _jpeg(picture, quality)
+    return uri
+
+
+def _jpeg(picture: Bytes, quality: int) -> str:
     options: list[Any] = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
     encoded = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), options)[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")

@@ -8,7 +8,8 @@ from typing import Any
 
 from leatherens.core.reporting import ProjectView, ScoredImage, ScoredPart, ScoredView
 from leatherens.core.views import Verdict
-from leatherens.plugins.html_report.pictures import Regions, jpeg_uri, regions, shrink
+from leatherens.plugins.html_report.card import if_readable
+from leatherens.plugins.html_report.pictures import Regions, jpeg_uri, regions, shrink, small_size
 from leatherens.plugins.html_report.table import percent, places
 from leatherens.plugins.html_report.verdict import FALSE_ALARM, MISSED, Outcome, observed, outcome, tally
 
@@ -48,7 +49,10 @@ class RankedPart:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One view of a part: nothing but its name where the view has no image."""
+    """One view of a part: nothing but its name where the view has no image.
+
+    photograph: "" where it cannot be read; then `unreadable` says why.
+    """
 
     view: str
     image: ScoredImage | None = None
@@ -56,6 +60,7 @@ class Panel:
     width: int = 1
     height: int = 1
     photograph: str = ""
+    unreadable: str = ""
     predicted: Regions | None = None
     truth: Regions | None = None
 
@@ -128,15 +133,19 @@ def _panel(part: ScoredPart, view: ScoredView, studio: PartStudio) -> Panel:
     image = part.images.get(view.name)
     if image is None:
         return Panel(view.name)
-    photograph, truth = shrink(image.photograph(), studio.longest), image.truth()
+    scores = image.score_map()
+    photograph, unreadable = if_readable(image.photograph)
+    truth, _ = if_readable(image.truth)
+    height, width = small_size(scores.shape if photograph is None else photograph.shape, studio.longest)
     return Panel(
         view.name,
         image,
         part.severities.by_view[view.name],
-        width=photograph.shape[1],
-        height=photograph.shape[0],
-        photograph=jpeg_uri(photograph, studio.quality),
-        predicted=regions(image.score_map() > view.decision.pixel, studio.longest),
+        width,
+        height,
+        "" if photograph is None else jpeg_uri(shrink(photograph, studio.longest), studio.quality),
+        unreadable,
+        predicted=regions(scores > view.decision.pixel, studio.longest),
         truth=None if truth is None else regions(truth, studio.longest),
     )
 

@@ -1,4 +1,4 @@
-// The images: order, choice, which pictures of each are shown, and the way from one to the next by keyboard.
+// The images: order, choice, and the way from one to the next by keyboard.
 
 const gallery = document.getElementById("gallery");
 const filters = document.getElementById("filters");
@@ -22,7 +22,7 @@ function chosenValue(id) {
 function isChosen(card) {
   const outcomes = chosenValue("outcome");
   if (outcomes && !outcomes.split(" ").includes(card.dataset.outcome)) return false;
-  for (const kind of ["defect", "colour"]) {
+  for (const kind of ["defect", "view", "colour"]) {
     const wanted = chosenValue(kind);
     if (wanted.startsWith("is ") && card.dataset[kind] !== wanted.slice(3)) return false;
   }
@@ -44,19 +44,15 @@ function chooseCards() {
   const stands = [...gallery.children].every((card, place) => card === cards[place]);
   if (!stands) gallery.append(...cards);
   if (gallery.contains(focused) && !focused.closest("[hidden]")) focused.focus({ preventScroll: true });
-  document.getElementById("count").textContent = `${shownCards().length} of ${cards.length} images shown.`;
-}
-
-function chooseLayers() {
-  const wanted = new Set([...filters.querySelectorAll("[name=layer]:checked")].map((box) => box.value));
-  filters.querySelectorAll("[name=layer]").forEach(({ value }) => {
-    for (const place of [gallery, lightbox]) place.classList.toggle(`no-${value}`, !wanted.has(value));
-  });
+  const shown = shownCards().length;
+  const none = shown ? "" : " None is as chosen; Clear shows all.";
+  document.getElementById("count").textContent = `${shown} of ${cards.length} images shown.${none}`;
 }
 
 function chooseAgain() {
   chooseCards();
   chooseLayers();
+  keepAddress();
 }
 
 function neighbour(card, step) {
@@ -66,7 +62,7 @@ function neighbour(card, step) {
 }
 
 function startGallery() {
-  filters.addEventListener("input", (event) => (event.target.name === "layer" ? chooseLayers() : chooseCards()));
+  filters.addEventListener("input", chooseAgain);
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.addEventListener("reset", () => queueMicrotask(chooseAgain));
   document.addEventListener("verdicts", chooseCards);
@@ -84,7 +80,7 @@ function startGallery() {
   });
   document.addEventListener("click", (event) => {
     const name = event.target.closest('a[href^="#image-"]')?.getAttribute("href").slice(1);
-    if (name && document.getElementById(name).hidden) filters.reset(); // a link leads to what a choice hid
+    if (name && document.getElementById(name).hidden) chooseAll(); // a link leads to what a choice hid
   });
   cards.forEach((card) => {
     card.querySelector(".enlarge").hidden = false;

@@ -1,13 +1,16 @@
-// One image enlarged: its pictures side by side, zoomed and moved together.
+// One image enlarged: its pictures side by side, as large as the window lets them be.
 
 const lightbox = document.getElementById("lightbox");
 const stage = document.getElementById("stage");
-const MOST_ZOOM = 16;
-const view = { scale: 1, x: 0, y: 0 }; // x, y: where a picture's corner lies, in widths and heights of its frame
+const CAPTION = 48; // pixels of a row that are no picture
+const LEAST_HEIGHT = 140;
+const narrow = window.matchMedia("(max-width: 40rem)");
 let enlarged = null;
 
 async function enlarge(card) {
   enlarged = card;
+  fullTried = null;
+  tellFull("");
   await drawOutline(card, tried.pixel);
   const panels = card.querySelector(".panels").cloneNode(true);
   for (const element of panels.querySelectorAll("[id]")) element.id = `large-${element.id}`;
@@ -28,29 +31,26 @@ async function enlarge(card) {
   badge.className = `badge ${card.dataset.outcome}`;
   badge.textContent = card.querySelector(".badge").textContent;
   if (!lightbox.open) lightbox.showModal();
+  arrange();
   place();
+  if (fullAsked) showFullSize();
 }
 
-function place() {
-  stage.classList.toggle("zoomed", view.scale > 1); // a finger scrolls the page until there is something to move
-  for (const axis of ["x", "y"]) view[axis] = Math.min(0, Math.max(1 - view.scale, view[axis]));
-  for (const { firstElementChild: picture } of stage.querySelectorAll(".frame")) {
-    picture.style.transform = `translate(${100 * view.x}%, ${100 * view.y}%) scale(${view.scale})`;
+// As many columns as make the pictures largest; a narrow window scrolls.
+function arrange() {
+  const panels = stage.firstElementChild;
+  if (!panels || !lightbox.open) return;
+  const count = [...panels.children].filter((figure) => figure.getClientRects().length).length;
+  const { width, height } = panels.querySelector("svg").viewBox.baseVal;
+  const [across, down] = [stage.clientWidth, stage.clientHeight];
+  let [columns, best] = [1, 0];
+  for (let side = 1; side <= count; side += 1) {
+    const high = Math.min((across / side) * (height / width), down / Math.ceil(count / side) - CAPTION);
+    if (high > best) [columns, best] = [side, high];
   }
-}
-
-function zoom(factor, x = 0.5, y = 0.5) {
-  const scale = Math.min(MOST_ZOOM, Math.max(1, view.scale * factor));
-  view.x = x - ((x - view.x) * scale) / view.scale;
-  view.y = y - ((y - view.y) * scale) / view.scale;
-  view.scale = scale;
-  place();
-}
-
-function shift(x, y) {
-  view.x += x;
-  view.y += y;
-  place();
+  if (narrow.matches) columns = count > 2 ? 2 : 1;
+  panels.style.setProperty("--columns", columns);
+  panels.style.setProperty("--height", narrow.matches ? "auto" : `${Math.max(LEAST_HEIGHT, Math.floor(best))}px`);
 }
 
 function turnTo(step) {
@@ -63,43 +63,37 @@ const ACTS = {
   next: () => turnTo(1),
   in: () => zoom(1.5),
   out: () => zoom(1 / 1.5),
-  whole: () => zoom(0),
+  whole,
+  full: () => askFullSize(!fullAsked),
   close: () => lightbox.close(),
 };
-const KEYS = { ArrowLeft: "previous", ArrowRight: "next", "+": "in", "=": "in", "-": "out", 0: "whole" };
+const KEYS = {
+  ArrowLeft: "previous",
+  ArrowRight: "next",
+  PageUp: "previous",
+  PageDown: "next",
+  "+": "in",
+  "=": "in",
+  "-": "out",
+  0: "whole",
+  f: "full",
+};
 const SHIFTS = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
 
 function startLightbox() {
   lightbox.addEventListener("click", (event) => ACTS[event.target.closest("[data-act]")?.dataset.act]?.());
   lightbox.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (event.shiftKey && SHIFTS[event.key]) shift(...SHIFTS[event.key]);
+    if (view.scale > 1 && SHIFTS[event.key]) shift(...SHIFTS[event.key]);
     else if (KEYS[event.key]) ACTS[KEYS[event.key]]();
     else return;
     event.preventDefault();
   });
   lightbox.addEventListener("close", () => {
-    view.scale = 1;
+    whole();
+    askFullSize(false);
+    fingers.clear();
     enlarged.focus();
   });
-  stage.addEventListener(
-    "wheel",
-    (event) => {
-      const box = event.target.closest(".frame")?.getBoundingClientRect();
-      if (!box) return;
-      event.preventDefault();
-      zoom(Math.exp(-event.deltaY / 300), (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
-    },
-    { passive: false },
-  );
-  stage.addEventListener("pointerdown", (event) => {
-    if (view.scale === 1 || !event.target.closest(".frame")) return;
-    event.preventDefault();
-    stage.setPointerCapture(event.pointerId);
-  });
-  stage.addEventListener("pointermove", (event) => {
-    if (!stage.hasPointerCapture(event.pointerId)) return;
-    const box = stage.querySelector("figure:not([hidden]) .frame").getBoundingClientRect();
-    shift(event.movementX / box.width, event.movementY / box.height);
-  });
+  window.addEventListener("resize", arrange);
 }

@@ -1,7 +1,7 @@
 // Outlines at a pixel threshold. The score map of a card is a picture whose palette paints viridis and whose
 // place in the palette is the score's level on the run's scale, so that one picture is both seen and measured.
 
-const levelsOf = new WeakMap(); // card -> {width, height, levels}, what is not inspected at level 0
+const levelsOf = new WeakMap(); // card -> {width, height, levels, across, down}, what is not inspected at level 0
 
 const levelOfColour = new Map(
   facts.palette.match(/.{6}/g).map((colour, level) => [parseInt(colour, 16), level]),
@@ -9,8 +9,9 @@ const levelOfColour = new Map(
 
 function readLevels(card) {
   if (levelsOf.has(card)) return levelsOf.get(card);
-  const picture = card.querySelector("img.levels");
+  const picture = card.querySelector("[data-layer=map] img");
   const { naturalWidth: width, naturalHeight: height } = picture;
+  const [across, down] = [picture.getAttribute("width") / width, picture.getAttribute("height") / height];
   const pixels = drawn(width, height, (context) => context.drawImage(picture, 0, 0));
   const levels = new Uint8Array(width * height);
   for (let i = 0; i < levels.length; i += 1) {
@@ -20,13 +21,14 @@ function readLevels(card) {
   if (veil) {
     const path = new Path2D(veil.getAttribute("d"));
     const veiled = drawn(width, height, (context) => {
+      context.scale(1 / across, 1 / down);
       context.translate(0.5, 0.5);
       context.fill(path, "evenodd");
       context.stroke(path);
     });
     for (let i = 0; i < levels.length; i += 1) if (veiled[4 * i + 3] > 127) levels[i] = 0;
   }
-  const read = { width, height, levels };
+  const read = { width, height, levels, across, down };
   levelsOf.set(card, read);
   return read;
 }
@@ -38,7 +40,10 @@ function drawn(width, height, paint) {
 }
 
 // The borders between pixels above and not above, as straight runs of an SVG path; (.5, .5) is a pixel's middle.
-function border({ width, height, levels }, level) {
+// across, down: how many small pixels, in which all outlines are drawn, a pixel of the map is wide and high.
+function border({ width, height, levels, across, down }, level) {
+  const [x0, y0] = [across, down].map((step) => (place) => Math.round(100 * (place * step - 0.5)) / 100);
+
   const above = (x, y) => x >= 0 && y >= 0 && x < width && y < height && levels[y * width + x] > level;
   const runs = [];
   for (let y = 0; y <= height; y += 1) {
@@ -46,7 +51,7 @@ function border({ width, height, levels }, level) {
       const edge = x < width && above(x, y) !== above(x, y - 1);
       if (edge && from < 0) from = x;
       if (!edge && from >= 0) {
-        runs.push(`M${from - 0.5} ${y - 0.5}h${x - from}`);
+        runs.push(`M${x0(from)} ${y0(y)}H${x0(x)}`);
         from = -1;
       }
     }
@@ -56,7 +61,7 @@ function border({ width, height, levels }, level) {
       const edge = y < height && above(x, y) !== above(x - 1, y);
       if (edge && from < 0) from = y;
       if (!edge && from >= 0) {
-        runs.push(`M${x - 0.5} ${from - 0.5}v${y - from}`);
+        runs.push(`M${x0(x)} ${y0(from)}V${y0(y)}`);
         from = -1;
       }
     }
@@ -76,7 +81,7 @@ async function drawOutline(card, level) {
     told.textContent = told.dataset.own;
     return;
   }
-  await card.querySelector("img.levels").decode();
+  await card.querySelector("[data-layer=map] img").decode();
   if (card.dataset.level !== String(level)) return; // moved on while the picture was decoded
   const read = readLevels(card);
   outline.setAttribute("d", border(read, level));

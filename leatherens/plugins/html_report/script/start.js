@@ -3,3 +3,6 @@
 startThresholds();
 startGallery();
 startLightbox();
+startZoom();
+startLayers();
+startAddress();

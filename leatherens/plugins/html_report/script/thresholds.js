@@ -19,7 +19,10 @@ function placeOf(score) {
 }
 
 function pixelAt(level) {
-  return facts.scale.low + (level / PIXEL_STEPS) * (facts.scale.high - facts.scale.low);
+  const { low, high, threshold } = facts.scale;
+  const middle = threshold ?? (low + high) / 2; // of the scale, each half of which is even
+  const share = (2 * level) / PIXEL_STEPS;
+  return share < 1 ? low + share * (middle - low) : middle + (share - 1) * (high - middle);
 }
 
 function isFlagged([score, , own]) {
@@ -142,8 +145,7 @@ function startThresholds() {
   const pixel = document.getElementById("pixel-threshold");
   function toOwn() {
     image.value = 1000 * (facts.image === null ? 1 : placeOf(facts.image));
-    const { low, high } = facts.scale;
-    pixel.value = facts.pixel === null ? PIXEL_STEPS : Math.round((PIXEL_STEPS * (facts.pixel - low)) / (high - low));
+    pixel.value = facts.scale.threshold === null ? PIXEL_STEPS : Math.round(PIXEL_STEPS / 2);
     [tried.image, tried.pixel] = [null, null];
   }
   image.addEventListener("input", () => {
