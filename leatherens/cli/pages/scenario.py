@@ -22,7 +22,8 @@ COLUMNS = {
 }
 """Metrics of a measured table and their titles."""
 
-_INTRODUCTION = """A scenario is a [recipe](recipes.md) for a situation: `leatherens run --config one-colour --data DIR`.
+_INTRODUCTION = """A scenario is a [recipe](recipes.md) for a situation:
+`leatherens run --config one-colour --data DIR`.
 [`leatherens recommend`](recommend.md) picks one by your photographs. The advice of the theses (one colour:
 DRAEM; several: STFPM; weak hardware: the SSIM autoencoder) is where these began; where something else was
 measured to be better, it took the place. The tables have both.
