@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from leatherens.core.thresholds import Labelled as Labelled
     from leatherens.core.thresholds import Normals as Normals
     from leatherens.core.thresholds import Threshold as Threshold
+    from leatherens.core.tracking import Tracker as Tracker
     from leatherens.core.types import CalibratedScores as CalibratedScores
     from leatherens.core.types import FeatureMaps as FeatureMaps
     from leatherens.core.types import ImageBatch as ImageBatch
@@ -120,6 +121,7 @@ _HOMES = {
     "ScoreFusion": "leatherens.core.scorefusion",
     "ScoreMap": "leatherens.core.types",
     "Threshold": "leatherens.core.thresholds",
+    "Tracker": "leatherens.core.tracking",
     "Weights": "leatherens.core.weights",
     "batches": "leatherens.core.types",
     "hookimpl": "leatherens.core.hookspecs",
@@ -178,6 +180,7 @@ __all__ = [
     "ScoreFusion",
     "ScoreMap",
     "Threshold",
+    "Tracker",
     "Weights",
     "__version__",
     "batches",

@@ -233,7 +233,7 @@ def test_plugins__shows_a_table_sorted_by_kind_and_id(plugin: Path) -> None:
     assert edge[header.index("plugin") :].split() == ["grain", "ok"]
     version = metadata.version("leatherens")
     assert [line.split() for line in plugins.splitlines()] == [
-        ["plugin", "origin", "version", "API", "offers", "state", "reason"],
+        ["plugin", "origin", "version", "API", "offers", "observes", "state", "reason"],
         ["grain", str(plugin), "1", "(not", "stated)", "1", "ok"],
         ["leatherens", "built-in", version, "1", "3", "ok"],
     ]

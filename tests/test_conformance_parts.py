@@ -7,6 +7,7 @@ import broken_blocks
 import broken_heads
 import broken_parts as broken
 import broken_reporters
+import broken_trackers
 import pytest
 
 from leatherens.testing import check_member, member_checks, parametrize_members
@@ -165,6 +166,22 @@ SINS = [
         "reporter_compares_in_the_folder",
         "is not a file in the folder given",
     ),
+    (broken_trackers.Misspells, "tracker_has_known_hooks", "did you mean 'run_finished'?"),
+    (
+        broken_trackers.ForgetsTheMarker,
+        "tracker_has_known_hooks",
+        "member_fitted is not marked with @leatherens.hookimpl",
+    ),
+    (broken_trackers.WantsMore, "tracker_has_known_hooks", "Argument(s) {'colour'} are declared"),
+    (broken_trackers.SeedsEverything, "tracker_follows_a_run", "changed torch's random generator"),
+    (broken_trackers.FillsADatabaseAnew, "tracker_goes_on", "failed in run_started: FileExistsError"),
+    (broken_trackers.CountsOnMetrics, "tracker_takes_what_is_missing", "failed in run_finished: TypeError"),
+    (broken_trackers.LittersTheRun, "tracker_keeps_to_its_folder", "it writes diary.jsonl into the run's"),
+    (
+        broken_trackers.NotInstalled,
+        "tracker_follows_a_run",
+        "needs a_package_of_nobody, which cannot be found; pip install 'leatherens-nobody'",
+    ),
 ]
 
 
@@ -179,6 +196,7 @@ SINS = [
     broken_backbones.Packaged,
     broken_backbones.NotInstalled,
     broken_reporters.Listing,
+    broken_trackers.Diary,
 )
 def test_good_parts_conform(check):
     check()

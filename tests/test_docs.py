@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from leatherens.cli import Session
+from leatherens.cli.pages.hook import signature
 from leatherens.cli.pages.options import option_rows
 from leatherens.cli.plugins_docs import pages
 from leatherens.configs.options import Options
-from leatherens.core.host import HOOKS, PluginHost
+from leatherens.core.host import ALL_HOOKS, HOOKS, PluginHost
 from leatherens.core.host import KINDS as PLUGIN_KINDS
 from leatherens.core.synthesis.catalogue import KINDS
 
@@ -27,7 +28,7 @@ def code_blocks(page: str, language: str) -> list[str]:
 def test_the_plugins_page_leads_to_every_hook_with_its_signature() -> None:
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 
-    assert [hook for hook in HOOKS if f"- [`{hook}(register)`](hooks/{hook}.md)" not in page] == []
+    assert [hook for hook in ALL_HOOKS if f"- [`{signature(hook)}`](hooks/{hook}.md)" not in page] == []
 
 
 def test_pages_of_plugins_and_hooks_are_what_the_code_says() -> None:

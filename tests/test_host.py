@@ -17,7 +17,7 @@ from leatherens.core import hookspecs
 from leatherens.core.deprecations import Deprecation
 from leatherens.core.errors import PluginConflict, PluginError, PluginWarning, UnknownPlugin
 from leatherens.core.hookspecs import API_VERSION, OLDEST_API_VERSION
-from leatherens.core.host import HOOKS, KINDS, PluginHost
+from leatherens.core.host import ALL_HOOKS, HOOKS, KINDS, PluginHost
 from leatherens.core.registry import Origin, PluginInfo
 
 HEADER = "from leatherens.core.hookspecs import hookimpl\n"
@@ -155,6 +155,7 @@ BUILTIN = {
         "mondrian",
         "p-quantile",
     ),
+    "trackers": ("mlflow", "tensorboard"),
 }
 
 
@@ -276,7 +277,15 @@ BROKEN = {
     ),
     "invents a hook": (
         "@hookimpl\ndef cook(register): ...",
-        f"there is no hook 'cook' (hooks: {', '.join(HOOKS)})",
+        f"there is no hook 'cook' (hooks: {', '.join(ALL_HOOKS)})",
+    ),
+    "misspells an observer hook": (
+        "@hookimpl\ndef run_finnished(folder): ...",
+        "there is no hook 'run_finnished'; did you mean 'run_finished'?",
+    ),
+    "forgets the marker of an observer": (
+        "@hookimpl\ndef register_heads(register): ...\ndef run_finished(folder): ...",
+        "run_finished is not marked with @leatherens.hookimpl",
     ),
     "forgets the marker": (
         "def register_heads(register): ...",

@@ -35,6 +35,7 @@ from leatherens.ensembles.opening import OpenedRun, open_run
 from leatherens.ensembles.parts import resolve
 from leatherens.ensembles.running import Run
 from leatherens.ensembles.taken import refuse_taken, result_folder
+from leatherens.ensembles.tracking import tracking_of
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Ensemble:
     members: ids of detectors, a list or "stfpm,draem". config: a scenario ("one-colour"), a recipe file or a
     run whose recipe is taken; members and options then say what differs. out: the run's folder; without, a
     temporary one that goes with the object. verbose: show progress on stderr. plugins: .py files to load as
-    plugins.
+    plugins. track: trackers to log the run with besides, as --track: "tensorboard", or ["mlflow=DIR", ...].
     options: those of `leatherens run` with the same defaults, listed at `leatherens.configs.options.Options`.
 
     The constructor only keeps what it is given, less options that nobody knows; `fit` checks the rest.
@@ -66,6 +67,7 @@ class Ensemble:
         out: Path | str | None = None,
         verbose: bool = False,
         plugins: Sequence[Path | str] = (),
+        track: str | Sequence[str] = (),
         **options: Unpack[Options],
     ) -> None:
         for key in options:
@@ -78,6 +80,7 @@ class Ensemble:
         self.out = None if out is None else Path(out)
         self.verbose = verbose
         self.plugins = tuple(Path(file) for file in plugins)
+        self.track = (track,) if isinstance(track, str) else tuple(track)
         self.options = options
         self._fitted: _Fitted | None = None
 
@@ -122,6 +125,7 @@ class Ensemble:
         """
         self._fitted = None
         with spoken_in_python():
+            tracking = tracking_of(self.track, self._host)
             recipe = self._recipe()
             home = self._new_home()
             beside = {"defects": defects, "layout": layout, "group_by": group_by}
@@ -130,8 +134,8 @@ class Ensemble:
                 dealt = None if splits is None else given_splits(Path(splits), choice.read(self._host))
                 said = repr(str(data)) if isinstance(data, str | Path) else "images"
                 command = f"{self._call}.fit({said})"
-                run = Run(RunFolder(home.path), recipe, choice, self._host, self._progress, command, dealt)
-                run.make()
+                asked = (self._host, self._progress, command, dealt, tracking)
+                Run(RunFolder(home.path), recipe, choice, *asked).make()
             self._open(home)
         return self
 
@@ -222,7 +226,8 @@ class Ensemble:
     def _call(self) -> str:
         """How it was asked for."""
         config = None if self.config is None else str(self.config)
-        said = {"config": config, "out": None if self.out is None else str(self.out), **self.options}
+        out = None if self.out is None else str(self.out)
+        said = {"config": config, "out": out, "track": self.track, **self.options}
         given = "".join(f", {key}={value!r}" for key, value in said.items() if value not in (None, (), {}))
         members = repr(list(self.members)) if self.members or config is None else ""
         return f"Ensemble({f'{members}{given}'.removeprefix(', ')})"

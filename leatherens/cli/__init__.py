@@ -29,6 +29,10 @@ INTERRUPTED = 130
 COMMANDS = {
     "run": ("leatherens.cli.run:run", "Learn from good images, calibrate, test and write a report."),
     "config": ("leatherens.cli.config:config", "List scenarios, and show or check a recipe."),
+    "recommend": (
+        "leatherens.cli.recommend:recommend",
+        "Say which scenario fits these images and this machine.",
+    ),
     "predict": ("leatherens.cli.predict:predict", "Judge images with a finished run."),
     "evaluate": ("leatherens.cli.evaluate:evaluate", "Measure a finished run on labelled images."),
     "report": ("leatherens.cli.report:report", "Report a finished run anew, or several side by side."),

@@ -14,7 +14,7 @@ from leatherens.cli.plugins_check import check
 from leatherens.cli.plugins_docs import docs
 from leatherens.cli.plugins_new import new
 from leatherens.cli.plugins_table import offers_table, plugins_table
-from leatherens.core.host import HOOKS, KINDS, PluginHost
+from leatherens.core.host import ALL_HOOKS, KINDS, PluginHost
 from leatherens.core.registry import Entry, PluginInfo
 
 
@@ -40,7 +40,7 @@ plugins.add_command(docs)
 @plugins.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--kind", type=Kind(), help="Only what is offered of one kind.")
-@click.option("--hook", type=click.Choice(HOOKS), help="Only plugins that implement a hook.")
+@click.option("--hook", type=click.Choice(ALL_HOOKS), help="Only plugins that implement a hook.")
 @click.option("--all", "show_all", is_flag=True, help="Also show blocked plugins.")
 @click.pass_obj
 def list_plugins(
@@ -49,7 +49,7 @@ def list_plugins(
     """List what the plugins offer, then the plugins: where from, for which API version, what is wrong."""
     host = session.host
     shown = [_only_kind(plugin, kind) for plugin in host.plugins() if hook is None or hook in plugin.hooks]
-    shown = [p for p in shown if p.entries or p.state == "broken" or (show_all and p.state == "blocked")]
+    shown = [p for p in shown if p.entries or _stays(p, show_all=show_all, observers=kind is None)]
     conflicts = _conflicts(host)
     if as_json:
         click.echo(
@@ -59,6 +59,12 @@ def list_plugins(
         offers = offers_table(shown, conflicts)
         for line in (*offers, *([""] if offers else []), *plugins_table(shown)):
             click.echo(line)
+
+
+def _stays(plugin: PluginInfo, *, show_all: bool, observers: bool) -> bool:
+    """Whether one that offers nothing is listed: it is broken, was asked for, or observes runs."""
+    watches = observers and plugin.state == "ok" and bool(plugin.observes)
+    return watches or plugin.state == "broken" or (show_all and plugin.state == "blocked")
 
 
 def _only_kind(plugin: PluginInfo, kind: str | None) -> PluginInfo:

@@ -30,7 +30,7 @@ def pages(session: Session, asked: str | None = None) -> dict[str, str]:
     from leatherens.cli.pages.plugin import path_of, plugin_page
     from leatherens.cli.plugin_target import entries
     from leatherens.core.errors import ConfigError, did_you_mean
-    from leatherens.core.host import HOOKS
+    from leatherens.core.host import ALL_HOOKS
 
     host, everything = session.host, entries(session.host)
     chosen = [entry for entry in everything if asked in (None, entry.id, entry.qualified)]
@@ -40,5 +40,5 @@ def pages(session: Session, asked: str | None = None) -> dict[str, str]:
     found = {str(path_of(entry)): plugin_page(host, entry) for entry in chosen}
     if asked is None:
         found["plugins/README.md"] = index_page(host)
-        found |= {str(hook_path(hook)): hook_page(host, hook) for hook in HOOKS}
+        found |= {str(hook_path(hook)): hook_page(host, hook) for hook in ALL_HOOKS}
     return found

@@ -9,7 +9,7 @@ from leatherens.cli.columns import aligned
 from leatherens.core.registry import Entry, Origin, PluginInfo
 
 _OFFERS = ("kind", "id", "summary", "plugin", "state")
-_PLUGINS = ("plugin", "origin", "version", "API", "offers", "state", "reason")
+_PLUGINS = ("plugin", "origin", "version", "API", "offers", "observes", "state", "reason")
 _SUMMARY = _OFFERS.index("summary")
 
 
@@ -33,7 +33,8 @@ def _offer(entry: Entry, conflicts: Mapping[Entry, Sequence[str]]) -> tuple[str,
 def _plugin(plugin: PluginInfo) -> tuple[str, ...]:
     told = "; ".join([plugin.reason, *plugin.remarks] if plugin.reason else plugin.remarks)
     offers = str(len(plugin.entries))
-    return plugin.name, _origin(plugin), plugin.version, _api(plugin), offers, plugin.state, told
+    observes = ", ".join(plugin.observes)
+    return plugin.name, _origin(plugin), plugin.version, _api(plugin), offers, observes, plugin.state, told
 
 
 def _origin(plugin: PluginInfo) -> str:

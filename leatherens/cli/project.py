@@ -76,15 +76,17 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Pr
     from leatherens.ensembles.project.resolving import resolved
     from leatherens.ensembles.project.running import ProjectRun
     from leatherens.ensembles.taken import refuse_taken
+    from leatherens.ensembles.tracking import tracking_of
 
     file = options["project"]
-    refuse_other_options(options, (*RESUMABLE, "project"), f"{file} says what is done; leave out")
+    refuse_other_options(options, (*RESUMABLE, "project", "track"), f"{file} says what is done; leave out")
+    tracking = tracking_of(options["track"], session.host)
     project = resolved(read_project(file), session.host, places_of(options))
     if options["out"]:
         refuse_taken(options["out"])
     out = options["out"] or fresh_folder(file.with_suffix(""), {})
     command = shlex.join(["leatherens", *sys.argv[1:]])
-    return ProjectRun(ProjectFolder(out), project, session.host, progress, command)
+    return ProjectRun(ProjectFolder(out), project, session.host, progress, command, tracking)
 
 
 def _unfinished(session: Session, options: Mapping[str, Any], progress: Progress) -> ProjectRun | None:

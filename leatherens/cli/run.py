@@ -147,6 +147,12 @@ RESUMABLE = ("out", "device", "weights", "allow_download")
     metavar="STEPS",
     help="Keep a checkpoint of each trained member so often, for: evaluate --checkpoint.",
 )
+@click.option(
+    "--track",
+    metavar="ID[=PLACE]",
+    multiple=True,
+    help="Log the run besides with a tracker, such as tensorboard or mlflow (repeatable).",
+)
 @click.option("--device", show_default="auto", help="auto, cpu or cuda.")
 @click.option("--seed", type=int, show_default="0")
 @click.pass_obj
@@ -196,7 +202,9 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     from leatherens.ensembles.repeating import Repeated
     from leatherens.ensembles.running import Run
     from leatherens.ensembles.taken import refuse_taken
+    from leatherens.ensembles.tracking import tracking_of
 
+    tracking = tracking_of(options["track"], session.host)
     asked = {**options, "usual_calibration": CALIBRATION}
     recipe = resolve(recipe_from(asked, session.host), session.host)
     beside = {key: options[key] for key in BESIDE}
@@ -211,7 +219,7 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
     if first is not None:
         dealt = first.splits(recipe, session.host, progress)
         out = options["out"] or fresh_folder(Path(first.data.root), recipe.members)
-        return Run(RunFolder(out), recipe, first.data, *said, splits=dealt)
+        return Run(RunFolder(out), recipe, first.data, *said, splits=dealt, tracking=tracking)
     choice = DataChoice.at(options["data"] or _demo(progress), **beside)
     several = None if options["defects"] or options["masks"] else choice.categories(session.host)
     out = options["out"] or fresh_folder(options["data"], recipe.members)
@@ -219,10 +227,10 @@ def _new(session: Session, options: Mapping[str, Any], progress: Progress) -> Ru
         splits = (
             None if options["splits"] is None else given_splits(options["splits"], choice.read(session.host))
         )
-        return Run(RunFolder(out), recipe, choice, *said, splits=splits)
+        return Run(RunFolder(out), recipe, choice, *said, splits=splits, tracking=tracking)
     if options["splits"] is not None:
         raise ConfigError("--splits: says who learns of one collection; give one category as --data")
-    return CategoryRuns.new(CategoriesFolder(out), recipe, choice, several, *said)
+    return CategoryRuns.new(CategoriesFolder(out), recipe, choice, several, *said, tracking)
 
 
 def _unfinished(

@@ -29,6 +29,7 @@ BASES = {
     "scenarios": ("leatherens.core.scenario", "Scenario"),
     "score_fusions": ("leatherens.core.scorefusion", "ScoreFusion"),
     "thresholds": ("leatherens.core.thresholds", "Threshold"),
+    "trackers": ("leatherens.core.tracking", "Tracker"),
 }
 """Module and name of each kind's base class, imported when the first of its kind is loaded."""
 

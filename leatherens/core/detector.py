@@ -25,6 +25,7 @@ from leatherens.core.capabilities import Capabilities
 from leatherens.core.component import Component
 from leatherens.core.errors import ConfigError, InputError, PartFailed, did_you_mean
 from leatherens.core.geometry import silence
+from leatherens.core.learning import LearningObserver, Unobserved
 from leatherens.core.memory import saying_what_fits
 from leatherens.core.progress import Progress, Silent
 from leatherens.core.types import (
@@ -80,6 +81,7 @@ class FitContext:
     keeping: other checkpoints, to compare later; they change nothing of what is learned.
     until: step at which a training is over, whatever its schedule; from such a checkpoint nothing is left to
         learn, and the fit gives the detector as it was then.
+    observer: told how each training goes; it changes nothing of what is learned.
     """
 
     pool: BackbonePool
@@ -89,6 +91,7 @@ class FitContext:
     checkpoint: Path | None = None
     keeping: Keeping | None = None
     until: int | None = None
+    observer: LearningObserver = field(default_factory=Unobserved)
 
     def pyramids(self, batch: ImageBatch, requests: Sequence[BackboneRequest]) -> Pyramids:
         """The frozen pyramids of training images, remembered from epoch to epoch and across members."""

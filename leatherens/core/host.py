@@ -25,6 +25,7 @@ from leatherens.core import hookspecs
 from leatherens.core.deprecations import Deprecated
 from leatherens.core.errors import PluginError, PluginWarning, did_you_mean, reason
 from leatherens.core.global_state import kept_global_state
+from leatherens.core.hookspecs import OBSERVER_HOOKS
 from leatherens.core.plugin_checks import (
     UNSTATED,
     check_api,
@@ -43,15 +44,19 @@ if TYPE_CHECKING:
     from leatherens.core.detector import Detector
     from leatherens.core.fusion import FusionBlock
     from leatherens.core.heads import Head
+    from leatherens.core.observers import Observers
     from leatherens.core.preparation import Preparation
     from leatherens.core.reading import Reader
     from leatherens.core.reporting import Reporter
     from leatherens.core.scenario import Scenario
     from leatherens.core.scorefusion import ScoreFusion
     from leatherens.core.thresholds import Threshold
+    from leatherens.core.tracking import Tracker
     from leatherens.core.weights import Backbone
 
 HOOKS = tuple(sorted(name for name in vars(hookspecs) if name.startswith("register_")))
+"""The hooks by which plugins say what there is."""
+ALL_HOOKS = (*HOOKS, *OBSERVER_HOOKS)
 KINDS = tuple(hook.removeprefix("register_") for hook in HOOKS)
 
 
@@ -145,6 +150,20 @@ class PluginHost:
         """Recipes that are picked by name."""
         return self.registry("scenarios")
 
+    def trackers(self) -> Registry[Tracker]:
+        """Observers of runs that are switched on by name."""
+        return self.registry("trackers")
+
+    def observers(self, trackers: Sequence[Tracker] = ()) -> Observers:
+        """Who is told of one run: every plugin that implements an observer hook, and these trackers."""
+        from leatherens.core.observers import Observers
+
+        observing = [plugin for plugin in self._plugins if plugin.state == "ok" and plugin.observes]
+        return Observers(
+            ((f"plugin {plugin.label}", self._manager.get_plugin(plugin.name)) for plugin in observing),
+            trackers,
+        )
+
     def _load(self, source: Source, all_sources: Sequence[Source]) -> PluginInfo:
         """One plugin, whole or broken; only what is not a plugin's fault (Ctrl-C) gets out of here."""
         if source.name in self._blocked:
@@ -176,7 +195,7 @@ class PluginHost:
         callers = self._manager.get_hookcallers(loading.plugin) or []
         loading.hooks = sorted(caller.name for caller in callers)
         self._check_pending(callers)
-        check_marked(loading.plugin, loading.hooks, HOOKS)
+        check_marked(loading.plugin, loading.hooks, ALL_HOOKS)
         others = self._manager.get_plugins() - {loading.plugin}
         for hook in loading.hooks:
             if hook in HOOKS:
@@ -190,7 +209,7 @@ class PluginHost:
         except pluggy.PluginValidationError:
             pending = [c for c in callers if not c.has_spec()]
             unknown = next(c.name for c in pending if not all(i.optionalhook for i in c.get_hookimpls()))
-            hint = did_you_mean(unknown, HOOKS) or f" (hooks: {', '.join(HOOKS)})"
+            hint = did_you_mean(unknown, ALL_HOOKS) or f" (hooks: {', '.join(ALL_HOOKS)})"
             raise PluginError(f"there is no hook '{unknown}'{hint}") from None
 
     def _discard(self, loading: _Loading) -> None:

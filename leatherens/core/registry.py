@@ -24,6 +24,7 @@ from leatherens.core.errors import (
     did_you_mean,
     reason,
 )
+from leatherens.core.hookspecs import OBSERVER_HOOKS
 from leatherens.core.strangers import kept_from, waiting_for
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ class PluginInfo:
     def entries(self) -> tuple[Entry, ...]:
         """What can be used of it: everything it registered, or nothing."""
         return self.claims if self.state == "ok" else ()
+
+    @property
+    def observes(self) -> tuple[str, ...]:
+        """The observer hooks it implements, in the order of a run's life."""
+        return tuple(hook for hook in OBSERVER_HOOKS if hook in self.hooks)
 
     @property
     def label(self) -> str:

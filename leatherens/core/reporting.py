@@ -13,6 +13,7 @@ from leatherens.core.details import Details
 from leatherens.core.errors import LeatherensError
 from leatherens.core.pca import Explained
 from leatherens.core.preparation import Comparison
+from leatherens.core.training_curves import TrainingCurve
 from leatherens.core.views import Severities
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class RunView:
     prepared: before and after the steps of the preparation, for a few images, made when asked for.
     colours: of the images it learned from, a sentence ("one colour: brown"); "" where they are not known.
     details: what else there is to tell, each empty where it is not known. reproduction: how to repeat it.
+    training: by member that learns by gradient steps, how each of its trainings went.
     """
 
     name: str
@@ -149,6 +151,7 @@ class RunView:
     colours: str = ""
     details: Details = field(default_factory=Details)
     reproduction: Reproduction = field(default_factory=Reproduction)
+    training: Mapping[str, tuple[TrainingCurve, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

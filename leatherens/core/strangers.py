@@ -53,7 +53,7 @@ def surviving(who: str, doing: str) -> Iterator[None]:
         warnings.warn(f"{error}; done without it", PluginWarning, stacklevel=3)
 
 
-def failed(who: str, doing: str, error: Exception) -> str:
+def failed(who: str, doing: str, error: BaseException) -> str:
     """What to tell of a stranger's fault: a sentence, and how to get at the rest.
 
     >>> failed("detector 'grain-flow'", "while scoring", KeyError("grain"))

@@ -125,6 +125,7 @@ class _Trainer:
         self.log = TrainingLog()
         self.best: dict[str, Tensor] = {}
         self.key = self._key()  # now: schedulers move what it is made of
+        self.told = 0  # steps of which the observer knows
         self.saved_at = time.monotonic()
         self.unsaved = False
 
@@ -132,6 +133,13 @@ class _Trainer:
         self._resume()
         if self.before and not self._done:
             self._save()  # the training before this one is over, whatever happens now
+        try:
+            self._learn()
+        finally:
+            self.context.observer.ended(self.task.name, self.log)
+        return self.log
+
+    def _learn(self) -> None:
         with self.context.progress.step(f"{self.task.name}: learning", self.schedule.steps) as advance:
             advance(self._done)
             try:
@@ -140,7 +148,7 @@ class _Trainer:
                 self._save()
                 raise
         self._finish()
-        return self.log
+        self._tell()
 
     @property
     def _done(self) -> int:
@@ -149,6 +157,11 @@ class _Trainer:
     @property
     def _steps(self) -> int:
         return min(self.schedule.steps, self.context.until or self.schedule.steps)
+
+    @property
+    def _epoch_steps(self) -> int:
+        """Steps of a walk through the images, as options that are given in epochs count them."""
+        return -(-len(self.images.ids) // self.schedule.batch_size)
 
     def _loop(self, advance: Callable[[int], None]) -> None:
         with interrupts_between_steps() as check:
@@ -160,6 +173,8 @@ class _Trainer:
                     self._step(self._done, batch)
                     if self._done % self.schedule.validate_every == 0 or self._done == self.schedule.steps:
                         self._validate()
+                    if self._done % self._epoch_steps == 0:
+                        self._tell()
                     if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
                         self._save()
                     self._keep()
@@ -234,6 +249,13 @@ class _Trainer:
         since = sum(1 for step, _ in self.log.validations if step > self.log.best_step)
         return since >= self.schedule.patience
 
+    def _tell(self) -> None:
+        """Tell the observer of the steps it does not know yet: an epoch, or what is left of the last one."""
+        since, self.told = self.told, self._done
+        if since < self._done:
+            epoch = -(-self._done // self._epoch_steps)
+            self.context.observer.epoch_ended(self.task.name, epoch, self.log, since)
+
     def _finish(self) -> None:
         if self.best:
             self.task.module.load_state_dict(self.best)
@@ -305,6 +327,7 @@ class _Trainer:
         if over and over[0]["key"] == self.key:
             self.log = TrainingLog.from_json(over[0]["log"])
             self.best = under(f"finished{place}.", tensors)  # nothing is left to do but to take it
+            self.told = self._done
             self.context.progress.say(f"{self.task.name}: already learned")
         elif note["key"] == self.key:
             self._go_on(tensors, note)
@@ -315,6 +338,7 @@ class _Trainer:
 
     def _go_on(self, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
         self.log = TrainingLog.from_json(note["log"])
+        self.told = self._done - self._done % self._epoch_steps  # an epoch is told whole, or not yet
         self.task.module.load_state_dict(under("module.", tensors))
         self.best = under("best.", tensors)
         for scheduler in self.task.schedulers:

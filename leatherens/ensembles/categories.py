@@ -12,7 +12,7 @@ OUT/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from typing_extensions import Self
@@ -31,6 +31,7 @@ from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.running import Run, unfinished_run
 from leatherens.ensembles.stored import recipe_at
 from leatherens.ensembles.summary import Summary
+from leatherens.ensembles.tracking import Tracking, stored_tracking
 
 
 class _Begun(Params):
@@ -63,7 +64,7 @@ class CategoriesFolder(RunFolder):
 
     def withdraw(self) -> None:
         """Take back a beginning of which no run began."""
-        for path in (self.path / "categories.json", self.recipe):
+        for path in (self.path / "categories.json", self.recipe, self.trackers):
             path.unlink(missing_ok=True)
 
     def write_begun(self, begun: _Begun) -> None:
@@ -81,7 +82,10 @@ class CategoriesFolder(RunFolder):
 
 @dataclass(frozen=True, slots=True)
 class CategoryRuns:
-    """The runs of several categories being made; `sentence` says how their folder was read."""
+    """The runs of several categories being made; `sentence` says how their folder was read.
+
+    tracking: where each run is logged besides.
+    """
 
     folder: CategoriesFolder
     recipe: Recipe
@@ -91,6 +95,7 @@ class CategoryRuns:
     host: PluginHost
     progress: Progress
     command: str
+    tracking: Tracking = field(default_factory=Tracking)
 
     @classmethod
     def new(
@@ -102,6 +107,7 @@ class CategoryRuns:
         host: PluginHost,
         progress: Progress,
         command: str,
+        tracking: Tracking,
     ) -> Self:
         """New runs; refused where one of their folders holds a run that was made before."""
         for path in found.folders:
@@ -110,7 +116,7 @@ class CategoryRuns:
         taken = [name for name in names if folder.run(name).begun]
         if taken:
             raise ArtifactError(f"{folder.run(taken[0]).path}: a run was begun here; choose another --out")
-        return cls(folder, recipe, data, names, found.sentence, host, progress, command)
+        return cls(folder, recipe, data, names, found.sentence, host, progress, command, tracking)
 
     def make(self) -> Summary:
         """Make every run that is not finished yet, and the summary, which tells of those that failed."""
@@ -142,6 +148,7 @@ class CategoryRuns:
         if self.folder.begun:
             return
         write_recipe(self.folder.recipe, self.recipe)
+        self.tracking.write(self.folder.trackers)
         self.folder.write_begun(
             _Begun(
                 command=self.command,
@@ -171,7 +178,8 @@ class CategoryRuns:
         if folder.begun:
             return unfinished_run(folder, self.host, self.progress, recipe.places)
         data = self.data.model_copy(update={"root": str(Path(self.data.root, category))})
-        return Run(folder, recipe, data, self.host, self.progress, self.command)
+        said = (self.host, self.progress, self.command)
+        return Run(folder, recipe, data, *said, tracking=self.tracking)
 
     def _summarised(self, failures: Mapping[str, str]) -> Summary:
         """The summary of what is finished, written down."""
@@ -202,4 +210,5 @@ def unfinished_categories(
     begun = folder.begun_with()
     recipe = recipe_at(folder.recipe, begun.recipe_fingerprint, host, places)
     said = (begun.data, begun.categories, begun.data_sentence)
-    return CategoryRuns(folder, recipe, *said, host, progress, begun.command)
+    tracking = stored_tracking(folder.trackers)
+    return CategoryRuns(folder, recipe, *said, host, progress, begun.command, tracking)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,6 +25,7 @@ from leatherens.core.reading import Sample
 from leatherens.core.reporting import RunView
 from leatherens.core.strangers import surviving
 from leatherens.core.thresholds import ANY, Group
+from leatherens.core.training_curves import TrainingCurve
 from leatherens.ensembles.colouring import coloured
 from leatherens.ensembles.deciding import Decider
 from leatherens.ensembles.detailing import Detailing
@@ -51,6 +52,7 @@ class Evaluation:
 
     facts: the run's, of these images. colours: those it learned from, `None` where it does not know them.
     run: where what it learned lies. inspected: its images, where somebody looked.
+    training: how the members' trainings went, by member.
     """
 
     recipe: Recipe
@@ -62,6 +64,7 @@ class Evaluation:
     colours: Colours | None = None
     run: RunFolder | None = None
     inspected: Inspected | None = None
+    training: Mapping[str, tuple[TrainingCurve, ...]] = field(default_factory=dict)
 
     def of(self, source: Source, *, into: RunFolder | None) -> RunView:
         """The result on these images; with a folder, metrics, scores, maps and reports are written there."""
@@ -106,7 +109,7 @@ class Evaluation:
         colouring = coloured(self.colours, source)
         told += colouring.remarks
         facts = self.facts.model_copy(update={"remarks": (*self.facts.remarks, *told)})
-        return view_of(
+        view = view_of(
             self.recipe,
             facts,
             source,
@@ -119,6 +122,7 @@ class Evaluation:
             details,
             None if self.run is None else self.run.path,
         )
+        return replace(view, training=self.training)
 
     @property
     def _detailing(self) -> Detailing:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.detector import Detector, FitContext, Keeping, matching
 from leatherens.core.fusion import FusionBlock, GoodFeatures
 from leatherens.core.heads import GoodMaps, SpoiltMaps
+from leatherens.core.observers import Observers
 from leatherens.core.progress import Progress
 from leatherens.core.randomness import derive
 from leatherens.core.strangers import kept_from
@@ -25,7 +26,8 @@ from leatherens.ensembles.failures import TRACEBACK, Failure, failure_of, member
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.guarding import LEARNING, guarded
 from leatherens.ensembles.parts import Parts
-from leatherens.ensembles.timing import timed
+from leatherens.ensembles.timing import seconds_in, timed
+from leatherens.ensembles.training_log import TrainingRecorder
 from leatherens.ensembles.voting import Voting
 
 
@@ -40,6 +42,7 @@ class Fitting:
     device: str
     batch_size: int
     keep_every: int | None = None
+    observers: Observers = field(default_factory=Observers)
 
     def ensemble(
         self, parts: Parts, fit: ImageSource, validate: ImageSource, *, tiles: bool = False
@@ -86,7 +89,10 @@ class Fitting:
             return self.folder.load(folder, type(member)).to(self.device)
         checkpoint = folder / "checkpoint.safetensors"
         keeping = None if self.keep_every is None else Keeping(self.folder.checkpoints(id), self.keep_every)
-        context = FitContext(self.pool, self.seed, self.device, self.progress, checkpoint, keeping)
+        recorder = TrainingRecorder(self.folder, id, self.observers, self.progress)
+        context = FitContext(
+            self.pool, self.seed, self.device, self.progress, checkpoint, keeping, observer=recorder
+        )
         with (
             timed(self.folder.fit_time(id), going_on=checkpoint.exists(), images=len(fit.ids)),
             kept_from(f"detector '{id}'", LEARNING),  # its faults are told by `members`
@@ -97,6 +103,14 @@ class Fitting:
         self.folder.save(folder, member)
         for leftover in (checkpoint, folder / TRACEBACK):
             leftover.unlink(missing_ok=True)
+        self.observers.tell(
+            "member_fitted",
+            folder=self.folder.path.resolve(),
+            member=id,
+            size=self.folder.size(folder),
+            seconds=seconds_in(self.folder.fit_time(id)) or 0.0,
+            images=len(fit.ids),
+        )
         return member
 
     def _keep_checkpoints(

@@ -5,12 +5,14 @@ RUN/
   recipe.yaml   the resolved recipe     run.json    versions, data, command, weights
   splits.json   which image taught what  images.json  a digest of each image
   preparation/N-ID/   what a step learned, such as a reference to register against
-  members/ID/   state, training log, checkpoint while training; checkpoints/STEP, where they were kept
+  members/ID/   state; training.csv, of those that train by steps; checkpoint while training;
+                checkpoints/STEP, where they were kept
   ensemble/     block, head, scales, score fusion, agreement, calibrators, thresholds, colours;
                 pixel-thresholds, where pixels have a rule of their own;
                 out-of-fold.safetensors, what thresholds were learned from across folds
   metrics.json  details.json  scores.csv  maps/  report.html  overviews/ (of tiled runs)
   pictures.zip  what a report shows and no other file holds (`kept_pictures`)
+  trackers.json and a folder of each, where a run is logged elsewhere (`tracking`)
   DONE          written last            history/     what was changed since (`history`)
 ```
 """
@@ -37,6 +39,9 @@ C = TypeVar("C", bound=Component)
 
 PROJECT = "project.json"
 """What makes a folder one of several views, each of which has its run below it."""
+
+_STATE = ("state.json", "state.safetensors")
+"""The files of what a component learned."""
 
 
 class _Saved(Params):
@@ -83,6 +88,11 @@ class RunFolder:
         return self.path / "details.json"
 
     @property
+    def trackers(self) -> Path:
+        """With which trackers it is logged, if with any."""
+        return self.path / "trackers.json"
+
+    @property
     def scores(self) -> Path:
         """One line per test image."""
         return self.path / "scores.csv"
@@ -115,6 +125,10 @@ class RunFolder:
     def member(self, id: str) -> Path:
         """The folder of one member."""
         return self._in_force("members", _file_name(id))
+
+    def training(self, id: str) -> Path:
+        """How the training of a member went, as the run was made."""
+        return self.path / "members" / _file_name(id) / "training.csv"
 
     def checkpoints(self, id: str) -> Path:
         """The folder of what one member was at some steps of its training."""
@@ -207,9 +221,10 @@ class RunFolder:
 
     def withdraw(self) -> None:
         """Take back a beginning of which nothing was learned: what was refused leaves no run behind."""
-        for path in (self.path / "run.json", self.splits, self.images, self.recipe):
+        logged = read_json(self.trackers) if self.trackers.exists() else ()
+        for path in (self.path / "run.json", self.splits, self.images, self.recipe, self.trackers):
             path.unlink(missing_ok=True)
-        for name in ("members", "preparation"):
+        for name in ("members", "preparation", *map(_file_name, logged)):
             shutil.rmtree(self.path / name, ignore_errors=True)
 
     def write_facts(self, facts: Facts) -> None:
@@ -243,13 +258,17 @@ class RunFolder:
     def save(self, folder: Path, component: Component) -> None:
         """Write a fitted component: its state, then its options, whose presence says it is whole."""
         write_state(folder, component.state())
-        files = {name: _digest(folder / name) for name in ("state.json", "state.safetensors")}
+        files = {name: _digest(folder / name) for name in _STATE}
         saved = _Saved(id=component.id, options=component.params.model_dump(mode="json"), files=files)
         write_json(folder / "component.json", saved.model_dump(mode="json"))
 
     def holds(self, folder: Path) -> bool:
         """Whether a component was saved there whole."""
         return (folder / "component.json").exists()
+
+    def size(self, folder: Path) -> int:
+        """Bytes of the state of a component that was saved there."""
+        return sum((folder / name).stat().st_size for name in _STATE)
 
     def saved_id(self, folder: Path) -> str:
         """Whose state was saved there."""

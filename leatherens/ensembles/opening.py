@@ -38,6 +38,7 @@ from leatherens.ensembles.splits import Splits, content_digests
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
 from leatherens.ensembles.tiled_photographs import Source, TiledPhotographs, source_of
 from leatherens.ensembles.tiled_scoring import score_photograph
+from leatherens.ensembles.training_log import training_curves
 from leatherens.ensembles.voting import load_agreement, load_fusion, load_scales
 
 
@@ -119,9 +120,11 @@ class OpenedRun:
         }
         facts = facts.model_copy(update=shown)
         colours = load_colours(self.folder)
-        return Evaluation(
-            self.recipe, host, self.ensemble, self.deciders, facts, progress, colours, self.folder
-        ).of(source, into=into)
+        training = training_curves(self.folder, self.ensemble.members, progress)
+        said = (facts, progress, colours, self.folder)
+        return Evaluation(self.recipe, host, self.ensemble, self.deciders, *said, training=training).of(
+            source, into=into
+        )
 
     def of_its_view(self, collection: Collection) -> Collection:
         """A collection less the images of other views, if the run is of one of several."""

@@ -50,7 +50,7 @@ class Parts:
 def resolve(recipe: Recipe, host: PluginHost) -> Recipe:
     """The same recipe with every default of every part written out, ready to be stored."""
     _refuse_twins(recipe, host)
-    device = _device(recipe.device)
+    device = device_of(recipe.device)
     effort = _effort(recipe.effort, device)
     settled = recipe.model_copy(update={"device": device, "effort": effort.value, "mode": recipe.fusion_mode})
     parts = {
@@ -205,7 +205,8 @@ def _refuse_twins(recipe: Recipe, host: PluginHost) -> None:
         names[entry.qualified] = id
 
 
-def _device(asked: str) -> str:
+def device_of(asked: str) -> str:
+    """What `auto` means here; a `ConfigError` for a device that is unknown or is not there."""
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if asked != "cpu" and not re.fullmatch(r"cuda(:\d+)?", asked):

@@ -43,6 +43,7 @@ from leatherens.ensembles.scored_table import ScoredLine, read_scored
 from leatherens.ensembles.sources import FileSource
 from leatherens.ensembles.splits import Splits
 from leatherens.ensembles.tiled_photographs import TiledPhotographs, Tiling
+from leatherens.ensembles.training_log import training_curves
 from leatherens.ensembles.view import view_of
 
 
@@ -71,6 +72,7 @@ def view_of_run(
         remarks=(*_remarks(folder, view, kept), *gone),
         prepared=shown,
         details=details,
+        training=training_curves(folder, recipe.members, told),
         reproduction=reproduction_of(folder.facts(), recipe, folder.path),
     )
 

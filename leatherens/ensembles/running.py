@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from leatherens.configs.recipe import Places, Recipe, write_recipe
-from leatherens.core.artifact import write_json
+from leatherens.core.artifact import read_json, write_json
 from leatherens.core.backbones import BackbonePool
 from leatherens.core.colours import Colours
 from leatherens.core.details import Inspected
-from leatherens.core.errors import ArtifactError, ConfigError, InputError, MemoryRanOut
+from leatherens.core.errors import ArtifactError, ConfigError, InputError, MemoryRanOut, reason
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.feature_store import user_store
 from leatherens.core.host import PluginHost
 from leatherens.core.machine import machine_of
+from leatherens.core.observers import Observers
 from leatherens.core.progress import Progress
 from leatherens.core.reading import Collection, Sample
 from leatherens.core.reporting import RunView
@@ -45,11 +46,16 @@ from leatherens.ensembles.sources import require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests, fingerprint, splits_of
 from leatherens.ensembles.stored import require_same_weights, stored_recipe
 from leatherens.ensembles.tiled_photographs import Source, source_of
+from leatherens.ensembles.tracking import Tracking, stored_tracking
+from leatherens.ensembles.training_log import training_curves
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run being made. splits: who learns from what, where that was dealt out already."""
+    """One run being made.
+
+    splits: who learns from what, where that was dealt out already. tracking: where it is logged besides.
+    """
 
     folder: RunFolder
     recipe: Recipe
@@ -58,6 +64,7 @@ class Run:
     progress: Progress
     command: str
     splits: Splits | None = None
+    tracking: Tracking = field(default_factory=Tracking)
 
     def begin(self) -> None:
         """Write down what will be done; what options or photographs do not allow is refused now."""
@@ -67,24 +74,53 @@ class Run:
     def make(self) -> RunView:
         """Do what is not done yet, and measure."""
         with self.folder.locked(), self.withdrawn_if_refused():
+            trackers, resumed = self.tracking.trackers(self.host), self.folder.learned
             source, pool, splits = self.prepare()
-            ensemble = self._fit(pool, source, splits)
-            colours = learn_colours(self.folder, source.only(splits.fit))
-            deciders = self._decide(ensemble, source, splits, colours)
-            evaluation = Evaluation(
-                self.recipe,
-                self.host,
-                ensemble,
-                deciders,
-                self.folder.facts(),
-                self.progress,
-                colours,
-                self.folder,
-                self._inspected(splits),
-            )
-            view = evaluation.of(source.only(splits.test), into=self.folder)
+            with self._observed(self.host.observers(trackers), resumed=resumed) as observers:
+                ensemble = self._fit(pool, source, splits, observers)
+                colours = learn_colours(self.folder, source.only(splits.fit))
+                deciders = self._decide(ensemble, source, splits, colours)
+                evaluation = Evaluation(
+                    self.recipe,
+                    self.host,
+                    ensemble,
+                    deciders,
+                    self.folder.facts(),
+                    self.progress,
+                    colours,
+                    self.folder,
+                    self._inspected(splits),
+                    training_curves(self.folder, ensemble.members, self.progress),
+                )
+                view = evaluation.of(source.only(splits.test), into=self.folder)
             self.folder.finish()
         return view
+
+    @contextmanager
+    def _observed(self, observers: Observers, *, resumed: bool) -> Iterator[Observers]:
+        """Tell that the run begins, and that it is finished or why it is not."""
+        facts, folder = self.folder.facts(), self.folder.path.resolve()
+        observers.tell(
+            "run_started",
+            folder=folder,
+            recipe=self.recipe.model_dump(mode="json"),
+            data=facts.data_sentence,
+            command=facts.command,
+            versions=dict(facts.versions),
+            resumed=resumed,
+        )
+        try:
+            yield observers
+        except BaseException as error:  # Ctrl-C too: whoever logs the run closes its files
+            observers.tell("run_stopped", folder=folder, reason=reason(error))
+            raise
+        report = self.folder.path / "report.html"
+        observers.tell(
+            "run_finished",
+            folder=folder,
+            metrics=read_json(self.folder.metrics),
+            report=report.resolve() if report.exists() else None,
+        )
 
     @contextmanager
     def withdrawn_if_refused(self) -> Iterator[None]:
@@ -162,6 +198,7 @@ class Run:
         self._refuse_unlearnable(splits, by_id)
         write_recipe(self.folder.recipe, self.recipe)
         splits.write(self.folder.splits)
+        self.tracking.write(self.folder.trackers)
         write_json(self.folder.images, {sample.id: digests[sample.path] for sample in samples})
         self.folder.write_facts(
             Facts(
@@ -186,7 +223,9 @@ class Run:
         for rule, sides in build_rules(self.recipe, self.host):
             rule.check_samples(good, labelled, sides=sides)
 
-    def _fit(self, pool: BackbonePool, source: Source, splits: Splits) -> FittedEnsemble:
+    def _fit(
+        self, pool: BackbonePool, source: Source, splits: Splits, observers: Observers
+    ) -> FittedEnsemble:
         recipe = self.recipe
         fitting = Fitting(
             self.folder,
@@ -196,6 +235,7 @@ class Run:
             recipe.device,
             recipe.batch_size,
             recipe.keep_every,
+            observers,
         )
         return fitting.ensemble(
             build(recipe, self.host),
@@ -229,4 +269,5 @@ def unfinished_run(
     """The run begun in a folder, to be gone on with at these places."""
     facts = folder.facts()
     recipe = stored_recipe(folder, host, places)
-    return Run(folder, recipe, facts.data, host, progress, facts.command)
+    tracking = stored_tracking(folder.trackers)
+    return Run(folder, recipe, facts.data, host, progress, facts.command, tracking=tracking)

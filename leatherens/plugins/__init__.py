@@ -193,6 +193,21 @@ def register_preparations(register: Register) -> None:
 
 
 @hookimpl
+def register_trackers(register: Register) -> None:
+    """Logs that other tools show, kept on this machine."""
+    register(
+        "tensorboard",
+        "leatherens.plugins.tensorboard_tracker:TensorBoardTracker",
+        summary="event files for TensorBoard",
+    )
+    register(
+        "mlflow",
+        "leatherens.plugins.mlflow_tracker:MLflowTracker",
+        summary="an MLflow store in one SQLite file, without a server",
+    )
+
+
+@hookimpl
 def register_backbones(register: Register) -> None:
     """Weights that come as ordinary packages and need no download at run time."""
     for number in (0, 1, 2):

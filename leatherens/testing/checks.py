@@ -22,6 +22,7 @@ from leatherens.testing import (
     scoring_checks,
     storage_checks,
     threshold_checks,
+    tracker_checks,
     update_checks,
 )
 from leatherens.testing.bench import Bench
@@ -54,6 +55,7 @@ CHECKS: dict[str, Checks] = {
     "backbones": by_name(*backbone_checks.CHECKS),
     "reporters": by_name(*reporter_checks.CHECKS),
     "scenarios": by_name(*scenario_checks.CHECKS),
+    "trackers": by_name(*tracker_checks.CHECKS),
 }
 """Checks by the kind of plugin: every kind has some."""
 

@@ -1,4 +1,4 @@
-"""The page of one hook: its signature, what is registered through it, what a class of that kind must be."""
+"""The page of one hook: its signature, and what is registered through it or when it is called."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from leatherens.cli.kinds import typed
 from leatherens.cli.pages.plugin import MADE, path_of
 from leatherens.core import hookspecs
 from leatherens.core.adoption import base_of
+from leatherens.core.hookspecs import OBSERVER_HOOKS
 from leatherens.core.host import KINDS, PluginHost
 from leatherens.core.registry import noun
 
@@ -35,6 +36,8 @@ def signature(hook: str) -> str:
 
 def hook_page(host: PluginHost, hook: str) -> str:
     """The page of one hook; `host` offers what it lists."""
+    if hook in OBSERVER_HOOKS:
+        return _observer_page(hook)
     kind = hook.removeprefix("register_")
     sections = [
         [f"# `{signature(hook)}`"],
@@ -49,6 +52,44 @@ def hook_page(host: PluginHost, hook: str) -> str:
         list(_checks(kind)),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def _observer_page(hook: str) -> str:
+    """The page of a hook that tells of a run."""
+    what, _, arguments = inspect.cleandoc(getattr(hookspecs, hook).__doc__ or "").partition("\n\n")
+    typed_as = "\n".join(f"    {p}," for p in _parameters(hook))
+    sections = [
+        [f"# `{signature(hook)}`"],
+        [f"{what} {MADE}"],
+        [
+            "Every plugin that implements it is told, and so are the methods of this name of the trackers "
+            "that a run was asked for ([trackers](../trackers.md)). Each observer gets values of its own."
+        ],
+        ["## Arguments"],
+        ["```text", f"{hook}(", typed_as, ")", "```"],
+        [_listed(arguments)],
+        ["## Example"],
+        ["An implementation takes those arguments that it wants:"],
+        [
+            "```python",
+            "from leatherens import hookimpl",
+            "",
+            "leatherens_api = 1",
+            "",
+            "",
+            "@hookimpl",
+            f"def {hook}({', '.join(inspect.signature(getattr(hookspecs, hook)).parameters)}):",
+            f'    print("{hook}", folder.name)',
+            "```",
+        ],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def _parameters(hook: str) -> list[str]:
+    """Arguments with their types, as they stand in the code."""
+    found = inspect.signature(getattr(hookspecs, hook)).parameters.values()
+    return [f"{p.name}: {p.annotation}" for p in found]
 
 
 def index_page(host: PluginHost) -> str:

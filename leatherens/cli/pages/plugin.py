@@ -27,6 +27,7 @@ USE = {
     "backbones": "leatherens run --members padim --set padim.backbone={id}",
     "reporters": "leatherens run --members padim",
     "scenarios": "leatherens run --config {id} --data FOLDER",
+    "trackers": "leatherens run --members padim --track {id}",
 }
 """One command that runs it, by kind."""
 
@@ -98,6 +99,8 @@ def _how(entry: Entry) -> str:
         return "In a `layout.yaml` in the folder."
     if entry.kind == "reporters":
         return "Of the class; a run writes with the defaults."
+    if entry.kind == "trackers":
+        return f"`place` on the command line, `--track {entry.id}=PLACE`; the others keep their defaults."
     return f"`--set {OPTION.get(entry.kind, entry.id)}.KEY=VALUE`, or in a recipe."
 
 

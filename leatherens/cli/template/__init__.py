@@ -52,6 +52,10 @@ KINDS = {
         "the verdict in Markdown",
         "Every run writes it beside its own report.",
     ),
+    "trackers": (
+        "a log of runs in JSON lines",
+        "`leatherens run --members padim --track {id}` logs with it.",
+    ),
 }
 """By kind what the template does, and how it is used."""
 

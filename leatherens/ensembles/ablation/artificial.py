@@ -36,7 +36,7 @@ def separations(
     masks: list[Masks] = []
     spoilt = example_images(validate, seed=recipe.seed)
     with progress.step("looking at artificial anomalies", len(validate.ids) + len(spoilt.ids)) as advance:
-        for batch, where in _good_and_spoilt(validate, spoilt, recipe.batch_size):
+        for batch, where in good_and_spoilt(validate, spoilt, recipe.batch_size):
             there = batch.to(recipe.device)
             for id in members:
                 scores = recordings.observation(id, there, features=False).scores.to("cpu")
@@ -55,7 +55,7 @@ def best(separated: Mapping[str, float]) -> str:
     return min(separated, key=lambda id: (-separated[id], id))
 
 
-def _good_and_spoilt(
+def good_and_spoilt(
     good: ImageSource, spoilt: SpoiltImages, batch_size: int
 ) -> Iterator[tuple[ImageBatch, Masks]]:
     """Batches and where they are spoilt, (B, H, W)."""

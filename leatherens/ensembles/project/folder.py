@@ -69,7 +69,7 @@ class ProjectFolder(RunFolder):
 
     def withdraw(self) -> None:
         """Take back a beginning of which nothing was learned."""
-        for path in (self.path / PROJECT, self.project):
+        for path in (self.path / PROJECT, self.project, self.trackers):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.path / "views", ignore_errors=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from leatherens.configs.project import Project
 from leatherens.configs.recipe import Places
@@ -19,17 +19,19 @@ from leatherens.ensembles.project.measuring import measured, write_results
 from leatherens.ensembles.project.resolving import naming, resolved
 from leatherens.ensembles.running import Run, unfinished_run
 from leatherens.ensembles.splits import Splits
+from leatherens.ensembles.tracking import Tracking, stored_tracking
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectRun:
-    """A project being made; `project` is resolved."""
+    """A project being made; `project` is resolved. tracking: where the run of each view is logged besides."""
 
     folder: ProjectFolder
     project: Project
     host: PluginHost
     progress: Progress
     command: str
+    tracking: Tracking = field(default_factory=Tracking)
 
     def make(self) -> ProjectView:
         """Do what is not done yet, and measure."""
@@ -73,6 +75,7 @@ class ProjectRun:
         splits = deal(assembly, seed=self.project.seed)
         if not self.folder.begun:
             self.folder.begin(self.project, self.command)
+            self.tracking.write(self.folder.trackers)
         runs = {view: self._run(view, assembly, splits[view]) for view in self.project.views}
         with self.progress.step("checking the views", len(runs)) as advance:
             for view, run in runs.items():
@@ -86,7 +89,8 @@ class ProjectRun:
         folder, recipe = self.folder.run(view), self.project.views[view].recipe
         if not folder.begun:
             choice = assembly.choices[view]
-            return Run(folder, recipe, choice, self.host, self.progress, self.command, splits)
+            said = (self.host, self.progress, self.command, splits, self.tracking)
+            return Run(folder, recipe, choice, *said)
         if Splits.read(folder.splits) != splits:
             raise ArtifactError(
                 f"{folder.path}: the images changed since this project began; put them back, or start a new "
@@ -104,4 +108,4 @@ def unfinished_project(
     """The project begun in a folder, to be gone on with at these places."""
     command = folder.begun_with().command
     project = resolved(folder.read(), host, places)
-    return ProjectRun(folder, project, host, progress, command)
+    return ProjectRun(folder, project, host, progress, command, stored_tracking(folder.trackers))

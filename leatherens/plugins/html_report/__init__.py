@@ -47,6 +47,7 @@ from leatherens.plugins.html_report.table import (
     percent,
     scorers_table,
 )
+from leatherens.plugins.html_report.training import training_figures
 from leatherens.plugins.html_report.verdict import mistakes, observed, outcome_rows, rate, tally
 
 
@@ -137,6 +138,7 @@ class HtmlReport(Reporter):
             "inspected": run.details.inspected,
             "explained": explained_figure(run.explained),
             "explained_numbers": explained_numbers(run.explained),
+            "training": training_figures(run.training),
             "prepared": prepared_figures(run.prepared(), self.params.thumbnail, self.params.quality),
             "scale": scale,
             "shown": len(shown),

@@ -60,6 +60,12 @@ function chooseAll() {
   chooseAgain();
 }
 
+function clearChoice() {
+  for (const field of fields()) field.value = unchosen(field);
+  for (const box of filters.querySelectorAll("[name=layer]")) box.checked = box.defaultChecked;
+  chooseAgain();
+}
+
 function startAddress() {
   window.addEventListener("hashchange", readAddress);
   readAddress();

@@ -7,7 +7,12 @@ let fullTried = null; // the card whose photograph was asked for
 
 function tellFull(sentence) {
   fullTold.textContent = sentence;
-  fullTold.hidden = !sentence;
+  arrange(); // a long sentence takes room from the pictures
+}
+
+function tellSmall(card) {
+  fullTried = null;
+  tellFull(card.dataset.full ? `${card.dataset.lies}: the small picture; zooming in or F fetches the photograph.` : "");
 }
 
 function askFullSize(asked) {

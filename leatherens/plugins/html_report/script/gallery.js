@@ -64,7 +64,10 @@ function neighbour(card, step) {
 function startGallery() {
   filters.addEventListener("input", chooseAgain);
   filters.addEventListener("submit", (event) => event.preventDefault());
-  filters.addEventListener("reset", () => queueMicrotask(chooseAgain));
+  filters.addEventListener("reset", (event) => {
+    event.preventDefault(); // it would tell before it is done
+    clearChoice();
+  });
   document.addEventListener("verdicts", chooseCards);
   gallery.addEventListener("keydown", (event) => {
     const card = event.target.closest("article.card");
@@ -85,6 +88,6 @@ function startGallery() {
   cards.forEach((card) => {
     card.querySelector(".enlarge").hidden = false;
   });
-  filters.reset();
+  clearChoice(); // a browser that goes back to a page fills in what was chosen
   filters.hidden = false;
 }

@@ -2,15 +2,13 @@
 
 const lightbox = document.getElementById("lightbox");
 const stage = document.getElementById("stage");
-const CAPTION = 48; // pixels of a row that are no picture
+const [CAPTION, GAP] = [44, 12]; // pixels below and between pictures
 const LEAST_HEIGHT = 140;
 const narrow = window.matchMedia("(max-width: 40rem)");
 let enlarged = null;
 
 async function enlarge(card) {
   enlarged = card;
-  fullTried = null;
-  tellFull("");
   await drawOutline(card, tried.pixel);
   const panels = card.querySelector(".panels").cloneNode(true);
   for (const element of panels.querySelectorAll("[id]")) element.id = `large-${element.id}`;
@@ -31,12 +29,12 @@ async function enlarge(card) {
   badge.className = `badge ${card.dataset.outcome}`;
   badge.textContent = card.querySelector(".badge").textContent;
   if (!lightbox.open) lightbox.showModal();
-  arrange();
+  tellSmall(card);
   place();
   if (fullAsked) showFullSize();
 }
 
-// As many columns as make the pictures largest; a narrow window scrolls.
+// As many columns as make the pictures largest; a narrow window scrolls, with two side by side.
 function arrange() {
   const panels = stage.firstElementChild;
   if (!panels || !lightbox.open) return;
@@ -45,12 +43,13 @@ function arrange() {
   const [across, down] = [stage.clientWidth, stage.clientHeight];
   let [columns, best] = [1, 0];
   for (let side = 1; side <= count; side += 1) {
-    const high = Math.min((across / side) * (height / width), down / Math.ceil(count / side) - CAPTION);
+    const wide = (across - GAP * (side - 1)) / side;
+    const high = Math.min((wide * height) / width, down / Math.ceil(count / side) - CAPTION);
     if (high > best) [columns, best] = [side, high];
   }
-  if (narrow.matches) columns = count > 2 ? 2 : 1;
-  panels.style.setProperty("--columns", columns);
-  panels.style.setProperty("--height", narrow.matches ? "auto" : `${Math.max(LEAST_HEIGHT, Math.floor(best))}px`);
+  best = Math.max(LEAST_HEIGHT, best);
+  const [side, column] = narrow.matches ? [Math.min(count, 2), "1fr"] : [columns, `${Math.floor((best * width) / height)}px`];
+  panels.style.gridTemplateColumns = `repeat(${side}, ${column})`;
 }
 
 function turnTo(step) {

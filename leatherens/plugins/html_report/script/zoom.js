@@ -75,12 +75,11 @@ function startZoom() {
     { passive: false },
   );
   stage.addEventListener("dblclick", (event) => {
+    if (view.scale > 1) return whole(); // then the stage holds the pointer, and is what was clicked
     const box = boxOf(event);
-    if (!box) return;
-    event.preventDefault();
-    if (view.scale > 1) whole();
-    else zoom(CLOSER, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+    if (box) zoom(CLOSER, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
   });
+  stage.addEventListener("mousedown", (event) => event.detail > 1 && event.preventDefault()); // selects no word
   stage.addEventListener("pointerdown", startPointer);
   stage.addEventListener("pointermove", movePointer);
   for (const end of ["pointerup", "pointercancel"]) {
