@@ -18,8 +18,11 @@ SINS = {
     ),
     "is-not-yaml": ("declares_itself: its file cannot be read", "members: [padim\n"),
     "has-no-members": ("recipe_can_be_made: its recipe cannot be made", ABOUT),
-    "names-what-there-is-not": ("no detector 'padin'", f"{ABOUT}members: [padin]\n"),
-    "misspells-an-option": ("unknown option 'dimension'", f"{ABOUT}members: {{padim: {{dimension: 3}}}}\n"),
+    "names-what-there-is-not": ("recipe_can_be_made: no detector 'padin'", f"{ABOUT}members: [padin]\n"),
+    "misspells-an-option": (
+        "recipe_can_be_made: unknown option 'dimension'",
+        f"{ABOUT}members: {{padim: {{dimension: 3}}}}\n",
+    ),
     "boasts": (
         "measurements_can_be_repeated: no command is named",
         "about:\n  {title: Grain, use: For grain., avoid: Else., cost: Little., measured: "
@@ -31,6 +34,6 @@ SINS = {
 
 def scenario(folder: Path, id: str) -> type[Scenario]:
     """One of them, its file in a folder."""
-    file = folder / "scenario.yaml"
+    file = folder / f"{id}.yaml"
     file.write_text(SINS[id][1], encoding="utf-8")
     return Scenario.around(id, file)

@@ -14,6 +14,7 @@ from leatherens.core.errors import PluginError
 from leatherens.core.host import PluginHost
 from leatherens.core.scenario import Range
 from leatherens.testing import check_member
+from leatherens.testing.checks import CHECKS
 
 HOST = PluginHost(installed=False)
 DOCS = Path(__file__).parent.parent / "docs"
@@ -23,13 +24,19 @@ DOCS = Path(__file__).parent.parent / "docs"
 def test_kit__catches_each_sin_and_passes_what_keeps_the_contract(id: str, tmp_path: Path) -> None:
     results = check_member(broken_scenarios.scenario(tmp_path, id), kind="scenarios")
 
-    failures = [
-        f"{result.name.removeprefix('scenario_')}: {result.message}"
-        for result in results
-        if not result.passed
-    ]
-    wanted = broken_scenarios.SINS[id][0]
-    assert any(wanted.split(": ", 1)[-1] in failure for failure in failures) if wanted else failures == []
+    failed = [f"{result.name}: {result.message}" for result in results if not result.passed]
+    check, _, said = broken_scenarios.SINS[id][0].partition(": ")
+    assert (
+        any(told.startswith(f"scenario_{check}: ") and said in told for told in failed)
+        if check
+        else not failed
+    )
+
+
+def test_every_check_of_scenarios_has_a_sinner() -> None:
+    caught = {f"scenario_{said.partition(': ')[0]}" for said, _ in broken_scenarios.SINS.values() if said}
+
+    assert caught == set(CHECKS["scenarios"])
 
 
 @pytest.mark.parametrize("id", HOST.scenarios().ids())

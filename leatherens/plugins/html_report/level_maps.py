@@ -73,7 +73,7 @@ def png(levels: Bytes, colours: Bytes) -> bytes:
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0),
         b"PLTE": colours.tobytes(),
-        b"IDAT": zlib.compress(rows.tobytes(), 9),
+        b"IDAT": zlib.compress(rows.tobytes(), 6),
         b"IEND": b"",
     }
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks.items())
