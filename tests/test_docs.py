@@ -34,10 +34,10 @@ def test_the_plugins_page_leads_to_every_hook_with_its_signature() -> None:
 def test_pages_of_plugins_and_hooks_are_what_the_code_says() -> None:
     """After a change: leatherens --no-plugins plugins docs docs."""
     made = pages(Session(installed_plugins=False))
+    folders = [path for folder in ("plugins", "hooks") for path in (ROOT / "docs" / folder).rglob("*.md")]
     there = {
         path.relative_to(ROOT / "docs").as_posix(): path.read_text(encoding="utf-8")
-        for folder in ("plugins", "hooks")
-        for path in (ROOT / "docs" / folder).rglob("*.md")
+        for path in (*folders, ROOT / "docs" / "scenarios.md")
     }
 
     assert sorted(there) == sorted(made)

@@ -273,7 +273,7 @@ def test_validate__says_what_is_wrong_without_a_traceback() -> None:
     assert done.exit_code == 2
     assert done.output.startswith("Error: ")
     assert "a.yaml, line 1: padim: unknown option 'dimension'" in done.output
-    assert run("validate", "fast").output.startswith("fast: a recipe of padim, simplenet")
+    assert run("validate", "fast").output.startswith("fast: a recipe of padim; nothing")
 
 
 def test_list__names_every_scenario() -> None:
@@ -321,10 +321,10 @@ def test_schema__describes_every_key_of_a_recipe_file(schema: Any) -> None:
 def test_ensemble__takes_a_recipe_by_name_and_says_what_differs(tmp_path: Path) -> None:
     from leatherens import AnomalyDetector, Ensemble
 
-    recipe = Ensemble(config="fast", seed=4, settings={"padim.dimensions": 20})._recipe()
+    recipe = Ensemble(config="multi-colour", seed=4, settings={"simplenet.steps": 20})._recipe()
 
-    assert set(recipe.members) == {"padim", "simplenet"}
-    assert (recipe.seed, recipe.members["padim"].options["dimensions"]) == (4, 20)
+    assert set(recipe.members) == {"patchcore", "simplenet"}
+    assert (recipe.seed, recipe.members["simplenet"].options["steps"]) == (4, 20)
     assert repr(Ensemble(config="fast", seed=4)) == "Ensemble(config='fast', seed=4)"
     assert AnomalyDetector(config="fast").get_params()["config"] == "fast"
     with pytest.raises(ConfigError, match=r"no scenario is called 'fats'; did you mean 'fast'\?"):
