@@ -12,10 +12,12 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from test_html_report import run_of, scored, set_of
 from tiny_runs import call, make
 
+from leatherens.cli import cli
 from leatherens.core.errors import ArtifactError, ConfigError, InputError
 from leatherens.core.host import PluginHost
 from leatherens.core.judged_run import judged_run
@@ -388,3 +390,10 @@ def test_figures__leave_matplotlib_as_the_caller_set_it(tmp_path: Path) -> None:
     with Image.open(tmp_path / "score-histogram.png") as picture:
         assert picture.size == (201, 162)
     assert dict(matplotlib.rcParams) == before
+
+
+def test_format__without_figures_is_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["report", str(tmp_path), "--format", "png"])
+
+    assert done.exit_code == 2
+    assert done.output.startswith("Error: --format: belongs to --figures")

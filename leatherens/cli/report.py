@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from leatherens.cli import options
 from leatherens.cli.report_figures import figure_options
@@ -43,6 +44,7 @@ def report(
 
         report_figures(session, runs[0], figures, device=device, weights=weights, data=data, **drawn)
         return
+    _refuse_idle(click.get_current_context())
     if len(runs) == 1:
         from leatherens.cli.report_one import report_one
 
@@ -53,3 +55,12 @@ def report(
     from leatherens.cli.report_several import report_several
 
     report_several(session, runs, out)
+
+
+def _refuse_idle(context: click.Context) -> None:
+    """What belongs to figures would be believed to count."""
+    for name, option in (("formats", "format"), ("images", "images"), ("most", "most"), ("dpi", "dpi")):
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise ConfigError(
+                f"--{option}: belongs to --figures; give --figures DIR as well, or leave it out"
+            )

@@ -9,7 +9,7 @@ pictures.zip
   reconstructions/S/N.jpg
 ```
 The ensemble's own maps lie in `maps/`, as they were scored. Nothing but reports reads this file: a run does
-without it. Of maps of 256 x 256 pixels each takes about 36 kB, a small photograph 15 kB.
+without it. Of maps of 256 x 256 pixels each takes about 36 kB, a small photograph of leather 12 kB.
 """
 
 from __future__ import annotations
