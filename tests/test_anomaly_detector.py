@@ -68,7 +68,7 @@ def fitted(hides: np.ndarray) -> AnomalyDetector:
 def test_init__takes_what_an_ensemble_takes() -> None:
     parameters = inspect.signature(AnomalyDetector).parameters
 
-    assert set(parameters) == {"members", "image_shape", "verbose", *Options.__annotations__}
+    assert set(parameters) == {"members", "config", "image_shape", "verbose", *Options.__annotations__}
 
 
 def test_scores__have_the_sign_of_scikit_learn(fitted: AnomalyDetector, hides: np.ndarray) -> None:

@@ -57,7 +57,10 @@ MISTAKES = [
         "--members stfpm,leatherens:stfpm",
         "members: 'stfpm' and 'leatherens:stfpm' are one detector; name it once",
     ),
-    ("--members ,", f"which detectors? give --members with one or more of: {LISTED}"),
+    (
+        "--members ,",
+        f"which detectors? give --config with a scenario, or --members with one or more of: {LISTED}",
+    ),
     (
         "--mode feature --block indepedent",
         "no fusion block 'indepedent'; did you mean 'independent'? (fusion blocks: global, independent)",
@@ -122,8 +125,13 @@ MISTAKES = [
     ("--seed one", "Invalid value for '--seed': 'one' is not a valid integer."),
     ("--textures .", "--textures: none of the members (stfpm) takes textures; leave it out"),
     ("--weights gone.pth", "--weights: gone.pth: no such file or folder; check the name"),
-    ("--set stfpm.steps", "--set: expected MEMBER.KEY=VALUE, such as stfpm.steps=100, got 'stfpm.steps'"),
-    ("--set steps=3", "--set: expected MEMBER.KEY=VALUE, such as stfpm.steps=100, got 'steps=3'"),
+    ("--set stfpm.steps", "--set: expected KEY=VALUE, such as stfpm.steps=100 or seed=1, got 'stfpm.steps'"),
+    (
+        "--set steps=3",
+        "--set steps: no key of a recipe; an option of a member or part is set by MEMBER.KEY=VALUE (keys: "
+        "effort, mode, calibration, folds, size, tile, overlap, shares, labelled, batch_size, keep_every, "
+        "seed, device, allow_download)",
+    ),
     (
         "--set draem.steps=3",
         "--set draem.steps: no member or part is called 'draem' "

@@ -114,7 +114,12 @@ def test_run__interrupted_keeps_the_same_checkpoints(
     at_step(monkeypatch, "draem: learning", press_ctrl_c, after=3)
     given = (*options("draem,stfpm,patchcore"), *LONGER, "--data", leather, "--out", out)
     assert call("run", *given).exit_code == 130
-    assert files(out / "members" / "draem") == {"checkpoint.safetensors", "checkpoints/2.safetensors"}
+    assert files(out / "members" / "draem") == {
+        "checkpoint.safetensors",
+        "checkpoints/2.safetensors",
+        "fit.json",
+        "training.csv",
+    }
     monkeypatch.undo()
 
     resumed = call("run", "--resume", "--out", out)

@@ -28,7 +28,7 @@ from leatherens.core.errors import (
     NotFittedError,
 )
 
-OF_DATA = {"members", "data", "defects", "masks", "layout", "group_by", "splits", "out"}
+OF_DATA = {"members", "data", "defects", "masks", "layout", "group_by", "splits", "out", "config", "track"}
 NOT_IN_PYTHON = {
     "project": "several views are several ensembles, which the command line joins",
     "resume": "a run that was cut off is gone on with on the command line, and opened",

@@ -242,7 +242,7 @@ def test_false_alarms__go_to_the_recipes_own_rule() -> None:
     ("path", "sentence"),
     [
         ("stfpn.steps", "no member or part is called 'stfpn'; did you mean 'stfpm'?"),
-        ("sede", "no member or part is called 'sede'; did you mean 'seed'?"),
+        ("sede", "no key of a recipe; did you mean 'seed'?; an option of a member"),
         ("stfpm", "which option of it? expected stfpm.KEY=VALUE"),
     ],
 )

@@ -80,6 +80,7 @@ def test_run__writes_the_documented_folder_and_nothing_else(pair: Path) -> None:
     expected |= {f"ensemble/scales/{voter}.safetensors" for voter in ("draem", "stfpm", "fused-features")}
     expected |= {"ensemble/agreement.safetensors", "ensemble/colours.json"}
     expected |= {"members/draem/fit.json", "members/stfpm/fit.json", "ensemble/fit.json"}
+    expected |= {"members/draem/training.csv", "members/stfpm/training.csv"}
     expected |= {f"maps/{image}.tiff" for image in table(pair)}
     expected |= {
         "recipe.yaml",

@@ -29,9 +29,8 @@ def recipe_from(options: Mapping[str, Any], host: PluginHost) -> Recipe:
     members = listed(options["members"] or "")
     if not members and not base.get("members"):
         known = ", ".join(host.detectors().ids())
-        raise click.UsageError(
-            f"which detectors? give --config with a scenario, or --members with one or more of: {known}"
-        )
+        ways = "--config with a scenario, or --members" if "usual_calibration" in options else "--members"
+        raise click.UsageError(f"which detectors? give {ways} with one or more of: {known}")
     said = options_from(options)
     if said.get("calibration") is None and "calibration" not in base:
         said["calibration"] = options.get("usual_calibration")

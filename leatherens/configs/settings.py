@@ -47,11 +47,16 @@ def _owner(path: str, ids: list[str]) -> str:
     for owner in owners:
         if path.startswith(f"{owner}."):
             return owner
-    named = path.partition(".")[0]
     if path in owners:
         raise ConfigError(f"--set {path}: which option of it? expected {path}.KEY=VALUE")
-    hint = did_you_mean(named, [*owners, *_SETTABLE])
-    known = f"members: {', '.join(ids)}; parts: {', '.join(CHOICES)}; keys: {', '.join(_SETTABLE)}"
+    if "." not in path:
+        raise ConfigError(
+            f"--set {path}: no key of a recipe{did_you_mean(path, _SETTABLE)}; an option of a member or part "
+            f"is set by MEMBER.KEY=VALUE (keys: {', '.join(_SETTABLE)})"
+        )
+    named = path.partition(".")[0]
+    hint = did_you_mean(named, owners)
+    known = f"members: {', '.join(ids)}; parts: {', '.join(CHOICES)}"
     raise ConfigError(f"--set {path}: no member or part is called '{named}'{hint} ({known})")
 
 

@@ -117,9 +117,10 @@ class Axis:
         return cls(low, high, logarithmic=low > 0 and high > LONG_TAIL * float(np.median(scores)))
 
     def place(self, score: float) -> float:
-        """Where a score lies, 0..1."""
+        """Where a score lies, 0..1; one beyond an end lies at the end."""
+        score = min(max(score, self.low), self.high)
         low, high, score = (math.log(v) if self.logarithmic else v for v in (self.low, self.high, score))
-        return min(max((score - low) / (high - low), 0.0), 1.0)
+        return (score - low) / (high - low)
 
     def value(self, place: float) -> float:
         """The score at a place."""
