@@ -321,10 +321,10 @@ def test_schema__describes_every_key_of_a_recipe_file(schema: Any) -> None:
 def test_ensemble__takes_a_recipe_by_name_and_says_what_differs(tmp_path: Path) -> None:
     from leatherens import AnomalyDetector, Ensemble
 
-    recipe = Ensemble(config="multi-colour", seed=4, settings={"simplenet.steps": 20})._recipe()
+    recipe = Ensemble(config="multi-colour", seed=4, settings={"stfpm.steps": 20})._recipe()
 
-    assert set(recipe.members) == {"patchcore", "simplenet"}
-    assert (recipe.seed, recipe.members["simplenet"].options["steps"]) == (4, 20)
+    assert set(recipe.members) == {"patchcore", "stfpm"}
+    assert (recipe.seed, recipe.members["stfpm"].options["steps"]) == (4, 20)
     assert repr(Ensemble(config="fast", seed=4)) == "Ensemble(config='fast', seed=4)"
     assert AnomalyDetector(config="fast").get_params()["config"] == "fast"
     with pytest.raises(ConfigError, match=r"no scenario is called 'fats'; did you mean 'fast'\?"):
