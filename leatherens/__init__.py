@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from leatherens.core.types import Observation as Observation
     from leatherens.core.types import ScoreMap as ScoreMap
     from leatherens.core.types import batches as batches
+    from leatherens.core.unfinished_view import UnfinishedView as UnfinishedView
     from leatherens.core.weights import Backbone as Backbone
     from leatherens.core.weights import Weights as Weights
 
@@ -122,6 +123,7 @@ _HOMES = {
     "ScoreMap": "leatherens.core.types",
     "Threshold": "leatherens.core.thresholds",
     "Tracker": "leatherens.core.tracking",
+    "UnfinishedView": "leatherens.core.unfinished_view",
     "Weights": "leatherens.core.weights",
     "batches": "leatherens.core.types",
     "hookimpl": "leatherens.core.hookspecs",
@@ -181,6 +183,7 @@ __all__ = [
     "ScoreMap",
     "Threshold",
     "Tracker",
+    "UnfinishedView",
     "Weights",
     "__version__",
     "batches",

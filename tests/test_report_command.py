@@ -100,6 +100,10 @@ def test_report__of_an_unfinished_run_lists_what_is_there(run: Path) -> None:
     assert re.search(r"✗ draem +not learned yet", result.stdout)
     assert re.search(r"✓ stfpm +learned", result.stdout)
     assert f"leatherens run --resume --out {run}" in result.stderr
+    page = (run / "unfinished.html").read_text(encoding="utf-8")
+    assert "1 of 8 parts is missing." in page
+    assert f"leatherens run --resume --out {run}" in page
+    assert page.count('aria-label="Training of ') == 2
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def _run(session: Session, run: Path, folder: Path, name: str | None, data: Path
         view = view_of_run(run, session.host, terminal_progress(), data=data)
     except ArtifactError as error:
         if RunFolder(run).begun:
-            _tell_fragments(run, error)
+            _tell_unfinished(session, run, error, folder, name)
         raise
     _write(session, lambda reporter, at: reporter.write(view, at), folder, name)
     for remark in view.remarks:
@@ -99,16 +99,19 @@ def _write(
         raise ArtifactError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
 
 
-def _tell_fragments(run: Path, error: LeatherensError) -> None:
-    """What is there of a run that cannot be reported, a line each."""
+def _tell_unfinished(
+    session: Session, run: Path, error: LeatherensError, folder: Path, name: str | None
+) -> None:
+    """What is there of a run that cannot be reported: a page, and a line each."""
     from leatherens.ensembles.folder import RunFolder
-    from leatherens.ensembles.unfinished import fragments
+    from leatherens.ensembles.unfinished import unfinished_view
 
-    found = fragments(RunFolder(run))
-    width = max(len(fragment.what) for fragment in found)
-    for fragment in found:
+    view = unfinished_view(RunFolder(run), error)
+    width = max(len(fragment.what) for fragment in view.fragments)
+    for fragment in view.fragments:
         sign = "✓" if fragment.whole else "✗"
         click.echo(f"{sign} {fragment.what:<{width}}  {fragment.told}")
+    _write(session, lambda reporter, at: reporter.write_unfinished(view, at), folder, name)
     if RunFolder(run).done:
         click.echo(
             "the run was finished; if its members are whole, leatherens evaluate makes its results anew"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from leatherens.core.comparison import ComparisonView
+    from leatherens.core.unfinished_view import UnfinishedView
 
 T = TypeVar("T")
 
@@ -217,4 +218,8 @@ class Reporter(Component):
 
     def write_comparison(self, comparison: ComparisonView, folder: Path) -> Path | None:
         """Several runs side by side; `None` from a reporter that is for single runs only."""
+        return None
+
+    def write_unfinished(self, run: UnfinishedView, folder: Path) -> Path | None:
+        """What is there of a run that was interrupted; `None` from a reporter that is for whole runs only."""
         return None

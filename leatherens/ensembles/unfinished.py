@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from leatherens.configs.recipe import MemberChoice, read_recipe
 from leatherens.core.checkpoint import read_checkpoint
 from leatherens.core.errors import LeatherensError
 from leatherens.core.listing import counted
+from leatherens.core.progress import Silent
+from leatherens.core.unfinished_view import Fragment, UnfinishedView
 from leatherens.ensembles.facts import Facts
 from leatherens.ensembles.failures import TRACEBACK
 from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.reopening import read_metrics, read_tested
 from leatherens.ensembles.splits import Splits
+from leatherens.ensembles.training_log import training_curves
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """One thing a finished run has, what is known of it here, and whether it is as it should be."""
-
-    what: str
-    told: str
-    whole: bool
+def unfinished_view(folder: RunFolder, why: LeatherensError) -> UnfinishedView:
+    """What is there of a run that cannot be reported, for reporters."""
+    try:
+        recipe = read_recipe(folder.recipe)
+    except LeatherensError:
+        return UnfinishedView(folder.path.resolve().name, str(why), fragments(folder))
+    return UnfinishedView(
+        folder.path.resolve().name,
+        str(why),
+        fragments(folder),
+        recipe.model_dump(mode="json"),
+        training_curves(folder, recipe.members, Silent()),
+    )
 
 
 def fragments(folder: RunFolder) -> tuple[Fragment, ...]:

@@ -14,10 +14,11 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
-from leatherens.core.artifact import without_nan, written_whole
+from leatherens.core.artifact import without_nan, write_text, written_whole
 from leatherens.core.comparison import ComparisonView
 from leatherens.core.params import Params
 from leatherens.core.reporting import ProjectView, Reporter, RunView
+from leatherens.core.unfinished_view import UnfinishedView
 from leatherens.plugins.html_report.by_type import strips
 from leatherens.plugins.html_report.calibration_plot import calibration_plot
 from leatherens.plugins.html_report.card import Studio, if_readable, room_for
@@ -98,6 +99,17 @@ class HtmlReport(Reporter):
         page.enable_buffering(64)
         with written_whole(path) as beside, beside.open("wb") as file:
             page.dump(file, encoding="utf-8")
+        return path
+
+    def write_unfinished(self, run: UnfinishedView, folder: Path) -> Path:
+        """Write `unfinished.html` of a run that was interrupted, beside whatever report there is."""
+        path = folder / "unfinished.html"
+        content = {
+            "run": run,
+            "training": training_figures(run.training),
+            "recipe": _yaml(run.recipe) if run.recipe else "",
+        }
+        write_text(path, _environment().get_template("unfinished.html").render(content))
         return path
 
     def _content(self, run: RunView, folder: Path) -> dict[str, Any]:
