@@ -327,8 +327,8 @@ def test_tensorboard__reads_back_what_the_run_kept(
     found.Reload()
 
     kept = lines(out / "members/stfpm/training.csv")
-    curves = {
-        what: [(point.step, point.value) for point in found.Scalars(f"stfpm/{what}")]
+    curves = {  # files of one second are read by a counter in their names, the tenth before the ninth
+        what: sorted((point.step, point.value) for point in found.Scalars(f"stfpm/{what}"))
         for what in ("loss", "validation")
     }
     for what, points in curves.items():

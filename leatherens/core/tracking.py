@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -57,6 +57,24 @@ def curve_name(member: str, task: str, what: str) -> str:
     """
     own = task.removeprefix(member.rpartition(":")[2]).strip()
     return "/".join(part for part in (member, own, what) if part)
+
+
+def epoch_points(
+    member: str,
+    task: str,
+    step: int,
+    losses: Sequence[float],
+    validations: Sequence[tuple[int, float]],
+) -> Iterator[tuple[str, float, int]]:
+    """What `epoch_ended` tells, point by point: the curve's name, the value, the step.
+
+    >>> list(epoch_points("stfpm", "stfpm", 2, [0.5, 0.4], [(2, 0.3)]))
+    [('stfpm/loss', 0.5, 1), ('stfpm/loss', 0.4, 2), ('stfpm/validation', 0.3, 2)]
+    """
+    for at, loss in enumerate(losses, start=step - len(losses) + 1):
+        yield curve_name(member, task, "loss"), loss, at
+    for at, value in validations:
+        yield curve_name(member, task, "validation"), value, at
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

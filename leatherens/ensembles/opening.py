@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leatherens.configs.recipe import Places, Recipe
+from leatherens.core.backbones import BackbonePool
 from leatherens.core.errors import InputError
 from leatherens.core.feature_cache import FeatureCache
 from leatherens.core.host import PluginHost
@@ -31,7 +32,7 @@ from leatherens.ensembles.folder import RunFolder
 from leatherens.ensembles.hides import Hide
 from leatherens.ensembles.history import Entry, History
 from leatherens.ensembles.needs import differences
-from leatherens.ensembles.parts import build, load_backbones, reductions
+from leatherens.ensembles.parts import Parts, build, load_backbones, reductions
 from leatherens.ensembles.preparing import load_preparation
 from leatherens.ensembles.sources import FileSource, require_no_problems
 from leatherens.ensembles.splits import Splits, content_digests
@@ -250,12 +251,22 @@ def open_run(
     parts = build(recipe, host)
     pool = load_backbones(recipe, host, parts, cache=cache)
     require_same_weights(folder, pool)
+    ensemble = learned_ensemble(folder, recipe, parts, pool)
+    steps = load_preparation(folder, parts.preparation)
+    scorers = (ENSEMBLE, *ensemble.members)
+    deciders = load_deciders(folder, recipe, host, scorers, conditions_of(recipe, steps))
+    recipe = recipe_in_force(recipe, deciders[ENSEMBLE].rules, host)
+    return OpenedRun(folder, recipe, ensemble, deciders, steps, tuple(lineage))
+
+
+def learned_ensemble(folder: RunFolder, recipe: Recipe, parts: Parts, pool: BackbonePool) -> FittedEnsemble:
+    """The ensemble of a run's parts with everything that the run's folder says they learned."""
+    device = recipe.device
     members = {
-        id: folder.load(folder.member(id), type(member)).to(recipe.device)
-        for id, member in parts.members.items()
+        id: folder.load(folder.member(id), type(member)).to(device) for id, member in parts.members.items()
     }
-    block = folder.load(folder.part("block"), type(parts.block)).to(recipe.device) if parts.block else None
-    head = folder.load(folder.part("head"), type(parts.head)).to(recipe.device) if parts.head else None
+    block = folder.load(folder.part("block"), type(parts.block)).to(device) if parts.block else None
+    head = folder.load(folder.part("head"), type(parts.head)).to(device) if parts.head else None
     ensemble = FittedEnsemble(
         pool,
         members,
@@ -266,11 +277,7 @@ def open_run(
         head=head,
         tiles=recipe.tile is not None,
     )
-    steps = load_preparation(folder, parts.preparation)
-    scorers = (ENSEMBLE, *members)
-    deciders = load_deciders(folder, recipe, host, scorers, conditions_of(recipe, steps))
-    recipe = recipe_in_force(recipe, deciders[ENSEMBLE].rules, host)
-    return OpenedRun(folder, recipe, with_voting(folder, ensemble), deciders, steps, tuple(lineage))
+    return with_voting(folder, ensemble)
 
 
 def with_voting(folder: RunFolder, ensemble: FittedEnsemble) -> FittedEnsemble:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from leatherens.core.artifact import read_json, write_json
 from leatherens.core.hookspecs import hookimpl
 from leatherens.core.params import Params
-from leatherens.core.tracking import Folder, Tracker, curve_name, final_metrics, flattened
+from leatherens.core.tracking import Folder, Tracker, epoch_points, final_metrics, flattened
 
 MOST_METRICS = 1000
 MOST_PARAMS = 100
@@ -102,10 +102,8 @@ class MLflowTracker(Tracker):
         validations: Sequence[tuple[int, float]],
     ) -> None:
         """Gather the epoch's points."""
-        for at, loss in enumerate(losses, start=step - len(losses) + 1):
-            self._gather(curve_name(member, task, "loss"), loss, at)
-        for at, value in validations:
-            self._gather(curve_name(member, task, "validation"), value, at)
+        for point in epoch_points(member, task, step, losses, validations):
+            self._gather(*point)
         if time.monotonic() - self._sent > SEND_SECONDS:
             self._send()
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from leatherens.core.hookspecs import hookimpl
 from leatherens.core.params import Params
-from leatherens.core.tracking import Folder, Tracker, curve_name, final_metrics, flattened
+from leatherens.core.tracking import Folder, Tracker, epoch_points, final_metrics, flattened
 
 
 class TensorBoardTracker(Tracker):
@@ -48,10 +48,8 @@ class TensorBoardTracker(Tracker):
         validations: Sequence[tuple[int, float]],
     ) -> None:
         """Add the epoch's points."""
-        for at, loss in enumerate(losses, start=step - len(losses) + 1):
-            self._writer.add_scalar(curve_name(member, task, "loss"), loss, at)
-        for at, value in validations:
-            self._writer.add_scalar(curve_name(member, task, "validation"), value, at)
+        for name, value, at in epoch_points(member, task, step, losses, validations):
+            self._writer.add_scalar(name, value, at)
 
     @hookimpl
     def member_fitted(self, member: str, seconds: float, size: int) -> None:

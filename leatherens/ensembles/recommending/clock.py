@@ -119,31 +119,11 @@ def _times(
 
 
 def _opened(folder: RunFolder, recipe: Recipe, host: PluginHost) -> FittedEnsemble:
-    from leatherens.ensembles.ensemble import FittedEnsemble
-    from leatherens.ensembles.opening import with_voting
+    from leatherens.ensembles.opening import learned_ensemble
     from leatherens.ensembles.parts import build, load_backbones
 
-    parts, device = build(recipe, host), recipe.device
-    pool = load_backbones(recipe, host, parts)
-    members = {
-        id: folder.load(folder.member(id), type(member)).to(device) for id, member in parts.members.items()
-    }
-    block = folder.load(folder.part("block"), type(parts.block)).to(device) if parts.block else None
-    head = folder.load(folder.part("head"), type(parts.head)).to(device) if parts.head else None
-    tiles = recipe.tile is not None
-    return with_voting(
-        folder,
-        FittedEnsemble(
-            pool,
-            members,
-            parts.cuts,
-            parts.score_fusion,
-            votes=parts.votes,
-            block=block,
-            head=head,
-            tiles=tiles,
-        ),
-    )
+    parts = build(recipe, host)
+    return learned_ensemble(folder, recipe, parts, load_backbones(recipe, host, parts))
 
 
 def _score(ensemble: FittedEnsemble, batch: Any) -> None:

@@ -14,7 +14,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
-from leatherens.core.artifact import without_nan, write_text, written_whole
+from leatherens.core.artifact import without_nan, written_whole
 from leatherens.core.comparison import ComparisonView
 from leatherens.core.params import Params
 from leatherens.core.reporting import ProjectView, Reporter, RunView
@@ -23,7 +23,7 @@ from leatherens.plugins.html_report.by_type import strips
 from leatherens.plugins.html_report.calibration_plot import calibration_plot
 from leatherens.plugins.html_report.card import Studio, if_readable, room_for
 from leatherens.plugins.html_report.choices import choices
-from leatherens.plugins.html_report.colours import colour_scale, member_scales
+from leatherens.plugins.html_report.colours import ColourScale, colour_scale, member_scales
 from leatherens.plugins.html_report.comparison import Pages, comparison_content
 from leatherens.plugins.html_report.cost_table import cost_table
 from leatherens.plugins.html_report.curve_tables import curve_tables
@@ -72,45 +72,27 @@ class HtmlReport(Reporter):
 
     def write(self, run: RunView, folder: Path) -> Path:
         """Write `report.html` into a folder; needs a decision for "ensemble"."""
-        path = folder / "report.html"
-        page = _environment().get_template("page.html").stream(self._content(run, folder))
-        page.enable_buffering(64)
-        with written_whole(path) as beside, beside.open("wb") as file:
-            page.dump(file, encoding="utf-8")
-        return path
+        return _written(folder / "report.html", "page.html", self._content(run, folder))
 
     def write_project(self, project: ProjectView, folder: Path) -> Path:
         """Write `report.html` of a project; the pages of its views lie where its links say."""
-        path = folder / "report.html"
         studio = PartStudio(self.params.thumbnail, self.params.quality)
         content = project_content(project, studio, self.params.parts)
-        page = _environment().get_template("project.html").stream(content)
-        page.enable_buffering(64)
-        with written_whole(path) as beside, beside.open("wb") as file:
-            page.dump(file, encoding="utf-8")
-        return path
+        return _written(folder / "report.html", "project.html", content)
 
     def write_comparison(self, comparison: ComparisonView, folder: Path) -> Path:
         """Write `comparison.html` of several runs side by side."""
-        path = folder / "comparison.html"
         pages = Pages(self.params.thumbnail, self.params.quality, self.params.disputed)
-        content = comparison_content(comparison, pages)
-        page = _environment().get_template("comparison.html").stream(content)
-        page.enable_buffering(64)
-        with written_whole(path) as beside, beside.open("wb") as file:
-            page.dump(file, encoding="utf-8")
-        return path
+        return _written(folder / "comparison.html", "comparison.html", comparison_content(comparison, pages))
 
     def write_unfinished(self, run: UnfinishedView, folder: Path) -> Path:
         """Write `unfinished.html` of a run that was interrupted, beside whatever report there is."""
-        path = folder / "unfinished.html"
         content = {
             "run": run,
             "training": training_figures(run.training),
             "recipe": _yaml(run.recipe) if run.recipe else "",
         }
-        write_text(path, _environment().get_template("unfinished.html").render(content))
-        return path
+        return _written(folder / "unfinished.html", "unfinished.html", content)
 
     def _content(self, run: RunView, folder: Path) -> dict[str, Any]:
         """Everything the page shows; the cards are made while it is written."""
@@ -158,21 +140,33 @@ class HtmlReport(Reporter):
             "shown": len(shown),
             "members": members,
             "choices": choices([image for _, image in shown], list(members)),
-            "cards": cards(
-                shown,
-                Studio(
-                    scale,
-                    decision.pixel,
-                    self.params.thumbnail,
-                    self.params.quality,
-                    folder,
-                    members,
-                    detail=working_side(run.recipe),
-                    room=room_for(len(shown)),
-                ),
-            ),
+            "cards": cards(shown, self._studio(run, folder, scale, members, len(shown))),
             "recipe": _yaml(run.recipe),
         }
+
+    def _studio(
+        self, run: RunView, folder: Path, scale: ColourScale, members: Mapping[str, ColourScale], shown: int
+    ) -> Studio:
+        """What makes the pictures of each card, with room for so many cards."""
+        return Studio(
+            scale,
+            run.decisions["ensemble"].pixel,
+            self.params.thumbnail,
+            self.params.quality,
+            folder,
+            members,
+            detail=working_side(run.recipe),
+            room=room_for(shown),
+        )
+
+
+def _written(path: Path, template: str, content: Mapping[str, Any]) -> Path:
+    """A page written whole, as it is made."""
+    page = _environment().get_template(template).stream(content)
+    page.enable_buffering(64)
+    with written_whole(path) as beside, beside.open("wb") as file:
+        page.dump(file, encoding="utf-8")
+    return path
 
 
 def _environment() -> Environment:
